@@ -1,0 +1,198 @@
+/**
+ * Every document of the agent's local API, as types: the server writes them, the CLI and the tests read them.
+ * All addresses are canonical text; counters come from the kernel and are plain numbers (exact up to 2^53).
+ * A GET of anything else answers 404 with an {@link ApiError}.
+ */
+import type { Problem } from "../net/problem.ts";
+
+/** Path → document. `?limit=N` and friends are documented at the fields they act on. */
+export interface ApiDocuments {
+  "/v1/status": StatusDocument;
+  "/v1/services": readonly ServiceRow[];
+  "/v1/nodes": readonly NodeRow[];
+  "/v1/pools": readonly PoolRow[];
+  "/v1/bpf/lb": readonly FrontendRow[];
+  /** `?limit=N` rows at most (default 1000; 0: all). */
+  "/v1/bpf/ct": readonly FlowRow[];
+  "/v1/bpf/backends": readonly BackendRow[];
+  "/v1/bpf/announced": readonly AnnouncedRow[];
+  "/v1/bpf/drops": readonly DropRow[];
+}
+
+/** `GET /v1/monitor?flows=N&drops=N`: one {@link MonitorEvent} a line (NDJSON) until the client closes. One packet in N is sampled; 0: none. */
+export const MONITOR_PATH = "/v1/monitor";
+export const METRICS_PATH = "/metrics";
+
+export interface ApiError {
+  readonly error: string;
+}
+
+export interface StatusDocument {
+  readonly node: string;
+  readonly version: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** The sources have synced once and the tables of that moment are in the kernel. */
+  readonly ready: boolean;
+  readonly devices: readonly DeviceStatus[];
+  /** How long peers will believe that an agent looks after this datapath. */
+  readonly stamp: { readonly validUntilSeconds: number };
+  readonly membership: { readonly isolated: boolean; readonly peers: number };
+  readonly counts: {
+    readonly services: number;
+    readonly frontends: number;
+    readonly backends: number;
+    readonly announced: number;
+    readonly endpoints: number;
+  };
+  /** Only verdicts that have happened. */
+  readonly verdicts: Readonly<Record<string, number>>;
+  readonly reconcile: ReconcileStatus;
+  readonly problems: readonly Problem[];
+}
+
+export interface DeviceStatus {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly mac: string;
+  /** `none`: the driver refuses XDP; tc does the whole work. */
+  readonly xdp: "native" | "generic" | "none";
+  readonly tc: boolean;
+  readonly addresses: readonly string[];
+}
+
+export interface ReconcileStatus {
+  /** Passes since the start. */
+  readonly passes: number;
+  /** ISO 8601 of the last one. */
+  readonly lastAt?: string;
+  readonly lastMilliseconds?: number;
+  /** Rows written by the last one. */
+  readonly lastOperations?: number;
+}
+
+export interface ServiceRow {
+  readonly namespace: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly ports: readonly { readonly port: number; readonly protocol: string; readonly targetPort?: string }[];
+  readonly externalTrafficPolicy: "Cluster" | "Local";
+  readonly algorithm: "maglev" | "random";
+  /** The node that answers ARP/NDP for it. */
+  readonly announcer?: string;
+  /** Why nobody does. */
+  readonly announceReason?: string;
+  readonly backends: {
+    readonly active: number;
+    readonly notReady: number;
+    readonly terminating: number;
+    readonly local: number;
+  };
+  readonly problem?: string;
+}
+
+export interface NodeRow {
+  readonly name: string;
+  readonly address?: string;
+  readonly state: "self" | "alive" | "abandoned" | "gone";
+  /** Of its stamp. */
+  readonly remainingSeconds?: number;
+  readonly lastAnswerMilliseconds?: number;
+}
+
+/** Counts are decimal strings: an IPv6 pool may hold 2^128 addresses. */
+export interface PoolRow {
+  readonly namespace: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly autoAssign: boolean;
+  readonly avoidBuggyIPs: boolean;
+  readonly assignedIPv4: string;
+  readonly assignedIPv6: string;
+  readonly availableIPv4: string;
+  readonly availableIPv6: string;
+}
+
+export type BackendStateName = "gone" | "active" | "notReady" | "terminating";
+
+/** A row of the map `frontends`, read from the kernel. `service` is empty for a row that nobody asked for. */
+export interface FrontendRow {
+  readonly service: string;
+  readonly serviceId: number;
+  readonly address: string;
+  /** 0 together with protocol `any`: the row that says "this address is ours, refuse every other port". */
+  readonly port: number;
+  readonly protocol: string;
+  readonly slots: number;
+  /** 0: chosen at random. */
+  readonly maglevSize: number;
+  readonly flags: readonly string[];
+  /** In slot order. */
+  readonly backends: readonly BackendRow[];
+}
+
+export interface BackendRow {
+  readonly id: number;
+  readonly address: string;
+  readonly port: number;
+  readonly protocol?: string;
+  readonly state: BackendStateName;
+  readonly local: boolean;
+  readonly generation?: number;
+}
+
+/** One direction of a connection. */
+export interface FlowRow {
+  readonly protocol: string;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly destinationPort: number;
+  /** What the packet carries after translation. */
+  readonly toSource: string;
+  readonly toSourcePort: number;
+  readonly toDestination: string;
+  readonly toDestinationPort: number;
+  readonly device: string;
+  readonly service: string;
+  readonly backendId: number;
+  readonly flags: readonly string[];
+  /** Since the last packet. */
+  readonly ageSeconds: number;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface AnnouncedRow {
+  readonly address: string;
+  readonly device: string;
+  /** ARP replies and neighbor advertisements sent by the datapath. */
+  readonly answers: number;
+}
+
+export interface DropRow {
+  readonly verdict: string;
+  readonly service?: string;
+  readonly count: number;
+}
+
+/** A sampled packet or drop from the ring buffer. */
+export interface MonitorEvent {
+  /** ISO 8601. */
+  readonly time: string;
+  readonly verdict: string;
+  /** `xdp`, `netdev_ingress`, `netdev_egress`, `pod`. */
+  readonly hook: string;
+  readonly device: string;
+  readonly protocol: string;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly destinationPort: number;
+  readonly service?: string;
+  readonly backend?: string;
+  /** Of the IP packet, in bytes. */
+  readonly length: number;
+  /** The first bytes from the Ethernet header on, hexadecimal. */
+  readonly packet: string;
+}
