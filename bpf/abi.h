@@ -151,8 +151,13 @@ struct runtime {
 	__u32 reserved2;
 };
 
-struct address_filter { /* bit h of the 16-bit hash: a VIP or an address of this node may hash here */
-	__u64 bits[ADDRESS_FILTER_WORDS];
+/*
+ * One element, written through mmap. Bit h is set when an address with the 16-bit hash h is in the set; a foreign
+ * packet costs one test and no map lookup, however many Services there are.
+ */
+struct address_filter {
+	__u64 bits[ADDRESS_FILTER_WORDS]; /* addresses of frontends */
+	__u64 node_bits[ADDRESS_FILTER_WORDS]; /* addresses of this node: liveness probes, replies to a SNAT port */
 };
 
 /* ---- Verdicts, counters, events ---------------------------------------------------------------------------- */

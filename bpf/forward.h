@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The decision: packet in, verdict and flow row out. Nothing here writes to the packet; xdp.bpf.c and netdev.bpf.c each
+ * carry the row out in their own way (rewrite_xdp.h, rewrite_skb.h).
+ */
+#ifndef FAIRLEAD_FORWARD_H
+#define FAIRLEAD_FORWARD_H
+
+static __always_inline bool is_zero_mac(const __u8 *mac)
+{
+	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
+static __always_inline enum verdict forward_verdict(const struct flow *f)
+{
+	if (f->flags & FLOW_PEER)
+		return VERDICT_DELIVERED;
+	return f->flags & FLOW_STACK ? VERDICT_DELIVERED_BY_STACK : VERDICT_FORWARDED;
+}
+
+/* A backend here: into its namespace where the veth is ours, else through the stack. */
+static __always_inline void aim_at_local(struct flow *f)
+{
+	struct endpoint *e = bpf_map_lookup_elem(&endpoints, &f->destination);
+
+	f->flags &= ~(FLOW_PEER | FLOW_STACK);
+	f->flags |= e ? FLOW_PEER : FLOW_STACK;
+	f->ifindex = e ? e->ifindex : 0;
+	if (e) {
+		__builtin_memcpy(f->destination_mac, e->mac, MAC_LENGTH);
+		__builtin_memcpy(f->source_mac, e->node_mac, MAC_LENGTH);
+	}
+}
+
+/* A backend elsewhere, reached over the node's routes. (The place of direct return: nothing but the source would stay.) */
+static __always_inline enum route_result aim_at_remote(struct flow *f, struct visit *v, bool ipv6, bool choose_source)
+{
+	struct route way;
+
+	if (find_route(v, &f->destination, &way, ipv6) == ROUTE_NONE)
+		return ROUTE_NONE;
+	f->ifindex = way.ifindex;
+	__builtin_memcpy(f->destination_mac, way.next_hop_mac, MAC_LENGTH);
+	__builtin_memcpy(f->source_mac, way.source_mac, MAC_LENGTH);
+	if (choose_source)
+		f->source = way.source;
+	return ROUTE_FOUND;
+}
+
+static __always_inline void fill_rows(struct scratch *s, const struct packet *p, const struct visit *v,
+				      const struct backend *b, __u32 backend_id)
+{
+	struct flow *f = &s->forward;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	f->source = p->tuple.source;
+	f->source_port = p->tuple.source_port;
+	f->destination = b->address;
+	f->destination_port = b->port;
+	f->service_id = v->service_id;
+	f->backend_id = backend_id;
+	f->backend_generation = b->generation;
+	f->seen_seconds = v->now_seconds;
+
+	s->reply.source = p->tuple.destination;
+	s->reply.source_port = p->tuple.destination_port;
+	s->reply.destination = p->tuple.source;
+	s->reply.destination_port = p->tuple.source_port;
+	s->reply.service_id = v->service_id;
+	s->reply.backend_id = backend_id;
+	s->reply.backend_generation = b->generation;
+	s->reply.seen_seconds = v->now_seconds;
+	s->reply.flags = FLOW_REPLY;
+}
+
+/* Writes both rows, the reply's first: a forward row never exists without the way back. */
+static __noinline enum verdict create_flow(struct visit *v, struct packet *p, struct backend *b, struct ethhdr *eth,
+					   struct scratch *s)
+{
+	struct flow *f = &s->forward;
+	enum verdict verdict;
+
+	fill_rows(s, p, v, b, v->backend_id);
+	if (b->local) {
+		aim_at_local(f);
+	} else {
+		f->flags |= FLOW_SNAT;
+		if (aim_at_remote(f, v, p->ipv6, true) == ROUTE_NONE)
+			return DROP_NO_ROUTE;
+	}
+	remember_way_back(&s->reply, v, eth);
+	s->reply.flags |= f->flags & (FLOW_SNAT | FLOW_PEER | FLOW_STACK);
+	partner_key(f, p->tuple.protocol, &s->reply_key);
+	verdict = claim_source_port(s, b, v->now_seconds);
+	if (verdict != VERDICT_FORWARDED)
+		return verdict;
+	set_deltas(f, &p->tuple);
+	note_packet(f, p);
+	if (bpf_map_update_elem(&flows, &p->tuple, f, BPF_ANY))
+		return DROP_INTERNAL;
+	return forward_verdict(f);
+}
+
+/* Once a second and flow: the route may have changed, the client may have moved, the way back may have been evicted. */
+static __noinline enum verdict refresh_forward(struct visit *v, struct packet *p, struct flow *f, struct ethhdr *eth)
+{
+	struct flow *reply = find_partner(f, p->tuple.protocol);
+
+	f->seen_seconds = v->now_seconds;
+	if (reply) {
+		reply->seen_seconds = v->now_seconds;
+		remember_way_back(reply, v, eth);
+	}
+	if (!(f->flags & FLOW_SNAT))
+		aim_at_local(f);
+	else if (aim_at_remote(f, v, p->ipv6, false) == ROUTE_NONE)
+		return DROP_NO_ROUTE;
+	return VERDICT_FORWARDED;
+}
+
+static __always_inline enum verdict use_forward(struct visit *v, struct packet *p, struct flow *f, struct ethhdr *eth)
+{
+	bool unresolved = (f->flags & FLOW_SNAT) && is_zero_mac(f->destination_mac);
+
+	v->service_id = f->service_id;
+	v->backend_id = f->backend_id;
+	if (f->seen_seconds != v->now_seconds || unresolved) {
+		enum verdict verdict = refresh_forward(v, p, f, eth);
+
+		if (verdict != VERDICT_FORWARDED)
+			return verdict;
+	}
+	note_packet(f, p);
+	return forward_verdict(f);
+}
+
+static __always_inline enum verdict use_reply(struct visit *v, struct packet *p, struct flow *f)
+{
+	v->service_id = f->service_id;
+	v->backend_id = f->backend_id;
+	if (f->seen_seconds != v->now_seconds) {
+		struct flow *forward = find_partner(f, p->tuple.protocol);
+
+		f->seen_seconds = v->now_seconds;
+		if (forward)
+			forward->seen_seconds = v->now_seconds;
+	}
+	note_packet(f, p);
+	return VERDICT_REPLIED;
+}
+
+/* A packet without a row, or whose row no longer holds. */
+static __always_inline enum verdict start_flow(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow **out)
+{
+	const __u32 zero = 0;
+	struct frontend *frontend = find_frontend(p);
+	struct scratch *s = bpf_map_lookup_elem(&scratch_space, &zero);
+	struct backend *b;
+
+	if (!frontend) {
+		frontend = find_frontend_address(p);
+		if (!frontend)
+			return VERDICT_FOREIGN;
+		v->service_id = frontend->service_id;
+		return VERDICT_REJECTED_UNKNOWN_PORT;
+	}
+	v->service_id = frontend->service_id;
+	v->backend_id = choose_backend(p, frontend);
+	b = v->backend_id ? find_backend(v->backend_id) : NULL;
+	if (!b || b->state == BACKEND_GONE)
+		return VERDICT_REJECTED_NO_BACKEND;
+	if (!s)
+		return DROP_INTERNAL;
+	*out = &s->forward;
+	return create_flow(v, p, b, eth, s);
+}
+
+/* From the wire: towards a frontend, or a remote backend's reply to one of our source ports. */
+static __always_inline enum verdict decide(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow **out)
+{
+	__u16 port = bpf_ntohs(p->tuple.destination_port);
+	struct flow *f;
+
+	if (!p->to_frontend_address && (__u16)(port - snat_port_min) > snat_port_mask)
+		return VERDICT_FOREIGN;
+	f = bpf_map_lookup_elem(&flows, &p->tuple);
+	if (f) {
+		*out = f;
+		if (f->flags & FLOW_REPLY)
+			return use_reply(v, p, f);
+		if (flow_holds(f, p, v))
+			return use_forward(v, p, f, eth);
+	}
+	if (!p->to_frontend_address)
+		return VERDICT_FOREIGN;
+	return start_flow(v, p, eth, out);
+}
+
+/* From a pod or leaving by a device: only replies of backends here are ours. */
+static __always_inline enum verdict decide_reply(struct visit *v, struct packet *p, struct flow **out)
+{
+	struct flow *f = bpf_map_lookup_elem(&flows, &p->tuple);
+
+	if (!f || !(f->flags & FLOW_REPLY))
+		return VERDICT_FOREIGN;
+	*out = f;
+	return use_reply(v, p, f);
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A frame from the wire: what is it, and what becomes of it? The same for XDP and tc, which include packet_xdp.h or
+ * packet_skb.h first. Questions are answered in place; a flow's packet is not written to here, its row is handed out.
+ */
+#ifndef FAIRLEAD_JUDGE_H
+#define FAIRLEAD_JUDGE_H
+
+#include "answer.h"
+#include "probe.h"
+#include "reject.h"
+
+static __always_inline __u32 judge(struct visit *v, struct packet *p, struct flow **f)
+{
+	void *data = packet_data(v->ctx), *data_end = packet_data_end(v->ctx);
+	struct runtime *r;
+	__u32 verdict;
+
+	switch (parse(p, data, data_end, SCOPE_OURS)) {
+	case PARSED_FLOW:
+		break;
+	case PARSED_ARP:
+		return answer_arp(v, p);
+	case PARSED_ICMP:
+		return answer_icmp(v, p);
+	case PARSED_FOREIGN:
+		return VERDICT_FOREIGN;
+	case PARSED_TRUNCATED:
+		return p->to_frontend_address ? DROP_TRUNCATED : VERDICT_FOREIGN;
+	case PARSED_BAD_HEADER:
+		return p->to_frontend_address ? DROP_BAD_HEADER : VERDICT_FOREIGN;
+	case PARSED_FRAGMENT:
+		return p->to_frontend_address ? DROP_FRAGMENT : VERDICT_FOREIGN;
+	case PARSED_UNSUPPORTED:
+		return p->to_frontend_address ? DROP_UNSUPPORTED_PROTOCOL : VERDICT_FOREIGN;
+	}
+	r = probe_asked(p);
+	if (r)
+		return answer_probe(v, p, r);
+	verdict = decide(v, p, data, f);
+	if (verdict == VERDICT_REJECTED_NO_BACKEND || verdict == VERDICT_REJECTED_UNKNOWN_PORT)
+		return reject(v, p, verdict);
+	return verdict;
+}
+
+#endif

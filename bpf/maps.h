@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every map, once: all objects include this file and share the maps through their pins (bpffs, one directory a node).
+ * bpf/README.md has the table of who writes and who reads what. Sizes are the defaults; the agent may change them at load.
+ */
+#ifndef FAIRLEAD_MAPS_H
+#define FAIRLEAD_MAPS_H
+
+#include "abi.h"
+
+#define PINNED __uint(pinning, LIBBPF_PIN_BY_NAME)
+
+/* Written by the agent, read per new flow. Full: the agent names the Service that found no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct frontend_key);
+	__type(value, struct frontend);
+	PINNED;
+} frontends SEC(".maps");
+
+/* The three arrays a frontend points into. Written by the agent through mmap: plain stores, no system calls. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 262144);
+	__type(key, __u32);
+	__type(value, struct backend);
+	PINNED;
+} backends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 512);
+	__type(key, __u32);
+	__type(value, struct slot_chunk);
+	PINNED;
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct maglev_chunk);
+	PINNED;
+} maglev SEC(".maps");
+
+/* Written by the datapath; the agent only lists it and clears out what has expired. Full: the least recently used goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1048576);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+	PINNED;
+} flows SEC(".maps");
+
+/* Ports of fragmented packets, from the first fragment to the rest. Full: the least recently used goes. */
+struct fragment_key {
+	struct address source;
+	struct address destination;
+	__u32 identification;
+	__u32 protocol;
+};
+
+struct fragment_ports {
+	__be16 source_port;
+	__be16 destination_port;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment_ports);
+	PINNED;
+} fragments SEC(".maps");
+
+/* What ARP and NDP are answered for, and where. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct announced_key);
+	__type(value, struct announced);
+	PINNED;
+} announced SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct device);
+	PINNED;
+} devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct address);
+	__type(value, struct endpoint);
+	PINNED;
+} endpoints SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct runtime);
+	PINNED;
+} runtime SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct address_filter);
+	PINNED;
+} address_filter SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VERDICT_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+	PINNED;
+} verdicts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct drop_key);
+	__type(value, __u64);
+	PINNED;
+} drops SEC(".maps");
+
+/* Samples and drops for `fairlead monitor`. Full: events are lost, packets are not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+	PINNED;
+} events SEC(".maps");
+
+/* Room for the two rows of a new flow: the BPF stack is too small for them. Not pinned. */
+struct scratch {
+	struct flow forward;
+	struct flow reply;
+	struct flow_key reply_key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch_space SEC(".maps");
+
+struct reject_budget {
+	__u32 second;
+	__u32 used;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct reject_budget);
+} reject_budgets SEC(".maps");
+
+/* Constant for the life of a loaded object; the agent may set them before loading. */
+const volatile __u16 snat_port_min = 12288;
+const volatile __u16 snat_port_mask = 0x3fff;
+const volatile __u32 tcp_established_seconds = 8000;
+const volatile __u32 tcp_syn_seconds = 60;
+const volatile __u32 tcp_closing_seconds = 120;
+const volatile __u32 tcp_reset_seconds = 10;
+const volatile __u32 udp_seconds = 180;
+const volatile __u32 rejects_per_second = 1000; /* and CPU */
+const volatile __u32 maglev_seed = 0x5eedf1ad;
+
+#endif

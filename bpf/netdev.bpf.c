@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tc on a node's device. Ingress finishes what XDP began: packets for a pod here go straight into its namespace; packets
+ * that leave by another device or towards an unresolved neighbor are forwarded; where XDP could not be attached it does all
+ * of XDP's work. Egress translates replies that came through the node's own stack (pod networks that are not ours, host
+ * network pods).
+ */
+#include "fairlead.h"
+#include "packet_skb.h"
+#include "judge.h"
+#include "rewrite_skb.h"
+
+#ifndef TCX_NEXT
+#define TCX_NEXT (-1) /* let the next program on this hook see it; newer than the headers of Debian 12 */
+#endif
+
+static __always_inline int deliver(struct __sk_buff *skb, __u32 ifindex, const __u8 *mac, const __u8 *node_mac)
+{
+	if (!store_macs(skb, mac, node_mac))
+		return TC_ACT_SHOT;
+	return bpf_redirect_peer(ifindex, 0);
+}
+
+/* XDP chose a pod here and has rewritten the packet already. */
+static __always_inline bool read_delivery(struct __sk_buff *skb, struct delivery *note)
+{
+	struct delivery *meta = (void *)(long)skb->data_meta;
+
+	if ((void *)(meta + 1) > (void *)(long)skb->data || meta->magic != DELIVERY_MAGIC)
+		return false;
+	*note = *meta;
+	return true;
+}
+
+static __always_inline int send_on(struct __sk_buff *skb, const struct flow *f)
+{
+	if (is_zero_mac(f->destination_mac))
+		return bpf_redirect_neigh(f->ifindex, NULL, 0, 0);
+	if (!store_macs(skb, f->destination_mac, f->source_mac))
+		return TC_ACT_SHOT;
+	return bpf_redirect(f->ifindex, 0);
+}
+
+static __always_inline int tc_action(struct __sk_buff *skb, struct packet *p, struct flow *f, __u32 verdict)
+{
+	bool hop = verdict != VERDICT_DELIVERED_BY_STACK;
+
+	switch (verdict) {
+	case VERDICT_FOREIGN:
+	case VERDICT_SILENT_NOT_ALIVE:
+	case VERDICT_LEFT_TO_TC:
+		return TCX_NEXT;
+	case VERDICT_ANSWERED_ARP:
+	case VERDICT_ANSWERED_NDP:
+	case VERDICT_ANSWERED_PROBE:
+	case VERDICT_ANSWERED_ECHO:
+	case VERDICT_REJECTED_NO_BACKEND:
+	case VERDICT_REJECTED_UNKNOWN_PORT:
+		return bpf_redirect(skb->ifindex, 0);
+	case VERDICT_FORWARDED:
+	case VERDICT_DELIVERED:
+	case VERDICT_DELIVERED_BY_STACK:
+	case VERDICT_REPLIED:
+		if (!f || !rewrite_skb(skb, p, f, hop))
+			return TC_ACT_SHOT;
+		if (verdict == VERDICT_DELIVERED)
+			return deliver(skb, f->ifindex, f->destination_mac, f->source_mac);
+		return verdict == VERDICT_DELIVERED_BY_STACK ? TCX_NEXT : send_on(skb, f);
+	default:
+		return TC_ACT_SHOT;
+	}
+}
+
+static __always_inline bool takes_a_hop(__u32 verdict)
+{
+	return verdict == VERDICT_FORWARDED || verdict == VERDICT_DELIVERED || verdict == VERDICT_REPLIED;
+}
+
+SEC("tc")
+int fairlead_ingress(struct __sk_buff *skb)
+{
+	struct delivery note;
+	struct packet p = {};
+	struct flow *f = NULL;
+	struct visit v;
+	__u32 verdict;
+
+	if (read_delivery(skb, &note))
+		return deliver(skb, note.ifindex, note.mac, note.node_mac);
+	make_headers_linear(skb);
+	start_visit(&v, skb, skb->ifindex, HOOK_NETDEV_INGRESS);
+	verdict = judge(&v, &p, &f);
+	if (verdict == VERDICT_FOREIGN)
+		return TCX_NEXT;
+	if (takes_a_hop(verdict) && p.ttl <= 1)
+		verdict = DROP_TTL_EXPIRED;
+	record(&v, &p, verdict, packet_data(skb), packet_data_end(skb));
+	return tc_action(skb, &p, f, verdict);
+}
+
+SEC("tc")
+int fairlead_egress(struct __sk_buff *skb)
+{
+	struct packet p = {};
+	struct flow *f = NULL;
+	struct visit v;
+	__u32 verdict;
+
+	make_headers_linear(skb);
+	if (parse(&p, packet_data(skb), packet_data_end(skb), SCOPE_ALL) != PARSED_FLOW)
+		return TCX_NEXT;
+	start_visit(&v, skb, skb->ifindex, HOOK_NETDEV_EGRESS);
+	verdict = decide_reply(&v, &p, &f);
+	if (verdict != VERDICT_REPLIED || !f)
+		return TCX_NEXT;
+	record(&v, &p, verdict, packet_data(skb), packet_data_end(skb));
+	if (!rewrite_skb(skb, &p, f, false) || !store_macs(skb, f->destination_mac, f->source_mac))
+		return TC_ACT_SHOT;
+	/* The request came by another device: the reply leaves by that one. */
+	return f->ifindex == skb->ifindex ? TCX_NEXT : bpf_redirect(f->ifindex, 0);
+}
+
+char _license[] SEC("license") = "GPL";

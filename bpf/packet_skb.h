@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* How a tc program reaches and resizes its packet. Same names as packet_xdp.h. */
+#ifndef FAIRLEAD_PACKET_SKB_H
+#define FAIRLEAD_PACKET_SKB_H
+
+#define HEADERS_MAX 160 /* Ethernet, IPv6 with a few extension headers, TCP */
+
+static __always_inline void *packet_data(void *ctx)
+{
+	return (void *)(long)((struct __sk_buff *)ctx)->data;
+}
+
+static __always_inline void *packet_data_end(void *ctx)
+{
+	return (void *)(long)((struct __sk_buff *)ctx)->data_end;
+}
+
+static __always_inline bool resize_packet(void *ctx, __u32 bytes)
+{
+	return bpf_skb_change_tail(ctx, bytes, 0) == 0;
+}
+
+/* The headers may lie in fragments of the skb; direct access sees the linear part only. */
+static __always_inline void make_headers_linear(struct __sk_buff *skb)
+{
+	__u32 linear = skb->data_end - skb->data;
+
+	if (linear < HEADERS_MAX && linear < skb->len)
+		bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX);
+}
+
+#endif
