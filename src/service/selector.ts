@@ -1,0 +1,73 @@
+/** Label selectors of Kubernetes: all requirements must hold; an empty selector matches everything. */
+import { z } from "zod";
+
+const SET_OPERATORS = ["In", "NotIn"];
+
+const requirementSchema = z
+  .object({
+    key: z.string().min(1, "a match expression needs a key"),
+    operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist"]),
+    values: z.array(z.string()).default([]),
+  })
+  .superRefine((requirement, context) => {
+    const takesValues = SET_OPERATORS.includes(requirement.operator);
+    if (takesValues === requirement.values.length > 0) return;
+    const found = takesValues ? "found none" : `found ${requirement.values.length}`;
+    const wanted = takesValues ? "at least one value" : "no values";
+    context.addIssue({
+      code: "custom",
+      path: ["values"],
+      message: `operator ${requirement.operator} takes ${wanted}, ${found}`,
+    });
+  });
+
+/** metav1.LabelSelector, validated as the API server does. */
+export const labelSelectorSchema = z.object({
+  matchLabels: z.record(z.string(), z.string()).default({}),
+  matchExpressions: z.array(requirementSchema).default([]),
+});
+
+export interface LabelSelector {
+  readonly matchLabels?: Labels;
+  readonly matchExpressions?: readonly Requirement[];
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+interface Requirement {
+  readonly key: string;
+  readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+  readonly values?: readonly string[];
+}
+
+/** Whether an object with these labels is selected. */
+export function matches(selector: LabelSelector, labels: Labels): boolean {
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
+    if (label(labels, key) !== value) return false;
+  }
+  return (selector.matchExpressions ?? []).every((requirement) => holds(requirement, label(labels, requirement.key)));
+}
+
+/** The selectors of a list are alternatives. An empty list matches nothing: what it means is the caller's rule. */
+export function matchesAny(selectors: readonly LabelSelector[], labels: Labels): boolean {
+  return selectors.some((selector) => matches(selector, labels));
+}
+
+function holds(requirement: Requirement, value: string | undefined): boolean {
+  switch (requirement.operator) {
+    case "In":
+      return value !== undefined && (requirement.values ?? []).includes(value);
+    case "NotIn":
+      // As in Kubernetes: an object without the label is "not in".
+      return value === undefined || !(requirement.values ?? []).includes(value);
+    case "Exists":
+      return value !== undefined;
+    case "DoesNotExist":
+      return value === undefined;
+  }
+}
+
+/** Labels come from users: a label called "constructor" must not be found on an object that has none. */
+function label(labels: Labels, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
+}

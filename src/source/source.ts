@@ -1,0 +1,72 @@
+/**
+ * Where objects come from and where status goes. The manifest folder serves this today, the Kubernetes API later;
+ * nothing above it may know which one is behind.
+ */
+import type { L2Advertisement } from "../announce/objects.ts";
+import type { Problem } from "../net/problem.ts";
+import type { IPAddressPool } from "../pool/objects.ts";
+import type {
+  Condition,
+  EndpointSlice,
+  LoadBalancerIngress,
+  Namespace,
+  Node,
+  Secret,
+  Service,
+} from "../service/objects.ts";
+
+/** All objects at one moment, by key (`namespace/name`, or the name of a cluster-scoped object). */
+export interface Snapshot {
+  /** With the status and our annotation as last written by the controller. */
+  readonly services: ReadonlyMap<string, Service>;
+  readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly secrets: ReadonlyMap<string, Secret>;
+  readonly ipAddressPools: ReadonlyMap<string, IPAddressPool>;
+  readonly l2Advertisements: ReadonlyMap<string, L2Advertisement>;
+  /** Objects that could not be read, and kinds that mean nothing to us. */
+  readonly problems: readonly Problem[];
+  /** Every object was read: only then may what is not here be taken for deleted. */
+  readonly complete: boolean;
+}
+
+export interface Source {
+  snapshot(): Snapshot;
+  /** Calls the listener after a change, several changes together. Unchanged objects keep their identity (===). Returns the way to stop. */
+  subscribe(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** What the controller decided about one Service. */
+export interface ServiceStatusWrite {
+  readonly ingress: readonly LoadBalancerIngress[];
+  readonly conditions: readonly Condition[];
+  /** Annotations to set; `undefined` removes one. */
+  readonly annotations: Readonly<Record<string, string | undefined>>;
+}
+
+/** Addresses of a pool; exact, although the API holds int64. */
+export interface PoolStatusWrite {
+  readonly assignedIPv4: bigint;
+  readonly assignedIPv6: bigint;
+  readonly availableIPv4: bigint;
+  readonly availableIPv6: bigint;
+}
+
+/** One v1 Event about an object. */
+export interface EventWrite {
+  readonly regarding: { readonly kind: string; readonly namespace: string; readonly name: string; readonly uid?: string };
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Every method rejects with an Error that names the object when it could not write. */
+export interface StatusWriter {
+  writeService(key: string, status: ServiceStatusWrite): Promise<void>;
+  writePool(key: string, status: PoolStatusWrite): Promise<void>;
+  writeEvent(event: EventWrite): Promise<void>;
+  /** Forgets what was written about objects that no longer exist. Call it only for a snapshot that is `complete`. */
+  forgetDeleted(): Promise<void>;
+}
