@@ -19,12 +19,7 @@
 #define ECHO_REQUEST_V6 128
 #define ECHO_REPLY_V6 129
 
-/* linux/if_arp.h and linux/icmp.h would pull in the C library's socket headers. */
-struct icmp_header { /* RFC 792 and RFC 4443 §2.1 */
-	__u8 type, code;
-	__sum16 checksum;
-	__be32 rest;
-};
+/* linux/if_arp.h would pull in the C library's socket headers. */
 
 #define ARPHRD_ETHER 1
 #define ARPOP_REQUEST 1

@@ -7,8 +7,20 @@
 #define FAIRLEAD_JUDGE_H
 
 #include "answer.h"
+#include "icmp_error.h"
 #include "probe.h"
 #include "reject.h"
+
+/* Questions are answered; an error about a flow goes where the flow goes. */
+static __always_inline __u32 judge_icmp(struct visit *v, struct packet *p, struct flow **f)
+{
+	*f = find_quoted_flow(p, packet_data(v->ctx), packet_data_end(v->ctx));
+	if (!*f)
+		return answer_icmp(v, p);
+	v->service_id = (*f)->service_id;
+	v->backend_id = (*f)->backend_id;
+	return VERDICT_TRANSLATED_ICMP;
+}
 
 static __always_inline __u32 judge(struct visit *v, struct packet *p, struct flow **f)
 {
@@ -22,7 +34,7 @@ static __always_inline __u32 judge(struct visit *v, struct packet *p, struct flo
 	case PARSED_ARP:
 		return answer_arp(v, p);
 	case PARSED_ICMP:
-		return answer_icmp(v, p);
+		return judge_icmp(v, p, f);
 	case PARSED_FOREIGN:
 		return VERDICT_FOREIGN;
 	case PARSED_TRUNCATED:

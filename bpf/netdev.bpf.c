@@ -9,10 +9,7 @@
 #include "packet_skb.h"
 #include "judge.h"
 #include "rewrite_skb.h"
-
-#ifndef TCX_NEXT
-#define TCX_NEXT (-1) /* let the next program on this hook see it; newer than the headers of Debian 12 */
-#endif
+#include "reply.h"
 
 static __always_inline int deliver(struct __sk_buff *skb, __u32 ifindex, const __u8 *mac, const __u8 *node_mac)
 {
@@ -71,6 +68,17 @@ static __always_inline int tc_action(struct __sk_buff *skb, struct packet *p, st
 	}
 }
 
+static __always_inline int send_error(struct __sk_buff *skb, struct packet *p, struct flow *f)
+{
+	if (!f || !rewrite_icmp_error(p, f, packet_data(skb), packet_data_end(skb)))
+		return TC_ACT_SHOT;
+	if (f->flags & FLOW_REPLY)
+		return send_on(skb, f);
+	if (f->flags & FLOW_PEER)
+		return deliver(skb, f->ifindex, f->destination_mac, f->source_mac);
+	return f->flags & FLOW_STACK ? TCX_NEXT : send_on(skb, f);
+}
+
 static __always_inline bool takes_a_hop(__u32 verdict)
 {
 	return verdict == VERDICT_FORWARDED || verdict == VERDICT_DELIVERED || verdict == VERDICT_REPLIED;
@@ -95,6 +103,8 @@ int fairlead_ingress(struct __sk_buff *skb)
 	if (takes_a_hop(verdict) && p.ttl <= 1)
 		verdict = DROP_TTL_EXPIRED;
 	record(&v, &p, verdict, packet_data(skb), packet_data_end(skb));
+	if (verdict == VERDICT_TRANSLATED_ICMP)
+		return send_error(skb, &p, f);
 	return tc_action(skb, &p, f, verdict);
 }
 
@@ -106,15 +116,12 @@ int fairlead_egress(struct __sk_buff *skb)
 	struct visit v;
 	__u32 verdict;
 
-	make_headers_linear(skb);
-	if (parse(&p, packet_data(skb), packet_data_end(skb), SCOPE_ALL) != PARSED_FLOW)
-		return TCX_NEXT;
 	start_visit(&v, skb, skb->ifindex, HOOK_NETDEV_EGRESS);
-	verdict = decide_reply(&v, &p, &f);
-	if (verdict != VERDICT_REPLIED || !f)
+	verdict = judge_reply(&v, &p, &f);
+	if (!f)
 		return TCX_NEXT;
 	record(&v, &p, verdict, packet_data(skb), packet_data_end(skb));
-	if (!rewrite_skb(skb, &p, f, false) || !store_macs(skb, f->destination_mac, f->source_mac))
+	if (!translate_reply(skb, &p, f, verdict, false) || !store_macs(skb, f->destination_mac, f->source_mac))
 		return TC_ACT_SHOT;
 	/* The request came by another device: the reply leaves by that one. */
 	return f->ifindex == skb->ifindex ? TCX_NEXT : bpf_redirect(f->ifindex, 0);

@@ -3,6 +3,10 @@
 #ifndef FAIRLEAD_PACKET_SKB_H
 #define FAIRLEAD_PACKET_SKB_H
 
+#ifndef TCX_NEXT
+#define TCX_NEXT (-1) /* let the next program on this hook see it; newer than the headers of Debian 12 */
+#endif
+
 #define HEADERS_MAX 160 /* Ethernet, IPv6 with a few extension headers, TCP */
 
 static __always_inline void *packet_data(void *ctx)

@@ -16,6 +16,13 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+/* RFC 792 and RFC 4443 §2.1. (linux/icmp.h would pull in the C library's socket headers.) */
+struct icmp_header {
+	__u8 type, code;
+	__sum16 checksum;
+	__be32 rest;
+};
+
 enum fragment_part {
 	FRAGMENT_NONE = 0,
 	FRAGMENT_FIRST = 1,

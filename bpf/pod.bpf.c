@@ -5,11 +5,9 @@
  */
 #include "fairlead.h"
 #include "packet_skb.h"
+#include "icmp_error.h"
 #include "rewrite_skb.h"
-
-#ifndef TCX_NEXT
-#define TCX_NEXT (-1)
-#endif
+#include "reply.h"
 
 SEC("tc")
 int fairlead_pod(struct __sk_buff *skb)
@@ -19,17 +17,14 @@ int fairlead_pod(struct __sk_buff *skb)
 	struct visit v;
 	__u32 verdict;
 
-	make_headers_linear(skb);
-	if (parse(&p, packet_data(skb), packet_data_end(skb), SCOPE_ALL) != PARSED_FLOW)
-		return TCX_NEXT;
 	start_visit(&v, skb, skb->ifindex, HOOK_POD);
-	verdict = decide_reply(&v, &p, &f);
-	if (verdict != VERDICT_REPLIED || !f)
+	verdict = judge_reply(&v, &p, &f);
+	if (!f)
 		return TCX_NEXT;
 	if (p.ttl <= 1)
 		verdict = DROP_TTL_EXPIRED;
 	record(&v, &p, verdict, packet_data(skb), packet_data_end(skb));
-	if (verdict != VERDICT_REPLIED || !rewrite_skb(skb, &p, f, true) ||
+	if (verdict == DROP_TTL_EXPIRED || !translate_reply(skb, &p, f, verdict, true) ||
 	    !store_macs(skb, f->destination_mac, f->source_mac))
 		return TC_ACT_SHOT;
 	return bpf_redirect(f->ifindex, 0);

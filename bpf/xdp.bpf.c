@@ -23,6 +23,11 @@ static __always_inline void leave_delivery(struct xdp_md *ctx, const struct deli
 	*meta = *note;
 }
 
+static __always_inline bool leaves_by_wire(const struct flow *f)
+{
+	return f->flags & FLOW_REPLY || !(f->flags & (FLOW_PEER | FLOW_STACK));
+}
+
 static __always_inline __u32 carry_out(struct visit *v, struct packet *p, struct flow *f, __u32 verdict)
 {
 	void *data = packet_data(v->ctx), *data_end = packet_data_end(v->ctx);
@@ -30,11 +35,13 @@ static __always_inline __u32 carry_out(struct visit *v, struct packet *p, struct
 
 	if (hop && p->ttl <= 1)
 		return DROP_TTL_EXPIRED;
-	if (verdict == VERDICT_FORWARDED || verdict == VERDICT_REPLIED) {
+	if (leaves_by_wire(f)) {
 		if (f->ifindex != v->ifindex || is_zero_mac(f->destination_mac) || data + ETH_HLEN > data_end)
 			return VERDICT_LEFT_TO_TC;
 		set_macs(data, f);
 	}
+	if (verdict == VERDICT_TRANSLATED_ICMP)
+		return rewrite_icmp_error(p, f, data, data_end) ? verdict : DROP_INTERNAL;
 	return rewrite_packet(data, data_end, p, f, hop) ? verdict : DROP_INTERNAL;
 }
 
@@ -44,14 +51,17 @@ static __always_inline __u32 handle(struct visit *v, struct packet *p, struct fl
 	__u32 verdict = judge(v, p, f);
 
 	if (*f && (verdict == VERDICT_FORWARDED || verdict == VERDICT_DELIVERED ||
-		   verdict == VERDICT_DELIVERED_BY_STACK || verdict == VERDICT_REPLIED))
+		   verdict == VERDICT_DELIVERED_BY_STACK || verdict == VERDICT_REPLIED ||
+		   verdict == VERDICT_TRANSLATED_ICMP))
 		return carry_out(v, p, *f, verdict);
 	return verdict;
 }
 
-static __always_inline int xdp_action(__u32 verdict)
+static __always_inline int xdp_action(__u32 verdict, const struct flow *f)
 {
 	switch (verdict) {
+	case VERDICT_TRANSLATED_ICMP:
+		return f && leaves_by_wire(f) ? XDP_TX : XDP_PASS;
 	case VERDICT_FORWARDED:
 	case VERDICT_REPLIED:
 	case VERDICT_ANSWERED_ARP:
@@ -86,13 +96,13 @@ int fairlead_xdp(struct xdp_md *ctx)
 	if (verdict == VERDICT_FOREIGN)
 		return XDP_PASS;
 	record(&v, &p, verdict, packet_data(ctx), packet_data_end(ctx));
-	if (verdict == VERDICT_DELIVERED && f) {
+	if (f && f->flags & FLOW_PEER && (verdict == VERDICT_DELIVERED || (verdict == VERDICT_TRANSLATED_ICMP && !leaves_by_wire(f)))) {
 		note.ifindex = f->ifindex;
 		__builtin_memcpy(note.mac, f->destination_mac, MAC_LENGTH);
 		__builtin_memcpy(note.node_mac, f->source_mac, MAC_LENGTH);
 		leave_delivery(ctx, &note);
 	}
-	return xdp_action(verdict);
+	return xdp_action(verdict, f);
 }
 
 char _license[] SEC("license") = "GPL";
