@@ -119,13 +119,21 @@ static __always_inline bool claim_reply_row(const struct flow_key *key, const st
 	return bpf_map_update_elem(&flows, key, reply, BPF_ANY) == 0;
 }
 
+/* May be given away when no port is free: nothing but a SYN was ever answered, or the connection is over. */
+static __always_inline bool is_half_open(const struct flow *f, __u8 protocol)
+{
+	return protocol == IPPROTO_TCP && (!(f->flags & FLOW_ESTABLISHED) || f->flags & (FLOW_CLOSING | FLOW_RESET));
+}
+
 /*
  * Finds a source port towards the backend such that the reply can be told apart: the client's own where its address is
  * kept, else the least recently used of this node's range (random ports meet the backend's TIME_WAIT far more often).
+ * A flood of SYNs can take all ports, but not keep them: half-open flows make room.
  */
 static __noinline enum verdict claim_source_port(struct scratch *s, struct backend *b, __u32 now_seconds)
 {
 	struct flow_key *key = &s->reply_key;
+	__be16 spare = 0;
 
 	if (!(s->forward.flags & FLOW_SNAT)) {
 		set_deltas(&s->reply, key);
@@ -137,16 +145,27 @@ static __noinline enum verdict claim_source_port(struct scratch *s, struct backe
 		struct flow *known;
 
 		key->destination_port = bpf_htons(port);
-		known = bpf_map_lookup_elem(&flows, key);
-		if (known && !flow_expired(known, key->protocol, now_seconds))
-			continue;
 		set_deltas(&s->reply, key);
-		if (bpf_map_update_elem(&flows, key, &s->reply, BPF_ANY))
-			return DROP_INTERNAL;
-		s->forward.source_port = key->destination_port;
-		return VERDICT_FORWARDED;
+		if (bpf_map_update_elem(&flows, key, &s->reply, BPF_NOEXIST) == 0) {
+			s->forward.source_port = key->destination_port;
+			return VERDICT_FORWARDED;
+		}
+		known = bpf_map_lookup_elem(&flows, key);
+		if (known && flow_expired(known, key->protocol, now_seconds)) {
+			spare = key->destination_port;
+			break;
+		}
+		if (!spare && known && is_half_open(known, key->protocol))
+			spare = key->destination_port;
 	}
-	return DROP_NO_SOURCE_PORT;
+	if (!spare)
+		return DROP_NO_SOURCE_PORT;
+	key->destination_port = spare;
+	set_deltas(&s->reply, key);
+	if (bpf_map_update_elem(&flows, key, &s->reply, BPF_ANY))
+		return DROP_INTERNAL;
+	s->forward.source_port = spare;
+	return VERDICT_FORWARDED;
 }
 
 #endif

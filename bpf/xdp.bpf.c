@@ -82,8 +82,7 @@ static __always_inline int xdp_action(__u32 verdict, const struct flow *f)
 	}
 }
 
-SEC("xdp")
-int fairlead_xdp(struct xdp_md *ctx)
+static __always_inline int process(struct xdp_md *ctx)
 {
 	struct delivery note = { .magic = DELIVERY_MAGIC };
 	struct packet p = {};
@@ -103,6 +102,12 @@ int fairlead_xdp(struct xdp_md *ctx)
 		leave_delivery(ctx, &note);
 	}
 	return xdp_action(verdict, f);
+}
+
+SEC("xdp")
+int fairlead_xdp(struct xdp_md *ctx)
+{
+	return process(ctx);
 }
 
 char _license[] SEC("license") = "GPL";
