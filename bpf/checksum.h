@@ -16,10 +16,31 @@ static __always_inline __sum16 checksum_add(__sum16 field, __u16 delta)
 	return (__sum16)~checksum_fold((__u32)(__u16)~field + delta);
 }
 
-/* `to` minus `from`, both of `length` bytes (a multiple of four). */
+/* The sum of `length` bytes, a multiple of four. Inlined and unrolled: the helper's call costs more than the additions. */
+static __always_inline __u64 checksum_words(const void *bytes, __u32 length)
+{
+	const __u32 *word = bytes;
+	__u64 sum = 0;
+
+#pragma unroll
+	for (__u32 i = 0; i < length / 4; i++)
+		sum += word[i];
+	return sum;
+}
+
+static __always_inline __u16 checksum_fold_wide(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return checksum_fold((__u32)sum);
+}
+
+/* `to` minus `from`, both of `length` bytes (a constant, multiple of four). */
 static __always_inline __u16 checksum_difference(const void *from, const void *to, __u32 length)
 {
-	return checksum_fold((__u32)bpf_csum_diff((__be32 *)from, length, (__be32 *)to, length, 0));
+	__u16 minus = checksum_fold_wide(checksum_words(from, length));
+
+	return checksum_fold_wide(checksum_words(to, length) + (__u16)~minus);
 }
 
 #endif

@@ -7,17 +7,9 @@
 #define BPF_FIB_LOOKUP_SRC (1U << 4) /* since Linux 6.7; newer than the headers of Debian 12 */
 #endif
 
-struct route {
-	struct address source; /* this node's address towards the destination */
-	__u32 ifindex;
-	__u8 source_mac[MAC_LENGTH];
-	__u8 next_hop_mac[MAC_LENGTH];
-	bool neighbor_known;
-};
-
 enum route_result { ROUTE_FOUND, ROUTE_NONE };
 
-static __noinline enum route_result find_route(struct visit *v, const struct address *to, struct route *out, bool ipv6)
+static __noinline enum route_result ask_routing_table(struct visit *v, const struct address *to, struct route *out, bool ipv6)
 {
 	struct bpf_fib_lookup fib = {};
 	long result;
@@ -48,6 +40,33 @@ static __noinline enum route_result find_route(struct visit *v, const struct add
 	} else {
 		__builtin_memset(out->source_mac, 0, MAC_LENGTH);
 		__builtin_memset(out->next_hop_mac, 0, MAC_LENGTH);
+	}
+	return ROUTE_FOUND;
+}
+
+static __always_inline bool same_address(const struct address *a, const struct address *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->word[3] == b->word[3];
+}
+
+/* An unresolved neighbor is not remembered: it may be known with the next packet. */
+static __always_inline enum route_result find_route(struct visit *v, const struct address *to, struct route *out, bool ipv6)
+{
+	__u32 index = address_hash(to) & 1023;
+	struct cached_route *cached = bpf_map_lookup_elem(&route_cache, &index);
+
+	if (cached && cached->second == v->now_seconds && cached->ingress_ifindex == v->ifindex &&
+	    same_address(&cached->destination, to)) {
+		*out = cached->route;
+		return ROUTE_FOUND;
+	}
+	if (ask_routing_table(v, to, out, ipv6) == ROUTE_NONE)
+		return ROUTE_NONE;
+	if (cached && out->neighbor_known) {
+		cached->destination = *to;
+		cached->second = v->now_seconds;
+		cached->ingress_ifindex = v->ifindex;
+		cached->route = *out;
 	}
 	return ROUTE_FOUND;
 }
