@@ -53,6 +53,38 @@ export function matchesAny(selectors: readonly LabelSelector[], labels: Labels):
   return selectors.some((selector) => matches(selector, labels));
 }
 
+/** The first selector that says the same as an earlier one of the list, as text; order inside a selector does not matter. */
+export function duplicateSelector(selectors: readonly LabelSelector[]): string | undefined {
+  const seen = new Set<string>();
+  for (const selector of selectors) {
+    const text = formatSelector(selector);
+    if (seen.has(text)) return text;
+    seen.add(text);
+  }
+  return undefined;
+}
+
+/** Canonical text, in the style of kubectl: `app=web,tier in (a,b),!legacy`. */
+export function formatSelector(selector: LabelSelector): string {
+  const labels = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
+  const expressions = (selector.matchExpressions ?? []).map(formatRequirement);
+  return [...labels.toSorted(), ...expressions.toSorted()].join(",");
+}
+
+function formatRequirement(requirement: Requirement): string {
+  const values = `(${(requirement.values ?? []).toSorted().join(",")})`;
+  switch (requirement.operator) {
+    case "In":
+      return `${requirement.key} in ${values}`;
+    case "NotIn":
+      return `${requirement.key} notin ${values}`;
+    case "Exists":
+      return requirement.key;
+    case "DoesNotExist":
+      return `!${requirement.key}`;
+  }
+}
+
 function holds(requirement: Requirement, value: string | undefined): boolean {
   switch (requirement.operator) {
     case "In":

@@ -29,6 +29,8 @@ export interface Snapshot {
   readonly problems: readonly Problem[];
   /** Every object was read: only then may what is not here be taken for deleted. */
   readonly complete: boolean;
+  /** Addresses last given to Services that cannot be read at the moment: nobody else may have them. By key of the Service. */
+  readonly reserved: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface Source {

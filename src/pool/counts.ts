@@ -1,0 +1,67 @@
+/** How many addresses of each pool are in use and how many are left. */
+import { parseAddress, type Address, type Family } from "../net/address.ts";
+import { rangeSize, type Range } from "../net/range.ts";
+import type { Service } from "../service/objects.ts";
+import type { Pool, PoolSet } from "./pools.ts";
+
+/** Distinct addresses: one shared by three Services counts once. */
+export interface PoolCounts {
+  readonly assignedIPv4: bigint;
+  readonly assignedIPv6: bigint;
+  readonly availableIPv4: bigint;
+  readonly availableIPv6: bigint;
+}
+
+/** Counts per pool key, for these addresses in use. Addresses outside every pool are not counted. */
+export function countPools(pools: PoolSet, inUse: Iterable<Address>): ReadonlyMap<string, PoolCounts> {
+  const used = new Map<Pool, Record<Family, Set<bigint>>>();
+  for (const address of inUse) {
+    const [pool] = pools.poolsOf(address);
+    if (pool === undefined) continue;
+    const sets = used.get(pool) ?? { IPv4: new Set<bigint>(), IPv6: new Set<bigint>() };
+    used.set(pool, sets);
+    sets[address.family].add(address.value);
+  }
+  return new Map(pools.pools.map((pool) => [pool.key, countsOf(pool, used.get(pool))]));
+}
+
+/** The addresses Services hold according to their status. */
+export function addressesInUse(services: Iterable<Service>): readonly Address[] {
+  return [...services]
+    .flatMap((service) => service.status.loadBalancer.ingress.map((ingress) => parseAddress(ingress.ip ?? "")))
+    .filter((address) => address !== undefined);
+}
+
+/** Addresses of one family the pool can give out at all. */
+export function poolCapacity(pool: Pool, family: Family): bigint {
+  let capacity = 0n;
+  for (const range of pool.ranges) if (range.family === family) capacity += usable(range, pool.avoidBuggyIPs);
+  return capacity;
+}
+
+function countsOf(pool: Pool, used: Record<Family, ReadonlySet<bigint>> | undefined): PoolCounts {
+  const assignedIPv4 = BigInt(used?.IPv4.size ?? 0);
+  const assignedIPv6 = BigInt(used?.IPv6.size ?? 0);
+  return {
+    assignedIPv4,
+    assignedIPv6,
+    availableIPv4: atLeastZero(poolCapacity(pool, "IPv4") - assignedIPv4),
+    availableIPv6: atLeastZero(poolCapacity(pool, "IPv6") - assignedIPv6),
+  };
+}
+
+function usable(range: Range, avoidBuggyIPs: boolean): bigint {
+  const buggy = avoidBuggyIPs && range.family === "IPv4" ? buggyUpTo(range.last) - buggyUpTo(range.first - 1n) : 0n;
+  // The unspecified address is never given out; with avoidBuggyIPs 0.0.0.0 is among the .0 already.
+  const unspecified = range.first === 0n && buggy === 0n ? 1n : 0n;
+  return rangeSize(range) - buggy - unspecified;
+}
+
+/** How many values from 0 to `value` end in .0 or .255. */
+function buggyUpTo(value: bigint): bigint {
+  return value < 0n ? 0n : value / 256n + 1n + (value + 1n) / 256n;
+}
+
+function atLeastZero(value: bigint): bigint {
+  return value < 0n ? 0n : value;
+}

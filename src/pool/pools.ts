@@ -1,0 +1,175 @@
+/**
+ * IPAddressPools parsed into values. Every problem of every pool is reported, and a pool with a problem is closed, not
+ * gone: it gives no new addresses, but what was assigned from it stays. (MetalLB refuses the whole configuration instead.)
+ */
+import type { Address } from "../net/address.ts";
+import type { Problem } from "../net/problem.ts";
+import { formatRange, parseRange, rangeContains, type Range } from "../net/range.ts";
+import type { Namespace } from "../service/objects.ts";
+import { duplicateSelector, matchesAny, type LabelSelector } from "../service/selector.ts";
+import type { IPAddressPool, ServiceAllocation } from "./objects.ts";
+import { RangeIndex } from "./range-index.ts";
+
+export interface Pool {
+  readonly key: string;
+  /** Pools are asked for by name alone, so names are unique over all namespaces. */
+  readonly name: string;
+  /** In listed order: addresses are given out from the first. */
+  readonly ranges: readonly Range[];
+  readonly autoAssign: boolean;
+  readonly avoidBuggyIPs: boolean;
+  /** Why it gives no new addresses; undefined for a pool without problems. */
+  readonly closedBecause: string | undefined;
+  /** Who may use it; undefined: everybody, and pools with a scope are tried first. */
+  readonly scope: Scope | undefined;
+}
+
+export interface Scope {
+  /** Lower first, 0 and below last. */
+  readonly priority: number;
+  /** Undefined: any namespace. */
+  readonly namespaces: ReadonlySet<string> | undefined;
+  /** Undefined: any Service; else one of them must match its labels. */
+  readonly serviceSelectors: readonly LabelSelector[] | undefined;
+}
+
+export interface PoolSet {
+  /** In stable order: oldest first where ages are known, then by key. */
+  readonly pools: readonly Pool[];
+  readonly problems: readonly Problem[];
+  /** The pools an address lies in: at most one open pool, which comes first, then closed ones. */
+  poolsOf(address: Address): readonly Pool[];
+}
+
+export function parsePools(
+  objects: ReadonlyMap<string, IPAddressPool>,
+  namespaces: ReadonlyMap<string, Namespace>,
+): PoolSet {
+  const problems: Problem[] = [];
+  const pools: Pool[] = [];
+  const open = new RangeIndex<Pool>();
+  const names = new Map<string, string>();
+  for (const [key, object] of [...objects].toSorted(byAge)) {
+    const found = rangeProblems(object, key, open);
+    const duplicate = names.get(object.metadata.name);
+    if (duplicate !== undefined) found.problems.push({ path: "metadata.name", message: `pool ${duplicate} has the same name` });
+    names.set(object.metadata.name, duplicate ?? key);
+    found.problems.push(...scopeProblems(object.spec.serviceAllocation));
+    const pool = poolOf(key, object, found, namespaces);
+    pools.push(pool);
+    if (pool.closedBecause === undefined) for (const range of pool.ranges) open.add(range, pool);
+    problems.push(...found.problems.map((p) => ({ subject: `IPAddressPool ${key}`, ...p })));
+  }
+  const closed = pools.filter((pool) => pool.closedBecause !== undefined);
+  return { pools, problems, poolsOf: (address) => poolsOf(address, open, closed) };
+}
+
+/** Whether a Service with these labels in this namespace may have addresses of the pool. */
+export function poolAllows(pool: Pool, namespace: string, labels: Readonly<Record<string, string>>): boolean {
+  if (pool.scope === undefined) return true;
+  const { namespaces, serviceSelectors } = pool.scope;
+  if (namespaces !== undefined && !namespaces.has(namespace)) return false;
+  return serviceSelectors === undefined || matchesAny(serviceSelectors, labels);
+}
+
+/** Whether the pool, which contains the address, may hand it out at all. */
+export function poolMayUse(pool: Pool, address: Address): boolean {
+  return !(pool.avoidBuggyIPs && isBuggy(address)) && address.value !== 0n;
+}
+
+/** .0 and .255, which some old devices refuse: they take them for the addresses of a network and its broadcast. */
+function isBuggy(address: Address): boolean {
+  const octet = address.value & 0xffn;
+  return address.family === "IPv4" && (octet === 0n || octet === 255n);
+}
+
+interface Found {
+  readonly ranges: Range[];
+  readonly problems: { readonly path: string; readonly message: string }[];
+}
+
+function rangeProblems(object: IPAddressPool, key: string, open: RangeIndex<Pool>): Found {
+  const found: Found = { ranges: [], problems: [] };
+  const own = new RangeIndex<string>();
+  if (object.spec.addresses.length === 0)
+    found.problems.push({ path: "spec.addresses", message: "the pool has no addresses; add a CIDR or a range start-end" });
+  for (const [index, text] of object.spec.addresses.entries()) {
+    const path = `spec.addresses[${index}]`;
+    const parsed = parseRange(text);
+    if (!parsed.ok) {
+      found.problems.push({ path, message: parsed.fault });
+      continue;
+    }
+    const other = open.overlapping(parsed.range);
+    if (other !== undefined) found.problems.push({ path, message: overlap(parsed.range, other.range, `pool ${other.owner.key}`) });
+    const mine = own.overlapping(parsed.range);
+    if (mine !== undefined) found.problems.push({ path, message: overlap(parsed.range, mine.range, mine.owner) });
+    else own.add(parsed.range, `${path} of pool ${key}`);
+    found.ranges.push(parsed.range);
+  }
+  return found;
+}
+
+function overlap(range: Range, other: Range, owner: string): string {
+  return `${formatRange(range)} overlaps with ${formatRange(other)} of ${owner}`;
+}
+
+function scopeProblems(allocation: ServiceAllocation | undefined): Found["problems"] {
+  if (allocation === undefined) return [];
+  const problems: Found["problems"] = [];
+  const twice = allocation.namespaces.find((name, index) => allocation.namespaces.indexOf(name) !== index);
+  if (twice !== undefined)
+    problems.push({ path: "spec.serviceAllocation.namespaces", message: `namespace "${twice}" is listed twice` });
+  for (const field of ["namespaceSelectors", "serviceSelectors"] as const) {
+    const selector = duplicateSelector(allocation[field]);
+    if (selector !== undefined)
+      problems.push({ path: `spec.serviceAllocation.${field}`, message: `selector "${selector}" is listed twice` });
+  }
+  return problems;
+}
+
+function poolOf(
+  key: string,
+  object: IPAddressPool,
+  found: Found,
+  namespaces: ReadonlyMap<string, Namespace>,
+): Pool {
+  const { autoAssign, avoidBuggyIPs, serviceAllocation } = object.spec;
+  const scope = serviceAllocation === undefined ? undefined : scopeOf(serviceAllocation, namespaces);
+  const closedBecause = found.problems[0]?.message;
+  return { key, name: object.metadata.name, ranges: found.ranges, autoAssign, avoidBuggyIPs, closedBecause, scope };
+}
+
+/**
+ * Namespace selectors are resolved to names here. Unlike MetalLB, selectors that match no namespace let nobody in: there
+ * such a pool is open to every Service that asks for it by name.
+ */
+function scopeOf(allocation: ServiceAllocation, namespaces: ReadonlyMap<string, Namespace>): Scope {
+  const names = new Set(allocation.namespaces);
+  for (const namespace of namespaces.values())
+    if (matchesAny(allocation.namespaceSelectors, namespace.metadata.labels)) names.add(namespace.metadata.name);
+  const restricted = allocation.namespaces.length + allocation.namespaceSelectors.length > 0;
+  return {
+    priority: allocation.priority,
+    namespaces: restricted ? names : undefined,
+    serviceSelectors: allocation.serviceSelectors.length > 0 ? allocation.serviceSelectors : undefined,
+  };
+}
+
+function poolsOf(address: Address, open: RangeIndex<Pool>, closed: readonly Pool[]): readonly Pool[] {
+  const owner = open.ownerOf(address);
+  const others = closed.filter((pool) => pool.ranges.some((r) => rangeContains(r, address)));
+  return owner === undefined ? others : [owner, ...others];
+}
+
+
+/** Oldest first, so that a pool added later is the one that gives way; a folder knows no ages, there the key decides. */
+function byAge([keyA, a]: readonly [string, IPAddressPool], [keyB, b]: readonly [string, IPAddressPool]): number {
+  const ageA = a.metadata.creationTimestamp ?? "";
+  const ageB = b.metadata.creationTimestamp ?? "";
+  return ageA === ageB ? compareText(keyA, keyB) : compareText(ageA, ageB);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
