@@ -1,0 +1,323 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { address, formatAddress } from "../net/address.ts";
+import { formatProblem } from "../net/problem.ts";
+import type { Backend, Frontend } from "../service/frontends.ts";
+import { applyForwarding } from "./apply.ts";
+import { planSize, type Plan } from "./draft.ts";
+import { decodeFrontend, loadBackend, viewOf } from "./encode.ts";
+import { filterBits, filterHash } from "./filter.ts";
+import { maglevTable } from "./maglev.ts";
+import { memoryPorts, type MemorySizes } from "./memory-ports.ts";
+import { planForwarding } from "./plan.ts";
+import type { ForwardingPorts } from "./ports.ts";
+import { QUARANTINE_MS } from "./regions.ts";
+import { readTables, type Tables } from "./tables.ts";
+
+const SEED = 7;
+const SIZES: MemorySizes = { frontends: 64, backends: 64, slots: 256, maglev: 8192 };
+const STATE_NAMES = ["gone", "active", "notReady", "terminating"];
+
+type Desired = ReadonlyMap<string, readonly Frontend[]>;
+
+function pod(ip: string, state: Backend["state"] = "active", port = 8080): Backend {
+  return { address: address(ip), port, protocol: "TCP", local: ip.startsWith("10.1."), state };
+}
+
+function frontend(ip: string, backends: readonly Backend[], more: Partial<Frontend> = {}): Frontend {
+  return {
+    service: "default/web",
+    address: address(ip),
+    port: 80,
+    protocol: "TCP",
+    algorithm: "maglev",
+    externalTrafficPolicy: "Cluster",
+    backends,
+    ...more,
+  };
+}
+
+function wanted(services: Record<string, readonly Frontend[]>): Desired {
+  return new Map(Object.entries(services));
+}
+
+/** What a packet would meet: read from the bytes alone. Throws where a row points at something that is not there. */
+function served(ports: ForwardingPorts): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [key, value] of ports.frontends.entries()) {
+    const row = decodeFrontend(key, value);
+    assert.ok(row !== undefined);
+    const { slotBase, slotCount, maglevBase, maglevSize, flags } = row.value;
+    const slots = Array.from(ports.slots.subarray(slotBase, slotBase + slotCount), (id) => {
+      const backend = loadBackend(viewOf(ports.backends), id);
+      assert.ok(backend !== undefined, `slot of ${formatAddress(row.address)} names the unused row ${id}`);
+      return `${formatAddress(backend.address)}:${backend.port} ${STATE_NAMES[backend.state]}${backend.local ? " local" : ""}`;
+    });
+    const algorithm = maglevSize > 0 ? `maglev${maglevSize}` : "random";
+    if (maglevSize > 0) {
+      const backends = slots.map((slot) => ({ text: `${slot.split(" ")[0]}/${row.protocol}` }));
+      assert.deepEqual(ports.maglev.slice(maglevBase, maglevBase + maglevSize), maglevTable({ seed: SEED, size: maglevSize, backends }));
+    }
+    assert.ok(filterBits(ports.filter, "frontends").includes(filterHash(row.address)), "an address without its filter bit");
+    result[`${formatAddress(row.address)} ${row.port}/${row.protocol}`] = `${algorithm} flags=${flags}: ${slots.join(", ")}`;
+  }
+  return result;
+}
+
+interface Bench {
+  readonly ports: ForwardingPorts;
+  tables: Tables;
+  now: number;
+  to(desired: Desired): Plan;
+  restart(): void;
+  problems(): string[];
+}
+
+/** Applies each step of a plan alone and looks at the tables after each: no reader may ever meet a dangling reference. */
+function bench(sizes: MemorySizes = SIZES): Bench {
+  const ports = memoryPorts(sizes);
+  const self: Bench = {
+    ports,
+    tables: readTables(ports),
+    now: 0,
+    to: (desired) => {
+      const plan = planForwarding(self.tables, desired, { seed: SEED, now: self.now });
+      const nothing: Plan = { backends: [], slots: [], maglev: [], filterBits: [], frontends: [], frontendsGone: [], filterBitsGone: [], backendsGone: [] };
+      for (const [step, content] of Object.entries(plan)) {
+        applyForwarding({ ...nothing, [step]: content }, ports, SEED);
+        served(ports);
+      }
+      return plan;
+    },
+    restart: () => {
+      self.tables = readTables(ports);
+    },
+    problems: () => [...self.tables.services.values()].flatMap((service) => service.problems.map(formatProblem)),
+  };
+  return self;
+}
+
+const A = pod("10.0.0.1");
+const B = pod("10.0.0.2");
+const LOCAL = pod("10.1.0.1");
+
+describe("planForwarding", () => {
+  test("an empty wish on empty maps is no work", () => assert.equal(planSize(bench().to(new Map())), 0));
+
+  test("serves a frontend, and claims its address for the refusal of other ports", () => {
+    const b = bench();
+    b.to(wanted({ web: [frontend("192.168.10.1", [A, LOCAL])] }));
+    assert.deepEqual(served(b.ports), {
+      "192.168.10.1 0/any": "random flags=1: ",
+      "192.168.10.1 80/TCP": "maglev211 flags=0: 10.0.0.1:8080 active, 10.1.0.1:8080 active local",
+    });
+    assert.deepEqual(b.problems(), []);
+  });
+
+  const single = [
+    { name: "no backend leaves no slot", frontend: frontend("10.9.0.1", []), row: "random flags=0: " },
+    { name: "a backend that is not ready gets no slot", frontend: frontend("10.9.0.1", [A, pod("10.0.0.2", "notReady")]), row: "maglev101 flags=0: 10.0.0.1:8080 active" },
+    { name: "only backends that are not ready leave no slot", frontend: frontend("10.9.0.1", [pod("10.0.0.2", "notReady")]), row: "random flags=0: " },
+    { name: "a terminating backend serves when nothing active is left", frontend: frontend("10.9.0.1", [pod("10.0.0.2", "terminating"), pod("10.0.0.3", "notReady")]), row: "maglev101 flags=0: 10.0.0.2:8080 terminating" },
+    { name: "a terminating backend gets no slot beside an active one", frontend: frontend("10.9.0.1", [A, pod("10.0.0.2", "terminating")]), row: "maglev101 flags=0: 10.0.0.1:8080 active" },
+    { name: "random needs no table", frontend: frontend("10.9.0.1", [A, B], { algorithm: "random" }), row: "random flags=0: 10.0.0.1:8080 active, 10.0.0.2:8080 active" },
+    { name: "the Local policy is a flag", frontend: frontend("10.9.0.1", [LOCAL], { externalTrafficPolicy: "Local" }), row: "maglev101 flags=2: 10.1.0.1:8080 active local" },
+    { name: "IPv6 and UDP are served alike", frontend: frontend("fd00::1", [{ ...A, address: address("fd00:10::1"), protocol: "UDP" }], { protocol: "UDP", algorithm: "random" }), row: "random flags=0: fd00:10::1:8080 active" },
+  ];
+  for (const row of single) {
+    test(row.name, () => {
+      const b = bench();
+      b.to(wanted({ web: [row.frontend] }));
+      assert.equal(served(b.ports)[`${formatAddress(row.frontend.address)} 80/${row.frontend.protocol}`], row.row);
+    });
+  }
+
+  test("the same wish again writes nothing", () => {
+    const b = bench();
+    const desired = wanted({ web: [frontend("192.168.10.1", [A, B])] });
+    b.to(desired);
+    assert.equal(planSize(b.to(desired)), 0);
+    assert.equal(planSize(b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }))), 0);
+  });
+
+  test("a restart with the same wish writes nothing and moves no id", () => {
+    const b = bench();
+    const services = (): Desired =>
+      wanted({ web: [frontend("192.168.10.1", [A, B])], dns: [frontend("192.168.10.2", [B, LOCAL]), frontend("192.168.10.2", [B], { port: 443 })] });
+    b.to(services());
+    const ids = [...b.tables.services].map(([name, { id }]) => [name, id]);
+    b.restart();
+    assert.equal(planSize(b.to(new Map([...services()].reverse()))), 0);
+    assert.deepEqual([...b.tables.services].map(([name, { id }]) => [name, id]).reverse(), ids);
+  });
+
+  test("a restart gives up what nobody wants any more", () => {
+    const b = bench();
+    b.to(wanted({ web: [frontend("192.168.10.1", [A])], old: [frontend("192.168.10.2", [B])] }));
+    b.restart();
+    const plan = b.to(wanted({ web: [frontend("192.168.10.1", [A])] }));
+    assert.equal(plan.frontendsGone.length, 2);
+    assert.equal(plan.backendsGone.length, 1);
+    assert.deepEqual(filterBits(b.ports.filter, "frontends"), [filterHash(address("192.168.10.1"))]);
+    assert.deepEqual(Object.keys(served(b.ports)), ["192.168.10.1 0/any", "192.168.10.1 80/TCP"]);
+  });
+
+  test("a restart replaces a Maglev table that is not the one we would write", () => {
+    const b = bench();
+    b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
+    b.ports.maglev.fill(0);
+    b.restart();
+    const plan = planForwarding(b.tables, wanted({ web: [frontend("192.168.10.1", [A, B])] }), { seed: SEED, now: 0 });
+    assert.equal(plan.maglev.length, 1);
+    applyForwarding(plan, b.ports, SEED);
+    assert.equal(Object.keys(served(b.ports)).length, 2);
+  });
+
+  test("a restart survives rows that point nowhere", () => {
+    const b = bench();
+    b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
+    b.ports.slots.fill(0xffff_ffff);
+    b.restart();
+    const plan = planForwarding(b.tables, wanted({ web: [frontend("192.168.10.1", [A, B])] }), { seed: SEED, now: 0 });
+    applyForwarding(plan, b.ports, SEED);
+    assert.equal(served(b.ports)["192.168.10.1 80/TCP"], "maglev211 flags=0: 10.0.0.1:8080 active, 10.0.0.2:8080 active");
+  });
+
+  test("one endpoint more writes one backend, one table and one row, whatever else there is", () => {
+    const b = bench();
+    const others = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`s${i}`, [frontend(`10.8.0.${i}`, [A])]]));
+    b.to(wanted({ ...others, web: [frontend("192.168.10.1", [A])] }));
+    const plan = b.to(wanted({ ...others, web: [frontend("192.168.10.1", [A, B])] }));
+    assert.equal(plan.backends.length, 1);
+    assert.equal(plan.slots.length, 1);
+    assert.equal(plan.maglev.length, 1);
+    assert.equal(plan.frontends.length, 1);
+    assert.equal(planSize(plan), 4);
+  });
+
+  test("a removed backend is gone at once and its row rests before it stands for another", () => {
+    const b = bench({ ...SIZES, backends: 3 });
+    b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
+    const before = loadBackend(viewOf(b.ports.backends), 2);
+    b.to(wanted({ web: [frontend("192.168.10.1", [A])] }));
+    assert.equal(loadBackend(viewOf(b.ports.backends), 2), undefined);
+    const C = pod("10.0.0.3");
+    b.to(wanted({ web: [frontend("192.168.10.1", [A, C])] }));
+    assert.match(b.problems().join(), /Service web: .*1 of 2 backends found no room in the map "backends"/);
+    b.now += QUARANTINE_MS;
+    b.to(b.tables.services.size > 0 ? new Map([["web", [frontend("192.168.10.1", [A, C])]]]) : new Map());
+    assert.deepEqual(b.problems(), []);
+    const after = loadBackend(viewOf(b.ports.backends), 2);
+    assert.equal(after?.generation, (before?.generation ?? 0) + 1);
+  });
+
+  test("a backend of two Services has one row, in the best state anyone sees", () => {
+    const b = bench();
+    b.to(wanted({ web: [frontend("192.168.10.1", [A])], raw: [frontend("192.168.10.2", [pod("10.0.0.1", "notReady")])] }));
+    assert.equal(b.tables.rows.count, 1);
+    assert.equal(b.tables.rows.get(1)?.state, 1);
+    b.to(wanted({ raw: [frontend("192.168.10.2", [pod("10.0.0.1", "notReady")])] }));
+    assert.equal(loadBackend(viewOf(b.ports.backends), 1)?.state, 2);
+  });
+
+  test("a backend that becomes unready leaves the slots and keeps its row", () => {
+    const b = bench();
+    b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
+    const plan = b.to(wanted({ web: [frontend("192.168.10.1", [A, pod("10.0.0.2", "notReady")])] }));
+    assert.deepEqual(plan.backends.map(({ id, fresh, state }) => [id, fresh, state]), [[2, false, 2]]);
+    assert.deepEqual(plan.backendsGone, []);
+  });
+
+  test("an address shared by two Services stays ours until both left", () => {
+    const b = bench();
+    const web = [frontend("192.168.10.1", [A])];
+    const ssh = [frontend("192.168.10.1", [B], { port: 22, service: "default/ssh" })];
+    b.to(wanted({ web, ssh }));
+    b.to(wanted({ ssh }));
+    assert.deepEqual(Object.keys(served(b.ports)).sort(), ["192.168.10.1 0/any", "192.168.10.1 22/TCP"]);
+    b.to(wanted({}));
+    assert.deepEqual(served(b.ports), {});
+    assert.deepEqual(filterBits(b.ports.filter, "frontends"), []);
+  });
+
+  test("two Services that claim one port: the first keeps it, the second is told, and gets it when the first leaves", () => {
+    const b = bench();
+    const first = [frontend("192.168.10.1", [A])];
+    const second = [frontend("192.168.10.1", [B])];
+    b.to(wanted({ first, second }));
+    assert.deepEqual(b.problems(), ["Service second: 192.168.10.1 80/TCP already belongs to Service first; give one of them another address or port"]);
+    assert.match(served(b.ports)["192.168.10.1 80/TCP"] ?? "", /10\.0\.0\.1/);
+    b.to(wanted({ second }));
+    assert.deepEqual(b.problems(), []);
+    assert.match(served(b.ports)["192.168.10.1 80/TCP"] ?? "", /10\.0\.0\.2/);
+  });
+
+  const full = [
+    { name: "frontends", sizes: { ...SIZES, frontends: 5 }, problem: /Service s2: .*"frontends" is full \(5 rows\)/, served: 4 },
+    { name: "slots", sizes: { ...SIZES, slots: 5 }, problem: /Service s2: 80\/TCP is rejected: no room for 2 rows in the map "slots"/, served: 6 },
+    { name: "maglev", sizes: { ...SIZES, maglev: 450 }, problem: /Service s2: 80\/TCP is balanced at random: no room for a table of 211 in the map "maglev"/, served: 6 },
+    { name: "backends", sizes: { ...SIZES, backends: 6 }, problem: /Service s2: .*1 of 2 backends found no room in the map "backends"/, served: 6 },
+  ];
+  for (const row of full) {
+    test(`a full map ${row.name}: the Service that finds no room is named, the others are served`, () => {
+      const b = bench(row.sizes);
+      const service = (i: number): readonly Frontend[] => [frontend(`192.168.10.${i}`, [pod(`10.0.${i}.1`), pod(`10.0.${i}.2`)])];
+      b.to(wanted({ s0: service(0), s1: service(1), s2: service(2) }));
+      assert.equal(b.problems().length, 1);
+      assert.match(b.problems().join(), row.problem);
+      assert.equal(Object.keys(served(b.ports)).length, row.served);
+      assert.match(served(b.ports)["192.168.10.1 80/TCP"] ?? "", /^maglev211.*10\.0\.1\.1.*10\.0\.1\.2/);
+      b.now += QUARANTINE_MS;
+      b.to(wanted({ s0: service(0), s2: service(2) }));
+      b.now += QUARANTINE_MS;
+      b.to(new Map(b.tables.services.get("s2") === undefined ? [] : [["s0", service(0)], ["s2", service(2)]]));
+      assert.deepEqual(b.problems(), [], "room was made and is used");
+    });
+  }
+});
+
+describe("any sequence of wishes", () => {
+  const state = fc.constantFrom("active" as const, "active" as const, "notReady" as const, "terminating" as const);
+  const backends = fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 6 }), state), { maxLength: 4, selector: ([n]) => n });
+  const oneFrontend = fc.record({ ip: fc.integer({ min: 1, max: 4 }), port: fc.constantFrom(80, 81), algorithm: fc.constantFrom("maglev" as const, "random" as const), backends });
+  const wishes = fc.array(
+    fc.record({
+      services: fc.dictionary(fc.constantFrom("a", "b", "c"), fc.uniqueArray(oneFrontend, { maxLength: 2, selector: ({ ip, port }) => `${ip} ${port}` })),
+      wait: fc.constantFrom(0, QUARANTINE_MS),
+      restart: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 8 },
+  );
+
+  test("ends in maps that serve exactly the last one, and planning it again is no work", () => {
+    fc.assert(
+      fc.property(wishes, (steps) => {
+        const b = bench({ frontends: 32, backends: 64, slots: 200, maglev: 12_000 });
+        for (const step of steps) {
+          const entries = Object.entries(step.services).map(([name, list]) => {
+            const frontends = list.map(({ ip, port, algorithm, backends: pods }) =>
+              frontend(`192.168.10.${ip}`, pods.map(([n, s]) => pod(`10.0.0.${n}`, s)), { port, algorithm }));
+            return [name, frontends] as const;
+          });
+          if (step.restart) b.restart();
+          b.now += step.wait;
+          const desired: Desired = new Map(entries);
+          b.to(desired);
+          assert.equal(planSize(b.to(new Map([...desired].map(([name, list]) => [name, [...list]])))), 0);
+
+          const keys = new Set<string>();
+          for (const [, list] of entries) for (const f of list) for (const key of [`${f.port}/TCP`, "0/any"]) keys.add(`${formatAddress(f.address)} ${key}`);
+          assert.deepEqual(Object.keys(served(b.ports)).sort(), [...keys].sort());
+        }
+        b.to(new Map());
+        assert.deepEqual(served(b.ports), {});
+        assert.deepEqual(filterBits(b.ports.filter, "frontends"), []);
+        assert.equal(b.tables.rows.count, 0);
+        assert.equal(b.tables.slots.unused, 200);
+        assert.equal(b.tables.maglev.unused, 12_000);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
