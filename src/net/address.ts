@@ -36,7 +36,10 @@ export function address(text: string): Address {
 
 /** Canonical text: dotted decimal, or RFC 5952. */
 export function formatAddress(a: Address): string {
-  if (a.family === "IPv4") return Array.from(bigintToBytes(a.value, 4)).join(".");
+  if (a.family === "IPv4") {
+    const n = Number(a.value);
+    return `${n >>> 24}.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${n & 255}`;
+  }
   return new ipaddr.IPv6(Array.from(bigintToBytes(a.value, 16))).toRFC5952String();
 }
 
