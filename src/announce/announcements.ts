@@ -1,0 +1,62 @@
+/** What one node announces in layer 2, by address: the elections of all Services put together. Pure. */
+import { compareAddresses, formatAddress, sameAddress, type Address } from "../net/address.ts";
+import type { Election } from "./election.ts";
+
+export interface Announcement {
+  readonly address: Address;
+  /** Names of the network interfaces it is announced on; they need not exist. */
+  readonly interfaces: readonly string[] | "all";
+  /** Keys of the Services that have the address, sorted. */
+  readonly services: readonly string[];
+}
+
+/**
+ * The announcements of a node, by address. An address has one announcer, also where the Services that share it elected
+ * different nodes (MetalLB lets both answer): the Service whose *first* address it is decides, then the first by key.
+ */
+export function announcementsOf(node: string, elections: ReadonlyMap<string, Election>): readonly Announcement[] {
+  const announced: Announcement[] = [];
+  for (const sharers of byAddress(elections).values()) {
+    const [decisive] = sharers.toSorted(byPrecedence);
+    if (decisive?.election.announcer !== node) continue;
+    const mine = sharers.filter(({ election }) => election.announcer === node);
+    announced.push({
+      address: decisive.address,
+      interfaces: union(mine.map(({ election }) => election.interfaces ?? [])),
+      services: sharers.map(({ service }) => service).toSorted(),
+    });
+  }
+  return announced.toSorted((a, b) => compareAddresses(a.address, b.address));
+}
+
+interface Sharer {
+  readonly service: string;
+  readonly address: Address;
+  readonly election: Election;
+  readonly isFirst: boolean;
+}
+
+function byAddress(elections: ReadonlyMap<string, Election>): ReadonlyMap<string, readonly Sharer[]> {
+  const sharers = new Map<string, Sharer[]>();
+  for (const [service, election] of elections) {
+    if (election.announcer === undefined) continue;
+    for (const [index, address] of election.addresses.entries()) {
+      const text = formatAddress(address);
+      const list = sharers.get(text) ?? [];
+      if (list.some((other) => other.service === service && sameAddress(other.address, address))) continue;
+      list.push({ service, address, election, isFirst: index === 0 });
+      sharers.set(text, list);
+    }
+  }
+  return sharers;
+}
+
+function byPrecedence(a: Sharer, b: Sharer): number {
+  if (a.isFirst !== b.isFirst) return a.isFirst ? -1 : 1;
+  return a.service < b.service ? -1 : 1;
+}
+
+function union(lists: readonly (readonly string[] | "all")[]): readonly string[] | "all" {
+  if (lists.includes("all")) return "all";
+  return [...new Set(lists.flat())].toSorted();
+}

@@ -1,0 +1,232 @@
+/**
+ * Which node announces a Service in layer 2: MetalLB's election (v0.16). Every node computes the same function of the same
+ * objects and the same members, without talking about it. Pure.
+ *
+ * Deviation: a shared address that two Services would give to different nodes has one announcer (announcements.ts).
+ */
+import { formatAddress, parseAddress, type Address } from "../net/address.ts";
+import type { IPAddressPool } from "../pool/objects.ts";
+import { parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
+import type { Endpoint, EndpointSlice, Node, Service } from "../service/objects.ts";
+import { matches, matchesAny } from "../service/selector.ts";
+import { sameObjects, slicesOf } from "../service/slices.ts";
+import type { L2Advertisement } from "./objects.ts";
+
+export interface ElectionInput {
+  readonly services: ReadonlyMap<string, Service>;
+  readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly ipAddressPools: ReadonlyMap<string, IPAddressPool>;
+  readonly l2Advertisements: ReadonlyMap<string, L2Advertisement>;
+}
+
+export interface Members {
+  /** Names of the nodes that may announce; mine included where it may. */
+  readonly alive: ReadonlySet<string>;
+  /** Nodes with the label node.kubernetes.io/exclude-from-external-load-balancers may announce all the same. */
+  readonly ignoreExcludeLabel?: boolean;
+}
+
+/** Why a Service is announced by nobody. */
+export type Reason =
+  | "noAddress" // the controller has not given it one
+  | "invalidIP" // an entry of its status is not an IP address
+  | "ipNotAllowed" // its addresses do not lie in one pool
+  | "noEndpoints" // no endpoint could answer
+  | "sharedIPWithServiceSelector" // two Services on one address could elect different nodes
+  | "noMatchingAdvertisement" // no L2Advertisement covers its pool, itself and a node
+  | "noEligibleNode"; // every node of its advertisements is gone, excluded, without network or (policy Local) without endpoint
+
+export type Election =
+  | { readonly addresses: readonly Address[]; readonly reason: Reason; readonly announcer?: undefined }
+  | {
+      readonly addresses: readonly Address[];
+      readonly announcer: string;
+      /** Where the announcer may answer: names of its network interfaces. */
+      readonly interfaces: readonly string[] | "all";
+      readonly reason?: undefined;
+    };
+
+export type Sha256 = (text: string) => Uint8Array;
+
+const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
+const SHARING_ANNOTATIONS = ["metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"];
+
+/** By Service (`namespace/name`); Services of other types are not in it. */
+export function electAnnouncers(
+  input: ElectionInput,
+  members: Members,
+  sha256: Sha256,
+  memo: ElectionMemo = { world: undefined, services: new Map() },
+): ReadonlyMap<string, Election> {
+  const world = worldOf(input, members, memo);
+  const elections = new Map<string, Election>();
+  const remembered = new Map<string, Remembered>();
+  for (const [key, service] of input.services) {
+    if (service.spec.type !== "LoadBalancer") continue;
+    const slices = slicesOf(input.endpointSlices, key);
+    const before = memo.services.get(key);
+    const same = before !== undefined && before.world === world && before.service === service && sameObjects(before.slices, slices);
+    const now = same ? before : { world, service, slices, election: elect(service, slices, world, sha256) };
+    remembered.set(key, now);
+    elections.set(key, now.election);
+  }
+  memo.services = remembered;
+  return elections;
+}
+
+/**
+ * What was elected last time. Create one and pass it every time: with unchanged objects around them, unchanged Services
+ * cost a comparison.
+ */
+export interface ElectionMemo {
+  world: World | undefined;
+  services: ReadonlyMap<string, Remembered>;
+}
+
+interface Remembered {
+  readonly world: World;
+  readonly service: Service;
+  readonly slices: readonly EndpointSlice[];
+  readonly election: Election;
+}
+
+/** What all elections of one moment have in common. */
+interface World {
+  readonly objects: readonly object[];
+  readonly membersText: string;
+  readonly pools: PoolSet;
+  readonly poolObjects: ReadonlyMap<string, IPAddressPool>;
+  readonly advertisements: readonly L2Advertisement[];
+  /** Alive, with a network, not excluded. */
+  readonly eligible: readonly Node[];
+  readonly nodes: readonly Node[];
+}
+
+function worldOf(input: ElectionInput, members: Members, memo: ElectionMemo): World {
+  const { nodes, ipAddressPools, l2Advertisements } = input;
+  const objects = [nodes, ipAddressPools, l2Advertisements].flatMap((map): object[] => [...map.values(), map.size === 0 ? NOTHING : SEPARATOR]);
+  const ignoreExcludeLabel = members.ignoreExcludeLabel ?? false;
+  const membersText = [...members.alive].toSorted().join("\n") + (ignoreExcludeLabel ? "\n\nignoreExcludeLabel" : "");
+  const before = memo.world;
+  if (before !== undefined && before.membersText === membersText && sameObjects(before.objects, objects)) return before;
+  memo.world = {
+    objects,
+    membersText,
+    // Who may *get* an address of a pool is the controller's matter, so namespaces are not asked for here.
+    pools: parsePools(ipAddressPools, new Map()),
+    poolObjects: ipAddressPools,
+    advertisements: [...l2Advertisements.values()],
+    nodes: [...nodes.values()],
+    eligible: [...nodes.values()].filter((node) => members.alive.has(node.metadata.name) && isEligible(node, ignoreExcludeLabel)),
+  };
+  return memo.world;
+}
+
+/** Between the lists of objects, so that moving an object from one list to the next is a change. */
+const SEPARATOR = {};
+const NOTHING = {};
+
+function isEligible(node: Node, ignoreExcludeLabel: boolean): boolean {
+  if (!ignoreExcludeLabel && Object.hasOwn(node.metadata.labels, EXCLUDE_LABEL)) return false;
+  return !node.status.conditions.some(({ type, status }) => type === "NetworkUnavailable" && status === "True");
+}
+
+function elect(service: Service, slices: readonly EndpointSlice[], world: World, sha256: Sha256): Election {
+  const { ingress } = service.status.loadBalancer;
+  const addresses = ingress.map(({ ip }) => parseAddress(ip ?? "")).filter((address) => address !== undefined);
+  const nobody = (reason: Reason): Election => ({ addresses, reason });
+  const [first] = addresses;
+  if (ingress.length === 0) return nobody("noAddress");
+  if (first === undefined || addresses.length < ingress.length) return nobody("invalidIP");
+  const pool = poolOfAll(addresses, world.pools);
+  if (pool === undefined) return nobody("ipNotAllowed");
+  const usable = usableNodes(slices);
+  if (usable === undefined) return nobody("noEndpoints");
+
+  const matching = world.advertisements.filter((advertisement) => concerns(advertisement, pool, service, world));
+  if (isShared(service) && matching.some((advertisement) => advertisement.spec.serviceSelectors.length > 0))
+    return nobody("sharedIPWithServiceSelector");
+  const covered = (node: Node): boolean => matching.some((advertisement) => covers(advertisement, node));
+  if (!world.nodes.some(covered)) return nobody("noMatchingAdvertisement");
+
+  const local = service.spec.externalTrafficPolicy === "Local";
+  const candidates = world.eligible.filter((node) => covered(node) && (!local || usable.has(node.metadata.name)));
+  const winner = firstOf(candidates, matching, formatAddress(first), sha256);
+  if (winner === undefined) return nobody("noEligibleNode");
+  return { addresses, announcer: winner.metadata.name, interfaces: interfacesOf(matching, winner) };
+}
+
+/** The pool that holds all the addresses; open pools come first, see {@link PoolSet}. */
+function poolOfAll(addresses: readonly Address[], pools: PoolSet): Pool | undefined {
+  const [first = [], ...others] = addresses.map((address) => pools.poolsOf(address));
+  return first.find((pool) => others.every((list) => list.includes(pool)));
+}
+
+/** Nodes with an endpoint that could answer; undefined: there is no such endpoint at all. */
+function usableNodes(slices: readonly EndpointSlice[]): ReadonlySet<string> | undefined {
+  const usable = slices.flatMap(({ endpoints }) => endpoints.filter(isUsable));
+  if (usable.length === 0) return undefined;
+  return new Set(usable.flatMap(({ nodeName }) => (nodeName === undefined ? [] : [nodeName])));
+}
+
+/** MetalLB's condition, wider than the datapath's: whoever is ready or still serving counts. */
+function isUsable({ conditions }: Endpoint): boolean {
+  return conditions.ready !== false || conditions.serving === true;
+}
+
+function concerns({ spec }: L2Advertisement, pool: Pool, service: Service, world: World): boolean {
+  if (spec.serviceSelectors.length > 0 && !matchesAny(spec.serviceSelectors, service.metadata.labels)) return false;
+  if (spec.ipAddressPools.length === 0 && spec.ipAddressPoolSelectors.length === 0) return true;
+  if (spec.ipAddressPools.includes(pool.name)) return true;
+  return matchesAny(spec.ipAddressPoolSelectors, world.poolObjects.get(pool.key)?.metadata.labels ?? {});
+}
+
+function covers({ spec }: L2Advertisement, node: Node): boolean {
+  return spec.nodeSelectors.length === 0 || matchesAny(spec.nodeSelectors, node.metadata.labels);
+}
+
+function isShared(service: Service): boolean {
+  return SHARING_ANNOTATIONS.some((annotation) => Object.hasOwn(service.metadata.annotations, annotation));
+}
+
+/** Preference first, then SHA-256 of `node#address`, ascending. */
+function firstOf(
+  candidates: readonly Node[],
+  advertisements: readonly L2Advertisement[],
+  addressText: string,
+  sha256: Sha256,
+): Node | undefined {
+  const scored = candidates.map((node) => ({ node, score: scoreOf(advertisements, node) }));
+  const best = Math.max(...scored.map(({ score }) => score));
+  const ranked = scored
+    .filter(({ score }) => score === best)
+    .map(({ node }) => ({ node, hash: sha256(`${node.metadata.name}#${addressText}`) }))
+    .toSorted((a, b) => compareBytes(a.hash, b.hash));
+  return ranked[0]?.node;
+}
+
+/** The weights of all preferences that match, over all advertisements that cover the node. */
+function scoreOf(advertisements: readonly L2Advertisement[], node: Node): number {
+  let score = 0;
+  for (const advertisement of advertisements) {
+    if (!covers(advertisement, node)) continue;
+    for (const { weight, preference } of advertisement.spec.preferredNodeSelectors)
+      if (matches(preference, node.metadata.labels)) score += weight;
+  }
+  return score;
+}
+
+function interfacesOf(advertisements: readonly L2Advertisement[], node: Node): readonly string[] | "all" {
+  const covering = advertisements.filter((advertisement) => covers(advertisement, node));
+  if (covering.some(({ spec }) => spec.interfaces.length === 0)) return "all";
+  return [...new Set(covering.flatMap(({ spec }) => spec.interfaces))].toSorted();
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < a.length; i += 1) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

@@ -1,0 +1,114 @@
+/** The backends of one port of a Service, as a node sees them. */
+import { compareAddresses, formatAddress, parseAddress, type Address, type Family } from "../net/address.ts";
+import type { Endpoint, EndpointSlice, ServicePort } from "./objects.ts";
+
+export interface Backend {
+  readonly address: Address;
+  readonly port: number;
+  readonly protocol: "TCP" | "UDP";
+  readonly nodeName?: string;
+  /** Runs on this node. */
+  readonly local: boolean;
+  /** `active` takes new flows; `notReady` keeps those it has; `terminating` takes new ones only when nothing is active. */
+  readonly state: "active" | "notReady" | "terminating";
+  /** `namespace/name` of the pod, where known. */
+  readonly targetRef?: string;
+}
+
+export interface BackendQuery {
+  readonly slices: readonly EndpointSlice[];
+  readonly port: ServicePort;
+  readonly protocol: "TCP" | "UDP";
+  readonly family: Family;
+  readonly node: { readonly name: string; readonly goneNodes: ReadonlySet<string> };
+  /** externalTrafficPolicy: Local. */
+  readonly localOnly: boolean;
+}
+
+const PREFERENCE = { active: 0, terminating: 1, notReady: 2 } as const satisfies Record<Backend["state"], number>;
+
+/** By address, then port; each address and port once, in the best state any slice gives it. */
+export function backendsOf(query: BackendQuery): readonly Backend[] {
+  const { node, localOnly, protocol } = query;
+  const backends = new Map<string, Backend>();
+  for (const slice of query.slices) {
+    if (slice.addressType !== query.family) continue;
+    for (const port of portsOf(slice, query.port, protocol)) {
+      for (const endpoint of parsedEndpoints(slice)) {
+        const { nodeName } = endpoint;
+        const local = nodeName === node.name;
+        if (nodeName !== undefined && node.goneNodes.has(nodeName)) continue;
+        if (localOnly && !local) continue;
+        const key = `${endpoint.text} ${port}`;
+        const other = backends.get(key);
+        // While a pod moves from one slice to another it is in both, or in a stale one: believe the better news.
+        if (other !== undefined && PREFERENCE[other.state] <= PREFERENCE[endpoint.state]) continue;
+        const { address, state, origin } = endpoint;
+        backends.set(key, { address, port, protocol, local, state, ...origin });
+      }
+    }
+  }
+  return [...backends.values()].toSorted((a, b) => compareAddresses(a.address, b.address) || a.port - b.port);
+}
+
+/** The nodes that run an endpoint of these slices. */
+export function nodesOf(slices: readonly EndpointSlice[]): ReadonlySet<string> {
+  const nodes = new Set<string>();
+  for (const { endpoints } of slices) for (const { nodeName } of endpoints) if (nodeName !== undefined) nodes.add(nodeName);
+  return nodes;
+}
+
+/**
+ * discovery.k8s.io/v1: an absent `ready` means true, an absent `serving` is as `ready`. A terminating endpoint is ready
+ * only where its Service publishes addresses that are not.
+ */
+export function endpointState({ ready = true, serving = ready, terminating = false }: Endpoint["conditions"]): Backend["state"] {
+  if (ready) return "active";
+  return terminating && serving ? "terminating" : "notReady";
+}
+
+/** Named target ports are resolved by whoever wrote the slice; a slice port without a number means all ports. */
+function portsOf(slice: EndpointSlice, wanted: ServicePort, protocol: string): readonly number[] {
+  const numbers = new Set<number>();
+  for (const port of slice.ports) {
+    if ((port.name ?? "") !== (wanted.name ?? "") || port.protocol !== protocol) continue;
+    numbers.add(port.port ?? (typeof wanted.targetPort === "number" ? wanted.targetPort : wanted.port));
+  }
+  return [...numbers];
+}
+
+interface ParsedEndpoint {
+  readonly address: Address;
+  /** Canonical. */
+  readonly text: string;
+  readonly nodeName: string | undefined;
+  readonly state: Backend["state"];
+  readonly origin: { readonly nodeName?: string; readonly targetRef?: string };
+}
+
+/** Objects never change, so each slice is parsed once, however many ports and passes look at it. */
+const parsed = new WeakMap<EndpointSlice, readonly ParsedEndpoint[]>();
+
+function parsedEndpoints(slice: EndpointSlice): readonly ParsedEndpoint[] {
+  let endpoints = parsed.get(slice);
+  if (endpoints === undefined) {
+    endpoints = slice.endpoints.flatMap((endpoint) => parseEndpoint(endpoint, slice));
+    parsed.set(slice, endpoints);
+  }
+  return endpoints;
+}
+
+/** The addresses of one endpoint are interchangeable; like kube-proxy we use the first. */
+function parseEndpoint(endpoint: Endpoint, slice: EndpointSlice): readonly ParsedEndpoint[] {
+  const address = parseAddress(endpoint.addresses[0] ?? "");
+  if (address === undefined || address.family !== slice.addressType) return [];
+  const { nodeName, targetRef } = endpoint;
+  const state = endpointState(endpoint.conditions);
+  const origin = { ...(nodeName === undefined ? {} : { nodeName }), ...podName(targetRef, slice) };
+  return [{ address, text: formatAddress(address), nodeName, state, origin }];
+}
+
+function podName(targetRef: Endpoint["targetRef"], slice: EndpointSlice): { targetRef?: string } {
+  if (targetRef?.name === undefined) return {};
+  return { targetRef: `${targetRef.namespace ?? slice.metadata.namespace}/${targetRef.name}` };
+}
