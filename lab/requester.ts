@@ -18,8 +18,8 @@ export interface RequestPlan {
   readonly count?: number;
   /** How many at a time; default 1. */
   readonly concurrency?: number;
-  /** Pause of each of the concurrent askers after an answer; default 0. */
-  readonly intervalMilliseconds?: number;
+  /** Instead of `concurrency`: one request every so often, whatever became of those before. Measures gaps. */
+  readonly everyMilliseconds?: number;
   /** Default 2000. */
   readonly timeoutMilliseconds?: number;
 }
@@ -45,16 +45,27 @@ if (import.meta.main) await run(JSON.parse(process.argv[2] ?? "{}") as RequestPl
 async function run(plan: RequestPlan): Promise<void> {
   let stopping = false;
   process.once("SIGTERM", () => (stopping = true));
-  let left = plan.count ?? 1;
-  const endless = left === 0;
+  let left = plan.count === 0 ? Number.POSITIVE_INFINITY : (plan.count ?? 1);
   const ask = async (): Promise<void> => {
-    while (!stopping && (endless || left > 0)) {
+    process.stdout.write(`${JSON.stringify(await request(plan))}\n`);
+  };
+  if (plan.everyMilliseconds !== undefined) {
+    const asked: Promise<void>[] = [];
+    for (let next = performance.now(); !stopping && left > 0; left -= 1) {
+      asked.push(ask());
+      next += plan.everyMilliseconds;
+      await sleep(Math.max(0, next - performance.now()));
+    }
+    await Promise.all(asked);
+    return;
+  }
+  const keepAsking = async (): Promise<void> => {
+    while (!stopping && left > 0) {
       left -= 1;
-      process.stdout.write(`${JSON.stringify(await request(plan))}\n`);
-      if (plan.intervalMilliseconds !== undefined) await sleep(plan.intervalMilliseconds);
+      await ask();
     }
   };
-  await Promise.all(Array.from({ length: plan.concurrency ?? 1 }, ask));
+  await Promise.all(Array.from({ length: plan.concurrency ?? 1 }, keepAsking));
 }
 
 async function request(plan: RequestPlan): Promise<RequestResult> {

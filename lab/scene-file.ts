@@ -50,7 +50,7 @@ export function parseScene(
   if (document.errors.length > 0) return { ok: false, problems: document.errors.map((error) => ({ subject, message: error.message })) };
   const parsed = sceneSchema.safeParse(document.toJS());
   if (!parsed.success) {
-    return { ok: false, problems: parsed.error.issues.map((issue) => ({ subject, path: formatPath(issue.path), message: issue.message })) };
+    return { ok: false, problems: parsed.error.issues.map(({ path, message }) => ({ subject, ...(path.length === 0 ? {} : { path: formatPath(path) }), message })) };
   }
   const scene = complete(parsed.data, folder);
   const problems = checkScene(scene, subject);
