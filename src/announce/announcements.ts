@@ -1,6 +1,6 @@
 /** What one node announces in layer 2, by address: the elections of all Services put together. Pure. */
 import { compareAddresses, formatAddress, sameAddress, type Address } from "../net/address.ts";
-import type { Election } from "./election.ts";
+import type { Elected, Election } from "./election.ts";
 
 export interface Announcement {
   readonly address: Address;
@@ -18,11 +18,11 @@ export function announcementsOf(node: string, elections: ReadonlyMap<string, Ele
   const announced: Announcement[] = [];
   for (const sharers of byAddress(elections).values()) {
     const [decisive] = sharers.toSorted(byPrecedence);
-    if (decisive?.election.announcer !== node) continue;
-    const mine = sharers.filter(({ election }) => election.announcer === node);
+    if (decisive?.elected.announcer !== node) continue;
+    const mine = sharers.filter(({ elected }) => elected.announcer === node);
     announced.push({
       address: decisive.address,
-      interfaces: union(mine.map(({ election }) => election.interfaces ?? [])),
+      interfaces: union(mine.map(({ elected }) => elected.interfaces)),
       services: sharers.map(({ service }) => service).toSorted(),
     });
   }
@@ -32,7 +32,7 @@ export function announcementsOf(node: string, elections: ReadonlyMap<string, Ele
 interface Sharer {
   readonly service: string;
   readonly address: Address;
-  readonly election: Election;
+  readonly elected: Elected;
   readonly isFirst: boolean;
 }
 
@@ -44,7 +44,7 @@ function byAddress(elections: ReadonlyMap<string, Election>): ReadonlyMap<string
       const text = formatAddress(address);
       const list = sharers.get(text) ?? [];
       if (list.some((other) => other.service === service && sameAddress(other.address, address))) continue;
-      list.push({ service, address, election, isFirst: index === 0 });
+      list.push({ service, address, elected: election, isFirst: index === 0 });
       sharers.set(text, list);
     }
   }

@@ -37,15 +37,21 @@ export type Reason =
   | "noMatchingAdvertisement" // no L2Advertisement covers its pool, itself and a node
   | "noEligibleNode"; // every node of its advertisements is gone, excluded, without network or (policy Local) without endpoint
 
-export type Election =
-  | { readonly addresses: readonly Address[]; readonly reason: Reason; readonly announcer?: undefined }
-  | {
-      readonly addresses: readonly Address[];
-      readonly announcer: string;
-      /** Where the announcer may answer: names of its network interfaces. */
-      readonly interfaces: readonly string[] | "all";
-      readonly reason?: undefined;
-    };
+export type Election = Elected | Unannounced;
+
+export interface Elected {
+  readonly addresses: readonly Address[];
+  readonly announcer: string;
+  /** Where the announcer may answer: names of its network interfaces. */
+  readonly interfaces: readonly string[] | "all";
+  readonly reason?: undefined;
+}
+
+export interface Unannounced {
+  readonly addresses: readonly Address[];
+  readonly announcer?: undefined;
+  readonly reason: Reason;
+}
 
 export type Sha256 = (text: string) => Uint8Array;
 
@@ -105,7 +111,7 @@ interface World {
 
 function worldOf(input: ElectionInput, members: Members, memo: ElectionMemo): World {
   const { nodes, ipAddressPools, l2Advertisements } = input;
-  const objects = [nodes, ipAddressPools, l2Advertisements].flatMap((map): object[] => [...map.values(), map.size === 0 ? NOTHING : SEPARATOR]);
+  const objects = [nodes, ipAddressPools, l2Advertisements].flatMap((map): object[] => [...map.values(), SEPARATOR]);
   const ignoreExcludeLabel = members.ignoreExcludeLabel ?? false;
   const membersText = [...members.alive].toSorted().join("\n") + (ignoreExcludeLabel ? "\n\nignoreExcludeLabel" : "");
   const before = memo.world;
@@ -125,7 +131,6 @@ function worldOf(input: ElectionInput, members: Members, memo: ElectionMemo): Wo
 
 /** Between the lists of objects, so that moving an object from one list to the next is a change. */
 const SEPARATOR = {};
-const NOTHING = {};
 
 function isEligible(node: Node, ignoreExcludeLabel: boolean): boolean {
   if (!ignoreExcludeLabel && Object.hasOwn(node.metadata.labels, EXCLUDE_LABEL)) return false;
