@@ -1,0 +1,96 @@
+/** The events of the state folder: a bounded v1 List, newest last; the same event again only counts up. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { EventWrite } from "../source.ts";
+import { writeAtomically } from "./state.ts";
+
+/** A cluster forgets events after an hour; a folder keeps as many as somebody may want to scroll through. */
+const EVENTS_MAX = 1000;
+const WRITE_DELAY_MS = 100;
+const FILE = "events.json";
+
+const eventSchema = z.object({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: z.object({ name: z.string(), namespace: z.string() }),
+  involvedObject: z.object({
+    kind: z.string(),
+    namespace: z.string(),
+    name: z.string(),
+    uid: z.string().optional(),
+  }),
+  type: z.enum(["Normal", "Warning"]),
+  reason: z.string(),
+  message: z.string(),
+  source: z.object({ component: z.string() }),
+  count: z.number().int(),
+  firstTimestamp: z.string(),
+  lastTimestamp: z.string(),
+});
+
+type Event = z.infer<typeof eventSchema>;
+
+export class EventFile {
+  readonly #folder: string;
+  readonly #events: Map<string, Event>;
+  #pending: Promise<void> | undefined;
+
+  /** Continues the file of an earlier run, if it can be read. */
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#events = new Map(readEvents(join(folder, FILE)).map((event) => [event.metadata.name, event]));
+  }
+
+  /** Resolves when the event is in the file; several are written together. */
+  write(event: EventWrite, now: Date): Promise<void> {
+    const { regarding, type, reason, message } = event;
+    const identity = JSON.stringify([regarding.kind, regarding.namespace, regarding.name, type, reason, message]);
+    const name = `${regarding.name}.${createHash("sha256").update(identity).digest("hex").slice(0, 16)}`;
+    const before = this.#events.get(name);
+    const time = now.toISOString();
+    // Deleted and set again, so that the newest is last.
+    this.#events.delete(name);
+    this.#events.set(name, {
+      apiVersion: "v1",
+      kind: "Event",
+      metadata: { name, namespace: regarding.namespace },
+      involvedObject: { ...regarding },
+      type,
+      reason,
+      message,
+      source: { component: "fairlead-controller" },
+      count: (before?.count ?? 0) + 1,
+      firstTimestamp: before?.firstTimestamp ?? time,
+      lastTimestamp: time,
+    });
+    for (const oldest of this.#events.keys()) {
+      if (this.#events.size <= EVENTS_MAX) break;
+      this.#events.delete(oldest);
+    }
+    this.#pending ??= this.#flushSoon();
+    return this.#pending;
+  }
+
+  /** Resolves when nothing is waiting to be written. */
+  async settled(): Promise<void> {
+    await this.#pending;
+  }
+
+  async #flushSoon(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, WRITE_DELAY_MS));
+    this.#pending = undefined;
+    writeAtomically(this.#folder, FILE, { apiVersion: "v1", kind: "List", items: [...this.#events.values()] });
+  }
+}
+
+/** An unreadable file is started anew: events are a convenience, not state. */
+function readEvents(path: string): readonly Event[] {
+  try {
+    const parsed = z.object({ items: z.array(eventSchema) }).safeParse(JSON.parse(readFileSync(path, "utf8")));
+    return parsed.success ? parsed.data.items : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The state folder: what the controller decided, one JSON file per object in Kubernetes shape, written so that a reader
+ * sees the old file or the new one. Agents only read it.
+ *
+ *     services/NAMESPACE_NAME.json   ipaddresspools/NAMESPACE_NAME.json   events.json
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { metadataSchema, objectKey, serviceStatusSchema, type ServiceStatus } from "../../service/objects.ts";
+import type { PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
+import type { Entry, Reading } from "./files.ts";
+
+export interface ServiceState extends Entry {
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly status: ServiceStatus;
+}
+
+export interface PoolState extends Entry {
+  readonly status: z.infer<typeof poolStatusSchema>;
+}
+
+const counter = z.number().min(0).default(0);
+const poolStatusSchema = z.object({
+  assignedIPv4: counter,
+  assignedIPv6: counter,
+  availableIPv4: counter,
+  availableIPv6: counter,
+});
+const serviceStateSchema = z.object({ metadata: metadataSchema, status: serviceStatusSchema });
+const poolStateSchema = z.object({ metadata: metadataSchema, status: poolStatusSchema });
+
+export const SERVICES_FOLDER = "services";
+export const POOLS_FOLDER = "ipaddresspools";
+/** The API holds int64. */
+const INT64_MAX = (1n << 63n) - 1n;
+/** A file name holds 255 bytes; `NAMESPACE_NAME.json` may need more. */
+const FILE_STEM_MAX = 200;
+
+export function decodeServiceState(text: string, path: string): Reading<ServiceState> {
+  const parsed = parseState(serviceStateSchema, text);
+  if (!parsed.ok) return unreadable(path, parsed.fault);
+  const { metadata, status } = parsed.value;
+  const entry: ServiceState = { key: objectKey({ metadata }), text, annotations: metadata.annotations, status };
+  return { entries: [entry], problems: [], broken: false };
+}
+
+export function decodePoolState(text: string, path: string): Reading<PoolState> {
+  const parsed = parseState(poolStateSchema, text);
+  if (!parsed.ok) return unreadable(path, parsed.fault);
+  const entry: PoolState = { key: objectKey(parsed.value), text, status: parsed.value.status };
+  return { entries: [entry], problems: [], broken: false };
+}
+
+/** Creates the folders, so that they can be watched before anything is written. */
+export function prepareStateFolder(folder: string): void {
+  for (const name of [SERVICES_FOLDER, POOLS_FOLDER]) mkdirSync(join(folder, name), { recursive: true });
+}
+
+export function writeServiceState(folder: string, key: string, write: ServiceStatusWrite): string {
+  const kept = Object.entries(write.annotations).filter(([, value]) => value !== undefined);
+  const metadata = { ...metadataOf(key), annotations: Object.fromEntries(kept) };
+  const status = { loadBalancer: { ingress: write.ingress }, conditions: write.conditions };
+  return writeAtomically(join(folder, SERVICES_FOLDER), fileName(key), { apiVersion: "v1", kind: "Service", metadata, status });
+}
+
+export function writePoolState(folder: string, key: string, write: PoolStatusWrite): string {
+  const status = {
+    assignedIPv4: int64(write.assignedIPv4),
+    assignedIPv6: int64(write.assignedIPv6),
+    availableIPv4: int64(write.availableIPv4),
+    availableIPv6: int64(write.availableIPv6),
+  };
+  const object = { apiVersion: "metallb.io/v1beta1", kind: "IPAddressPool", metadata: metadataOf(key), status };
+  return writeAtomically(join(folder, POOLS_FOLDER), fileName(key), object);
+}
+
+export function removeState(folder: string, subfolder: string, key: string): void {
+  rmSync(join(folder, subfolder, fileName(key)), { force: true });
+}
+
+/** Writes beside the file and renames. Returns the name, for whoever wants to read it at once. */
+export function writeAtomically(folder: string, name: string, value: unknown): string {
+  mkdirSync(folder, { recursive: true });
+  const temporary = join(folder, `.${name}.${process.pid}.new`);
+  writeFileSync(temporary, `${JSON.stringify(value, undefined, 2)}\n`);
+  renameSync(temporary, join(folder, name));
+  return name;
+}
+
+type State<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: string };
+
+function parseState<T>(schema: z.ZodType<T>, text: string): State<T> {
+  try {
+    const parsed = schema.safeParse(JSON.parse(text));
+    if (parsed.success) return { ok: true, value: parsed.data };
+    const [issue] = parsed.error.issues;
+    return { ok: false, fault: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}` };
+  } catch (error) {
+    return { ok: false, fault: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function unreadable<E extends Entry>(path: string, fault: string): Reading<E> {
+  const message = `is not state as Fairlead writes it, keeping what was last read: ${fault}`;
+  return { entries: [], problems: [{ subject: path, message }], broken: true };
+}
+
+/** Exact, although JSON.stringify knows no bigint. (ES2027; Node has it, TypeScript's library not yet.) */
+function int64(value: bigint): unknown {
+  const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unknown };
+  return rawJSON(String(value > INT64_MAX ? INT64_MAX : value));
+}
+
+function metadataOf(key: string): { readonly name: string; readonly namespace: string } {
+  const slash = key.indexOf("/");
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/** Neither part can contain "_", so no two keys meet. */
+function fileName(key: string): string {
+  const stem = key.replace("/", "_");
+  if (stem.length <= FILE_STEM_MAX) return `${stem}.json`;
+  return `${stem.slice(0, FILE_STEM_MAX - 17)}_${createHash("sha256").update(stem).digest("hex").slice(0, 16)}.json`;
+}
