@@ -1,0 +1,122 @@
+/** What an agent is told on its command line, checked and completed. */
+import type { Problem } from "../net/problem.ts";
+
+/** As the command line has it; whatever is absent takes the default beside it. */
+export interface AgentOptions {
+  readonly nodeName: string;
+  readonly manifests: readonly string[];
+  /** Where the controller writes addresses. */
+  readonly state?: string | undefined;
+  /** A folder with one file per pod whose veth is ours. */
+  readonly endpoints?: string | undefined;
+  /** /run/fairlead/bpf/NODE */
+  readonly bpffs?: string | undefined;
+  /** /run/fairlead/NODE.sock */
+  readonly socket?: string | undefined;
+  /** A regular expression; MetalLB's list of interfaces that never announce. */
+  readonly interfacesExclude?: string | undefined;
+  /** Only these devices. */
+  readonly devices?: readonly string[] | undefined;
+  /** HOST:PORT for Prometheus; absent: only on the unix socket. */
+  readonly metricsListen?: string | undefined;
+  /** How long this node's addresses stay its own while no agent runs: 60. */
+  readonly graceSeconds?: number | undefined;
+  /** 7956 */
+  readonly membershipPort?: number | undefined;
+  readonly membershipKeyFile?: string | undefined;
+  /** Rows of the flow table, two a connection: as compiled. */
+  readonly flowsMax?: number | undefined;
+  /** A stop gives everything up at once instead of leaving it to a restart. */
+  readonly leaveOnStop?: boolean | undefined;
+  readonly logLevel?: string | undefined;
+}
+
+export interface AgentConfig {
+  readonly nodeName: string;
+  readonly manifests: readonly string[];
+  readonly state: string | undefined;
+  readonly endpoints: string | undefined;
+  readonly bpffs: string;
+  readonly socket: string;
+  readonly interfacesExclude: RegExp;
+  readonly devices: readonly string[] | undefined;
+  readonly metricsListen: { readonly host: string; readonly port: number } | undefined;
+  readonly graceSeconds: number;
+  readonly membershipPort: number;
+  readonly membershipKeyFile: string | undefined;
+  readonly flowsMax: number | undefined;
+  readonly leaveOnStop: boolean;
+  readonly logLevel: LogLevel;
+}
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** MetalLB's shipped exclusion list (ConfigMap metallb-excludel2). */
+export const EXCLUDED_INTERFACES =
+  "^docker.*|^cbr.*|^dummy.*|^virbr.*|^lxcbr.*|^veth.*|^lo$|^cali.*|^tunl.*|^flannel.*|^kube-ipvs.*|^cni.*|^nodelocaldns.*|^lxc.*";
+
+const NODE_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+const GRACE_SECONDS_MIN = 2;
+
+/** Every problem at once, or the configuration. */
+export function parseOptions(options: AgentOptions): AgentConfig | { readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
+  const complain = (option: string, message: string): undefined => void problems.push({ subject: option, message });
+  const { nodeName, manifests, graceSeconds = 60, membershipPort = 7956, flowsMax } = options;
+  // The name becomes part of file names.
+  if (!NODE_NAME.test(nodeName)) complain("--node-name", `${JSON.stringify(nodeName)} is not the name of a node`);
+  if (manifests.length === 0) complain("--manifests", "name at least one folder of manifests");
+  if (!(graceSeconds >= GRACE_SECONDS_MIN)) complain("--grace-seconds", `${graceSeconds} is less than ${GRACE_SECONDS_MIN}`);
+  if (!isPort(membershipPort)) complain("--membership-port", `${membershipPort} is not a port (1-65535)`);
+  if (flowsMax !== undefined && !(Number.isInteger(flowsMax) && flowsMax >= 1024)) {
+    complain("--flows-max", `${flowsMax} is not a whole number of at least 1024`);
+  }
+  const interfacesExclude = parseExpression(options.interfacesExclude ?? EXCLUDED_INTERFACES);
+  if (interfacesExclude === undefined) complain("--interfaces-exclude", `${JSON.stringify(options.interfacesExclude)} is not a regular expression`);
+  const metricsListen = options.metricsListen === undefined ? undefined : parseListen(options.metricsListen);
+  if (options.metricsListen !== undefined && metricsListen === undefined) {
+    complain("--metrics-listen", `${JSON.stringify(options.metricsListen)} is not HOST:PORT`);
+  }
+  const logLevel = LOG_LEVELS.find((level) => level === (options.logLevel ?? "info"));
+  if (logLevel === undefined) complain("--log-level", `${JSON.stringify(options.logLevel)} is none of ${LOG_LEVELS.join(", ")}`);
+  if (problems.length > 0 || interfacesExclude === undefined || logLevel === undefined) return { problems };
+  return {
+    nodeName,
+    manifests,
+    state: options.state,
+    endpoints: options.endpoints,
+    bpffs: options.bpffs ?? `/run/fairlead/bpf/${nodeName}`,
+    socket: options.socket ?? `/run/fairlead/${nodeName}.sock`,
+    interfacesExclude,
+    devices: options.devices !== undefined && options.devices.length > 0 ? options.devices : undefined,
+    metricsListen,
+    graceSeconds,
+    membershipPort,
+    membershipKeyFile: options.membershipKeyFile,
+    flowsMax,
+    leaveOnStop: options.leaveOnStop ?? false,
+    logLevel,
+  };
+}
+
+/** `127.0.0.1:7957`, `[::1]:7957`, `:7957` (every address). */
+export function parseListen(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(text);
+  if (match === null) return undefined;
+  const port = Number(match[3]);
+  const host = match[1] ?? match[2] ?? "";
+  return isPort(port) ? { host: host === "" ? "::" : host, port } : undefined;
+}
+
+function isPort(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= 65535;
+}
+
+function parseExpression(text: string): RegExp | undefined {
+  try {
+    return new RegExp(text);
+  } catch {
+    return undefined;
+  }
+}
