@@ -15,7 +15,10 @@ before(async () => {
 });
 
 function service(spec: object, namespace = "default"): Service {
-  return serviceSchema.parse({ metadata: { name: "web", namespace }, spec: { selector: { app: "metallb-cluster" }, ports: [{ port: 80, targetPort: 8080 }], ...spec } });
+  return serviceSchema.parse({
+    metadata: { name: "web", namespace },
+    spec: { selector: { app: "metallb-cluster" }, ports: [{ port: 80, targetPort: 8080 }], ...spec },
+  });
 }
 
 function slices(one: Service, conditions: Conditions = EVERYTHING_READY): readonly EndpointSlice[] {
@@ -37,8 +40,14 @@ describe("the endpoint slices of a Service", () => {
     });
   });
   test("are one per family of a dual-stack Service", () => {
-    assert.deepEqual(slices(service({ ipFamilyPolicy: "RequireDualStack" })).map((each) => each.addressType), ["IPv4", "IPv6"]);
-    assert.deepEqual(slices(service({ ipFamilies: ["IPv6"] })).map((each) => each.addressType), ["IPv6"]);
+    assert.deepEqual(
+      slices(service({ ipFamilyPolicy: "RequireDualStack" })).map((each) => each.addressType),
+      ["IPv4", "IPv6"],
+    );
+    assert.deepEqual(
+      slices(service({ ipFamilies: ["IPv6"] })).map((each) => each.addressType),
+      ["IPv6"],
+    );
   });
   test("do not exist for a Service without a selector", () => {
     assert.deepEqual(slices(service({ selector: {} })), []);
@@ -48,7 +57,10 @@ describe("the endpoint slices of a Service", () => {
     assert.equal(slices(service({ selector: { app: "metallb-cluster", tier: "x" } }))[0]?.endpoints.length, 0);
   });
   test("say what became of a pod", () => {
-    const endpoints = slices(service({}), { pods: { "web-1": "notReady", "web-2": "terminating", "web-3": "removed" }, removedNodes: [] })[0]?.endpoints;
+    const endpoints = slices(service({}), {
+      pods: { "web-1": "notReady", "web-2": "terminating", "web-3": "removed" },
+      removedNodes: [],
+    })[0]?.endpoints;
     assert.equal(endpoints?.length, 5);
     assert.deepEqual(endpoints?.[0]?.conditions, { ready: false, serving: false, terminating: false });
     assert.deepEqual(endpoints?.[1]?.conditions, { ready: false, serving: true, terminating: true });
@@ -57,7 +69,10 @@ describe("the endpoint slices of a Service", () => {
 
 test("a node object has its addresses of both families, its pod networks and its labels, unless it was removed", () => {
   const nodes = nodeObjects(scene, { pods: {}, removedNodes: ["worker1"] }).map((each) => nodeSchema.parse(each));
-  assert.deepEqual(nodes.map((each) => each.metadata.name), ["kind-control-plane", "worker2"]);
+  assert.deepEqual(
+    nodes.map((each) => each.metadata.name),
+    ["kind-control-plane", "worker2"],
+  );
   assert.equal(nodes[0]?.metadata.labels["kubernetes.io/hostname"], "kind-control-plane");
   assert.deepEqual(nodes[1]?.status.addresses, [
     { type: "InternalIP", address: "192.168.10.203" },

@@ -22,11 +22,19 @@ export const EVERYTHING_READY: Conditions = { pods: {}, removedNodes: [] };
 type KubernetesObject = { readonly apiVersion: string; readonly kind: string; readonly metadata: object };
 
 export function nodeObjects(scene: Scene, conditions: Conditions): readonly KubernetesObject[] {
-  return scene.hosts.filter((host) => host.role === "node" && !conditions.removedNodes.includes(host.name)).map(nodeObject);
+  return scene.hosts
+    .filter((host) => host.role === "node" && !conditions.removedNodes.includes(host.name))
+    .map(nodeObject);
 }
 
 export function namespaceObjects(scene: Scene, services: readonly Service[]): readonly KubernetesObject[] {
-  const names = ["default", "kube-system", "metallb-system", ...scene.pods.map((pod) => pod.namespace), ...services.map((each) => each.metadata.namespace)];
+  const names = [
+    "default",
+    "kube-system",
+    "metallb-system",
+    ...scene.pods.map((pod) => pod.namespace),
+    ...services.map((each) => each.metadata.namespace),
+  ];
   return [...new Set(names)].toSorted().map((name) => ({
     apiVersion: "v1",
     kind: "Namespace",
@@ -35,7 +43,11 @@ export function namespaceObjects(scene: Scene, services: readonly Service[]): re
 }
 
 /** One slice per Service and family of the Service, as in a cluster. */
-export function endpointSliceObjects(scene: Scene, services: readonly Service[], conditions: Conditions): readonly KubernetesObject[] {
+export function endpointSliceObjects(
+  scene: Scene,
+  services: readonly Service[],
+  conditions: Conditions,
+): readonly KubernetesObject[] {
   return services.flatMap((service) => {
     // Without a selector the endpoints are somebody else's business.
     if (Object.keys(service.spec.selector).length === 0) return [];
@@ -53,7 +65,10 @@ function nodeObject(host: Host): KubernetesObject & { readonly spec: object; rea
   return {
     apiVersion: "v1",
     kind: "Node",
-    metadata: { name: host.name, labels: { "kubernetes.io/hostname": host.name, "kubernetes.io/os": "linux", ...host.labels } },
+    metadata: {
+      name: host.name,
+      labels: { "kubernetes.io/hostname": host.name, "kubernetes.io/os": "linux", ...host.labels },
+    },
     spec: cidrs.length === 0 ? {} : { podCIDR: cidrs[0], podCIDRs: cidrs },
     status: {
       addresses: [...internal, { type: "Hostname", address: host.name }],
@@ -74,7 +89,12 @@ function familiesOf(service: Service): readonly Family[] {
   return policy === "SingleStack" ? ["IPv4"] : ["IPv4", "IPv6"];
 }
 
-function sliceObject(service: Service, family: Family, pods: readonly Pod[], conditions: Conditions): KubernetesObject & Omit<EndpointSlice, "metadata"> {
+function sliceObject(
+  service: Service,
+  family: Family,
+  pods: readonly Pod[],
+  conditions: Conditions,
+): KubernetesObject & Omit<EndpointSlice, "metadata"> {
   const { name, namespace } = service.metadata;
   return {
     apiVersion: "discovery.k8s.io/v1",
@@ -99,7 +119,11 @@ function endpoint(service: Service, family: Family, pod: Pod, conditions: Condit
     {
       addresses: [formatAddress(address)],
       // A terminating pod still serves until it is told that it is not ready.
-      conditions: { ready: ready && condition !== "terminating", serving: condition !== "notReady", terminating: condition === "terminating" },
+      conditions: {
+        ready: ready && condition !== "terminating",
+        serving: condition !== "notReady",
+        terminating: condition === "terminating",
+      },
       nodeName: pod.node,
       targetRef: { kind: "Pod", namespace: pod.namespace, name: pod.name },
     },

@@ -35,14 +35,24 @@ async function playCluster(lab: string): Promise<never> {
       const services = [...source.snapshot().services.values()];
       await writeObjects(paths.manifests, "lab-nodes.yaml", nodeObjects(scene, conditions), written);
       await writeObjects(paths.manifests, "lab-namespaces.yaml", namespaceObjects(scene, services), written);
-      await writeObjects(paths.manifests, "lab-endpointslices.yaml", endpointSliceObjects(scene, services, conditions), written);
+      await writeObjects(
+        paths.manifests,
+        "lab-endpointslices.yaml",
+        endpointSliceObjects(scene, services, conditions),
+        written,
+      );
     }
     await sleep(CONDITIONS_POLL_MILLISECONDS);
   }
 }
 
 /** Writes only what changed: this folder is among those that are watched. */
-async function writeObjects(folder: string, file: string, objects: readonly object[], written: Map<string, string>): Promise<void> {
+async function writeObjects(
+  folder: string,
+  file: string,
+  objects: readonly object[],
+  written: Map<string, string>,
+): Promise<void> {
   const text = objects.map((each) => stringify(each)).join("---\n");
   if (written.get(file) === text) return;
   // Renamed into place, so that nobody reads half of it; the dot keeps the unfinished file from being taken for a manifest.

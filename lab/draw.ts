@@ -6,13 +6,22 @@ import type { Host, Scene } from "./scene.ts";
 /** Lines without trailing spaces. */
 export function drawScene(scene: Scene): readonly string[] {
   const drawn = new Set<string>();
-  const networks = [...scene.segments.map((name) => [name, "segment"] as const), ...scene.links.map((name) => [name, "link"] as const)];
-  return networks.flatMap(([name, kind], index) => [...(index === 0 ? [] : [""]), `${name} (${kind})`, ...drawMembers(scene, name, drawn)]);
+  const networks = [
+    ...scene.segments.map((name) => [name, "segment"] as const),
+    ...scene.links.map((name) => [name, "link"] as const),
+  ];
+  return networks.flatMap(([name, kind], index) => [
+    ...(index === 0 ? [] : [""]),
+    `${name} (${kind})`,
+    ...drawMembers(scene, name, drawn),
+  ]);
 }
 
 /** A host on two networks appears on both; its pods only where it appears first. */
 function drawMembers(scene: Scene, network: string, drawn: Set<string>): readonly string[] {
-  const members = scene.hosts.flatMap((host) => host.interfaces.filter((each) => each.on === network).map((each) => ({ host, own: each })));
+  const members = scene.hosts.flatMap((host) =>
+    host.interfaces.filter((each) => each.on === network).map((each) => ({ host, own: each })),
+  );
   const columns = members.map(({ host, own }) => [host.name, own.name, ...own.addresses.map((each) => each.text)]);
   const widths = columnWidths(columns);
   return members.flatMap(({ host }, index) => {
@@ -28,12 +37,17 @@ function drawPods(scene: Scene, host: Host): readonly string[] {
   const pods = podsOn(scene, host.name);
   const columns = pods.map((pod) => [pod.name, ...pod.addresses.map(formatAddress)]);
   const widths = columnWidths(columns);
-  return pods.map((_pod, index) => `${index === pods.length - 1 ? "└" : "├"}── ${padded(columns[index] ?? [], widths)}`.trimEnd());
+  return pods.map((_pod, index) =>
+    `${index === pods.length - 1 ? "└" : "├"}── ${padded(columns[index] ?? [], widths)}`.trimEnd(),
+  );
 }
 
 function roleOf(host: Host): string {
   if (host.role !== "node") return host.role;
-  const network = host.podNetwork === undefined ? "" : `, ${host.podNetwork.kind === "routed" ? "pods routed" : "pods on a CNI's bridge"}`;
+  const network =
+    host.podNetwork === undefined
+      ? ""
+      : `, ${host.podNetwork.kind === "routed" ? "pods routed" : "pods on a CNI's bridge"}`;
   return `node${host.agent ? ", agent" : ""}${network}`;
 }
 

@@ -18,7 +18,15 @@ import type { Program } from "./programs.ts";
 import { podsOn } from "./scene.ts";
 import type { Host } from "./scene.ts";
 
-export const FAULTS = ["agent-kill", "agent-stop", "agent-start", "node-down", "node-up", "link-down", "link-up"] as const;
+export const FAULTS = [
+  "agent-kill",
+  "agent-stop",
+  "agent-start",
+  "node-down",
+  "node-up",
+  "link-down",
+  "link-up",
+] as const;
 export type Fault = (typeof FAULTS)[number];
 
 const STOP_MILLISECONDS = 15_000;
@@ -49,7 +57,9 @@ async function endAgent(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Pr
   if (agent === undefined) throw new LabError(`No agent runs on ${host.name}`);
   await signalProgram(agent, signal);
   if ((await waitForEnd(agent, STOP_MILLISECONDS)) === "stillThere") {
-    throw new LabError(`The agent on ${host.name} has not ended ${STOP_MILLISECONDS / 1000} s after ${signal}:\n${await tailOfLog(lab, host.name, "agent")}`);
+    throw new LabError(
+      `The agent on ${host.name} has not ended ${STOP_MILLISECONDS / 1000} s after ${signal}:\n${await tailOfLog(lab, host.name, "agent")}`,
+    );
   }
   await forgetProgram(lab.paths.programs, agent);
 }
@@ -83,10 +93,13 @@ async function switchOff(lab: Lab, host: Host): Promise<void> {
 async function switchOn(lab: Lab, host: Host): Promise<void> {
   const pods = podsOn(lab.scene, host.name);
   const running = await listPrograms(lab.paths.programs);
-  await Promise.all(otherEnds(lab, host.name).map((end) => setEnd(lab, end, "up")));
   for (const member of [host.name, ...pods.map((pod) => pod.name)]) await configureAgain(memberPlan(lab, member));
+  await Promise.all(otherEnds(lab, host.name).map((end) => setEnd(lab, end, "up")));
   await mkdir(join(lab.paths.bpf, host.name), { recursive: true });
-  await startPods(lab, pods.filter((pod) => !running.some((each) => each.host === pod.name)));
+  await startPods(
+    lab,
+    pods.filter((pod) => !running.some((each) => each.host === pod.name)),
+  );
   await markDown(lab, host.name, false);
   if (host.agent && lab.record.agents && (await runningAgent(lab, host)) === undefined) await startAgent(lab, host);
 }
@@ -107,10 +120,14 @@ async function setEnd(lab: Lab, end: CableEnd, state: "up" | "down"): Promise<vo
 
 /** The cable at a device; without one named, the host's first. */
 function ownCable(lab: Lab, member: string, device: string | undefined): Cable {
-  const own = lab.plan.cables.flatMap((cable) => [cable.near, cable.far].filter((end) => end.member === member).map((end) => ({ cable, device: end.device })));
+  const own = lab.plan.cables.flatMap((cable) =>
+    [cable.near, cable.far].filter((end) => end.member === member).map((end) => ({ cable, device: end.device })),
+  );
   const found = device === undefined ? own[0] : own.find((each) => each.device === device);
   if (found !== undefined) return found.cable;
-  throw new LabError(`${member} has no cable at "${device ?? ""}" (there are: ${own.map((each) => each.device).join(", ") || "none"})`);
+  throw new LabError(
+    `${member} has no cable at "${device ?? ""}" (there are: ${own.map((each) => each.device).join(", ") || "none"})`,
+  );
 }
 
 /** The other ends of a host's cables, except those to its own pods, which go down with it. */
@@ -122,13 +139,18 @@ function otherEnds(lab: Lab, host: string): readonly CableEnd[] {
 }
 
 async function runningAgent(lab: Lab, host: Host): Promise<Program | undefined> {
-  const agent = (await listPrograms(lab.paths.programs)).find((each) => each.host === host.name && each.program === "agent");
+  const agent = (await listPrograms(lab.paths.programs)).find(
+    (each) => each.host === host.name && each.program === "agent",
+  );
   return agent !== undefined && (await sameProcess(agent)) ? agent : undefined;
 }
 
 function anyHost(lab: Lab, name: string): Host {
   const host = lab.scene.hosts.find((each) => each.name === name);
-  if (host === undefined) throw new LabError(`"${name}" is not a host that can be switched off (hosts are: ${lab.scene.hosts.map((each) => each.name).join(", ")})`);
+  if (host === undefined)
+    throw new LabError(
+      `"${name}" is not a host that can be switched off (hosts are: ${lab.scene.hosts.map((each) => each.name).join(", ")})`,
+    );
   return host;
 }
 

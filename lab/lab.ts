@@ -15,7 +15,17 @@ import type { NamespacePlan, Plan } from "./plan.ts";
 import { LISTENING } from "./pod-server.ts";
 import { listPrograms, ownIdentity, sameProcess, signalProgram, startProgram, waitForEnd } from "./programs.ts";
 import type { Program } from "./programs.ts";
-import { claim, isLeftOver, listLabs, pathsOf, readRecord, readSceneCopy, writeJson, writeRecord, writeScene } from "./run-directory.ts";
+import {
+  claim,
+  isLeftOver,
+  listLabs,
+  pathsOf,
+  readRecord,
+  readSceneCopy,
+  writeJson,
+  writeRecord,
+  writeScene,
+} from "./run-directory.ts";
 import type { LabRecord, Paths } from "./run-directory.ts";
 import type { Host, Pod, Scene } from "./scene.ts";
 
@@ -64,7 +74,10 @@ export async function bringUp(options: BringUp): Promise<Lab> {
     agents: options.agents,
     agentArguments: [...(options.agentArguments ?? [])],
   };
-  if (!(await claim(record))) throw new LabError(`Lab "${name}" is already up: "fairlead lab down --name ${name}" removes it, "--name" gives this one another name`);
+  if (!(await claim(record)))
+    throw new LabError(
+      `Lab "${name}" is already up: "fairlead lab down --name ${name}" removes it, "--name" gives this one another name`,
+    );
   const lab: Lab = { name, scene, plan: planLab(scene, name), paths: pathsOf(name), record };
   try {
     await bringUpSteps(lab, options.report);
@@ -82,7 +95,10 @@ async function bringUpSteps(lab: Lab, report: BringUp["report"]): Promise<void> 
   await writeScene(lab.name, lab.scene);
   await removeNamespaces(await namespacesOf(lab.name));
   await mountBpf(lab.paths.bpf);
-  await startProgram(lab.paths.programs, clusterProgram(lab, "objects", [process.execPath, join(import.meta.dirname, "cluster.ts"), lab.name]));
+  await startProgram(
+    lab.paths.programs,
+    clusterProgram(lab, "objects", [process.execPath, join(import.meta.dirname, "cluster.ts"), lab.name]),
+  );
   report(`Laying ${lab.plan.cables.length} cables between ${lab.plan.namespaces.length} network namespaces`);
   await createNetwork(lab.plan, lab.paths.bpf);
   report(`Starting ${lab.scene.pods.length} pods`);
@@ -91,7 +107,10 @@ async function bringUpSteps(lab: Lab, report: BringUp["report"]): Promise<void> 
   if (!lab.record.agents) return;
   report("Starting the controller");
   await requireClusterObjects(lab);
-  await startProgram(lab.paths.programs, clusterProgram(lab, "controller", [FAIRLEAD, "controller", ...manifestArguments(lab), "--state", lab.paths.state]));
+  await startProgram(
+    lab.paths.programs,
+    clusterProgram(lab, "controller", [FAIRLEAD, "controller", ...manifestArguments(lab), "--state", lab.paths.state]),
+  );
   const nodes = lab.scene.hosts.filter((host) => host.agent);
   report(`Starting ${nodes.length} agents: ${nodes.map((host) => host.name).join(", ")}`);
   for (const host of nodes) await startAgent(lab, host);
@@ -119,7 +138,8 @@ export async function takeDown(name: string): Promise<void> {
 /** As {@link takeDown}, but a foreground run that owns the lab is asked to do it, and ends. */
 export async function takeDownWithOwner(name: string): Promise<void> {
   const owner = (await readRecord(name))?.owner;
-  if (owner !== undefined && owner.pid !== process.pid && (await signalProgram(owner, "SIGTERM")) === "sent") await waitForEnd(owner, 10_000);
+  if (owner !== undefined && owner.pid !== process.pid && (await signalProgram(owner, "SIGTERM")) === "sent")
+    await waitForEnd(owner, 10_000);
   await takeDown(name);
 }
 
@@ -141,7 +161,15 @@ export async function startAgent(lab: Lab, host: Host): Promise<Program> {
   await mkdir(endpoints, { recursive: true });
   const command = [FAIRLEAD, "agent", "--node-name", host.name, ...manifestArguments(lab), "--state", lab.paths.state];
   if (host.podNetwork?.kind === "routed") command.push("--endpoints", endpoints);
-  command.push("--bpffs", bpffs, "--socket", lab.paths.socket(host.name), "--flows-max", FLOWS_MAX, ...lab.record.agentArguments);
+  command.push(
+    "--bpffs",
+    bpffs,
+    "--socket",
+    lab.paths.socket(host.name),
+    "--flows-max",
+    FLOWS_MAX,
+    ...lab.record.agentArguments,
+  );
   return startProgram(lab.paths.programs, {
     host: host.name,
     program: "agent",
@@ -160,7 +188,9 @@ export async function startPods(lab: Lab, pods: readonly Pod[]): Promise<void> {
       const deadline = performance.now() + POD_START_MILLISECONDS;
       while (!(await tailOfLog(lab, pod.name, "server")).includes(LISTENING)) {
         if (!(await sameProcess(program)) || performance.now() > deadline)
-          throw new Error(`The server of pod ${pod.name} does not listen:\n${await tailOfLog(lab, pod.name, "server")}`);
+          throw new Error(
+            `The server of pod ${pod.name} does not listen:\n${await tailOfLog(lab, pod.name, "server")}`,
+          );
         await sleep(20);
       }
     }),
@@ -197,7 +227,9 @@ export async function endedPrograms(lab: Lab): Promise<readonly string[]> {
   const ended: string[] = [];
   for (const each of await listPrograms(lab.paths.programs)) {
     if (await sameProcess(each)) continue;
-    ended.push(`${each.host}: ${each.program} has ended. Its last words:\n${await tailOfLog(lab, each.host, each.program)}`);
+    ended.push(
+      `${each.host}: ${each.program} has ended. Its last words:\n${await tailOfLog(lab, each.host, each.program)}`,
+    );
   }
   return ended;
 }

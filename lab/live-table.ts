@@ -17,12 +17,27 @@ async function nodeRows(lab: Lab, status: LabStatus): Promise<readonly string[]>
       const agent = await readAgent(lab, host.name, "/v1/status");
       if (agent === undefined) return [host.name, state, "no answer"];
       const verdicts = agent.verdicts;
-      const carried = ["forwarded", "delivered", "deliveredByStack", "replied"].map((name) => String(verdicts[name] ?? verdicts[name.toUpperCase()] ?? 0));
-      const drops = Object.entries(verdicts).reduce((sum, [name, count]) => (/^drop/i.test(name) ? sum + count : sum), 0);
-      return [host.name, state, agent.ready ? "ready" : "starting", String(agent.counts.announced), ...carried, String(drops)];
+      const carried = ["forwarded", "delivered", "deliveredByStack", "replied"].map((name) =>
+        String(verdicts[name] ?? verdicts[name.toUpperCase()] ?? 0),
+      );
+      const drops = Object.entries(verdicts).reduce(
+        (sum, [name, count]) => (/^drop/i.test(name) ? sum + count : sum),
+        0,
+      );
+      return [
+        host.name,
+        state,
+        agent.ready ? "ready" : "starting",
+        String(agent.counts.announced),
+        ...carried,
+        String(drops),
+      ];
     }),
   );
-  return renderRows(["NODE", "STATE", "AGENT", "ADDRESSES", "FORWARDED", "DELIVERED", "BY STACK", "REPLIED", "DROPPED"], rows);
+  return renderRows(
+    ["NODE", "STATE", "AGENT", "ADDRESSES", "FORWARDED", "DELIVERED", "BY STACK", "REPLIED", "DROPPED"],
+    rows,
+  );
 }
 
 async function serviceRows(lab: Lab, status: LabStatus): Promise<readonly string[]> {

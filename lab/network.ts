@@ -20,16 +20,27 @@ export async function createNetwork(plan: Plan, bpffs: string): Promise<void> {
   await runShell(undefined, batch(creationLines(plan)));
   const passing = await loadPassingProgram(plan, bpffs);
   await Promise.all(plan.namespaces.map((each) => runShell(each.namespace, creationScript(each, passing))));
+  await Promise.all(plan.namespaces.map((each) => settleLinks(each.namespace, each.devices)));
+}
+
+/**
+ * The kernel tells a bridge of a port's carrier up to a second late, and until then the port carries nothing. Being asked about one
+ * device makes it catch up at once (linkwatch_sync_dev in rtnl_getlink).
+ */
+async function settleLinks(namespace: string, devices: readonly string[]): Promise<void> {
+  await runShell(namespace, batch(devices.map((device) => `link show dev ${device}`)));
 }
 
 /** Configures one namespace again, after its devices were down. */
 export async function configureAgain(plan: NamespacePlan): Promise<void> {
   await runShell(plan.namespace, batch(plan.configure));
+  await settleLinks(plan.namespace, plan.devices);
 }
 
 /** Sets devices in a namespace up or down. */
 export async function setDevices(namespace: string, devices: readonly string[], state: "up" | "down"): Promise<void> {
   await runShell(namespace, batch(devices.map((device) => `link set dev ${device} ${state}`)));
+  await settleLinks(namespace, devices);
 }
 
 /** Mounts the lab's own BPF file system: unmounting it lets go of every pin at once. */
@@ -58,13 +69,24 @@ export async function removeNamespaces(namespaces: readonly string[]): Promise<v
   const pids = (await Promise.all(namespaces.map(processesIn))).flat();
   for (const identity of pids) await signalProgram(identity, "SIGKILL");
   // Where a killed run left a plain file instead of a mount, `ip netns del` removes it too.
-  await runShell(undefined, batch(namespaces.map((each) => `netns del ${each}`), "-force"));
+  await runShell(
+    undefined,
+    batch(
+      namespaces.map((each) => `netns del ${each}`),
+      "-force",
+    ),
+  );
 }
 
 async function processesIn(namespace: string): Promise<readonly { pid: number; startTime: string }[]> {
   try {
     const { stdout } = await execute("ip", ["netns", "pids", namespace]);
-    const found = await Promise.all(stdout.split("\n").filter(Boolean).map(async (text) => ({ pid: Number(text), startTime: await readStartTime(Number(text)) })));
+    const found = await Promise.all(
+      stdout
+        .split("\n")
+        .filter(Boolean)
+        .map(async (text) => ({ pid: Number(text), startTime: await readStartTime(Number(text)) })),
+    );
     return found.flatMap(({ pid, startTime }) => (startTime === undefined ? [] : [{ pid, startTime }]));
   } catch {
     return []; // The namespace is only a left-over file: nothing can live in it.
@@ -79,12 +101,20 @@ export async function runIn(
 ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
   const [file = "", ...rest] = enterNamespace(namespace, command);
   try {
-    const { stdout, stderr } = await execute(file, rest, { maxBuffer: 1 << 28, timeout: timeoutMilliseconds, killSignal: "SIGKILL" });
+    const { stdout, stderr } = await execute(file, rest, {
+      maxBuffer: 1 << 28,
+      timeout: timeoutMilliseconds,
+      killSignal: "SIGKILL",
+    });
     return { status: 0, stdout, stderr };
   } catch (error) {
     const failed = error as { code?: number | string; stdout?: string; stderr?: string; killed?: boolean };
     if (typeof failed.code !== "number" && failed.killed !== true) throw error;
-    return { status: typeof failed.code === "number" ? failed.code : 124, stdout: failed.stdout ?? "", stderr: failed.stderr ?? "" };
+    return {
+      status: typeof failed.code === "number" ? failed.code : 124,
+      stdout: failed.stdout ?? "",
+      stderr: failed.stderr ?? "",
+    };
   }
 }
 
@@ -119,7 +149,8 @@ async function loadPassingProgram(plan: Plan, bpffs: string): Promise<string | u
 }
 
 function creationScript(plan: NamespacePlan, passing: string | undefined): string {
-  const attach = passing === undefined ? [] : plan.passing.map((device) => `link set dev ${device} xdpdrv pinned ${passing}`);
+  const attach =
+    passing === undefined ? [] : plan.passing.map((device) => `link set dev ${device} xdpdrv pinned ${passing}`);
   return [
     ...settings(plan),
     batch([...plan.create, ...plan.configure, ...attach]),
@@ -131,7 +162,8 @@ function creationScript(plan: NamespacePlan, passing: string | undefined): strin
 
 /** /proc/sys/net shows the namespace of the process that looks. */
 function settings(plan: NamespacePlan): readonly string[] {
-  const set = (path: string, value: number): string => `for f in /proc/sys/net/${path}; do [ ! -e $f ] || echo ${value} > $f; done`;
+  const set = (path: string, value: number): string =>
+    `for f in /proc/sys/net/${path}; do [ ! -e $f ] || echo ${value} > $f; done`;
   if (plan.kind === "segment") {
     // A switch has no addresses and no IP rules of its own.
     return [set("ipv6/conf/*/disable_ipv6", 1), set("bridge/bridge-nf-call-*tables", 0)];
@@ -162,5 +194,8 @@ async function runShell(namespace: string | undefined, script: string): Promise<
     child.once("error", reject);
     child.once("close", resolve);
   });
-  if (status !== 0) throw new Error(`Cannot configure ${namespace ?? "the machine's network"}: ${errors.trim() || `exit status ${status}`}\n${script}`);
+  if (status !== 0)
+    throw new Error(
+      `Cannot configure ${namespace ?? "the machine's network"}: ${errors.trim() || `exit status ${status}`}\n${script}`,
+    );
 }

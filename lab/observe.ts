@@ -35,16 +35,25 @@ export interface LabStatus {
     readonly role: string;
     readonly state: "up" | "down";
     readonly addresses: readonly string[];
-    readonly programs: readonly { readonly program: string; readonly pid: number; readonly state: "running" | "ended" }[];
+    readonly programs: readonly {
+      readonly program: string;
+      readonly pid: number;
+      readonly state: "running" | "ended";
+    }[];
   }[];
   readonly services: readonly ServiceAddresses[];
 }
 
 /** The LoadBalancer Services with the addresses they have got. */
 export async function readServices(lab: Lab): Promise<readonly ServiceAddresses[]> {
-  const source = await openFolderSource({ manifests: [...lab.scene.manifests, lab.paths.manifests], state: lab.paths.state });
+  const source = await openFolderSource({
+    manifests: [...lab.scene.manifests, lab.paths.manifests],
+    state: lab.paths.state,
+  });
   try {
-    return [...source.snapshot().services.values()].filter((each) => each.spec.type === "LoadBalancer").map(serviceAddresses);
+    return [...source.snapshot().services.values()]
+      .filter((each) => each.spec.type === "LoadBalancer")
+      .map(serviceAddresses);
   } finally {
     await source.close();
   }
@@ -52,10 +61,14 @@ export async function readServices(lab: Lab): Promise<readonly ServiceAddresses[
 
 export async function readStatus(lab: Lab): Promise<LabStatus> {
   const programs = await Promise.all(
-    (await listPrograms(lab.paths.programs)).map(async (each) => ({ ...each, state: (await sameProcess(each)) ? ("running" as const) : ("ended" as const) })),
+    (await listPrograms(lab.paths.programs)).map(async (each) => ({
+      ...each,
+      state: (await sameProcess(each)) ? ("running" as const) : ("ended" as const),
+    })),
   );
   const down = await readdir(lab.paths.down);
-  const programsOf = (host: string) => programs.filter((each) => each.host === host).map(({ program, pid, state }) => ({ program, pid, state }));
+  const programsOf = (host: string) =>
+    programs.filter((each) => each.host === host).map(({ program, pid, state }) => ({ program, pid, state }));
   const members = lab.plan.namespaces.filter((each) => each.kind !== "segment");
   const { name, record } = lab;
   return {
@@ -66,14 +79,25 @@ export async function readStatus(lab: Lab): Promise<LabStatus> {
     detached: record.owner === undefined,
     hosts: members.map(({ member, kind }) => {
       const node = lab.scene.pods.find((pod) => pod.name === member)?.node ?? member;
-      return { name: member, role: kind, state: down.includes(node) ? "down" : "up", addresses: addressesOf(lab, member), programs: programsOf(member) };
+      return {
+        name: member,
+        role: kind,
+        state: down.includes(node) ? "down" : "up",
+        addresses: addressesOf(lab, member),
+        programs: programsOf(member),
+      };
     }),
     services: await readServices(lab),
   };
 }
 
 /** One document of an agent's local API; `undefined` while it does not answer. */
-export async function readAgent<P extends keyof ApiDocuments>(lab: Lab, node: string, path: P, query = ""): Promise<ApiDocuments[P] | undefined> {
+export async function readAgent<P extends keyof ApiDocuments>(
+  lab: Lab,
+  node: string,
+  path: P,
+  query = "",
+): Promise<ApiDocuments[P] | undefined> {
   const text = await new Promise<string | undefined>((resolve) => {
     const request = get({ socketPath: lab.paths.socket(node), path: `${path}${query}`, timeout: 2000 }, (response) => {
       let body = "";
@@ -95,7 +119,9 @@ export async function waitForAgents(lab: Lab, waiting: Waiting = {}): Promise<vo
     `the agents on ${nodes.join(", ")}`,
     async () => {
       await requireRunning(lab);
-      const ready = await Promise.all(nodes.map(async (node) => (await readAgent(lab, node, "/v1/status"))?.ready === true));
+      const ready = await Promise.all(
+        nodes.map(async (node) => (await readAgent(lab, node, "/v1/status"))?.ready === true),
+      );
       missing = nodes.filter((_node, index) => ready[index] !== true);
       return missing.length === 0 ? true : undefined;
     },
@@ -113,14 +139,24 @@ export async function waitForAddresses(lab: Lab, waiting: Waiting = {}): Promise
       services = await readServices(lab);
       return services.every((each) => each.addresses.length >= each.wanted) ? services : undefined;
     },
-    { ...waiting, explain: () => `without: ${services.filter((each) => each.addresses.length < each.wanted).map((each) => `${each.namespace}/${each.name}`).join(", ")}` },
+    {
+      ...waiting,
+      explain: () =>
+        `without: ${services
+          .filter((each) => each.addresses.length < each.wanted)
+          .map((each) => `${each.namespace}/${each.name}`)
+          .join(", ")}`,
+    },
   );
 }
 
 /** The host whose MAC address a client has for an address; `undefined` while it has none. */
 export async function neighborOf(lab: Lab, client: string, address: string): Promise<string | undefined> {
   const { stdout } = await runIn(namespaceOf(lab.name, client), ["ip", "-j", "neigh", "show", "to", address]);
-  const rows = JSON.parse(stdout === "" ? "[]" : stdout) as readonly { readonly lladdr?: string; readonly state: readonly string[] }[];
+  const rows = JSON.parse(stdout === "" ? "[]" : stdout) as readonly {
+    readonly lladdr?: string;
+    readonly state: readonly string[];
+  }[];
   const mac = rows.find((row) => row.lladdr !== undefined && !row.state.includes("FAILED"))?.lladdr;
   return mac === undefined ? undefined : hostOfMac(lab, mac);
 }
@@ -149,7 +185,11 @@ function serviceAddresses(service: Service): ServiceAddresses {
     namespace: metadata.namespace,
     name: metadata.name,
     addresses: status.loadBalancer.ingress.flatMap((each) => each.ip ?? []),
-    ports: spec.ports.map((each) => ({ ...(each.name === undefined ? {} : { name: each.name }), port: each.port, protocol: each.protocol })),
+    ports: spec.ports.map((each) => ({
+      ...(each.name === undefined ? {} : { name: each.name }),
+      port: each.port,
+      protocol: each.protocol,
+    })),
     externalTrafficPolicy: spec.externalTrafficPolicy,
     wanted: dual ? 2 : 1,
   };

@@ -30,7 +30,10 @@ describe("the plan of scene l2", () => {
   });
   test("forwards on nodes only", async () => {
     const plan = await builtIn("l2");
-    assert.deepEqual(plan.namespaces.filter((each) => each.forwarding).map((each) => each.member), ["kind-control-plane", "worker1", "worker2"]);
+    assert.deepEqual(
+      plan.namespaces.filter((each) => each.forwarding).map((each) => each.member),
+      ["kind-control-plane", "worker1", "worker2"],
+    );
   });
   test("puts the passing program opposite to nodes with an agent, not opposite to the client", async () => {
     assert.deepEqual(member(await builtIn("l2"), "lan").passing, ["p1", "p2", "p3"]);
@@ -55,13 +58,21 @@ describe("the plan of scene bridged", () => {
   test("masquerades what leaves the pod network and drops what connection tracking calls invalid", async () => {
     const rules = member(await builtIn("bridged"), "worker1").netfilter ?? "";
     assert.match(rules, /ct state invalid drop/);
-    assert.match(rules, /ip saddr 10\.244\.1\.0\/24 ip daddr != \{ 10\.244\.0\.0\/24, 10\.244\.1\.0\/24, 10\.244\.2\.0\/24, 224\.0\.0\.0\/4 \} masquerade/);
+    assert.match(
+      rules,
+      /ip saddr 10\.244\.1\.0\/24 ip daddr != \{ 10\.244\.0\.0\/24, 10\.244\.1\.0\/24, 10\.244\.2\.0\/24, 224\.0\.0\.0\/4 \} masquerade/,
+    );
   });
 });
 
 test("a link is one cable, whichever of its hosts comes first", () => {
-  const end = (name: string, address: string): string => `{ name: ${name}, role: router, interfaces: [{ on: up, addresses: [${address}] }] }`;
-  const parsed = parseScene(`name: pair\nlinks: [up]\nhosts: [${end("a", "10.0.0.1/30")}, ${end("b", "10.0.0.2/30")}]`, "pair.yaml", "/");
+  const end = (name: string, address: string): string =>
+    `{ name: ${name}, role: router, interfaces: [{ on: up, addresses: [${address}] }] }`;
+  const parsed = parseScene(
+    `name: pair\nlinks: [up]\nhosts: [${end("a", "10.0.0.1/30")}, ${end("b", "10.0.0.2/30")}]`,
+    "pair.yaml",
+    "/",
+  );
   assert.ok(parsed.ok);
   assert.deepEqual(creationLines(planLab(parsed.scene, "pair")), [
     "netns add fl-pair-a",

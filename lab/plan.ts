@@ -60,7 +60,8 @@ export function planLab(scene: Scene, lab: string): Plan {
   const pods = scene.pods.map((pod): NamespacePlan => {
     const cable = cables.find((each) => each.near.member === pod.name);
     const network = scene.hosts.find((host) => host.name === pod.node)?.podNetwork;
-    if (cable === undefined || network === undefined) throw new Error(`Pod "${pod.name}" has no cable or no pod network: the scene was not checked`);
+    if (cable === undefined || network === undefined)
+      throw new Error(`Pod "${pod.name}" has no cable or no pod network: the scene was not checked`);
     return {
       namespace: namespaceOf(lab, pod.name),
       member: pod.name,
@@ -77,7 +78,8 @@ export function planLab(scene: Scene, lab: string): Plan {
 
 /** `ip -batch` lines of the first namespace: every namespace and every cable at once. */
 export function creationLines(plan: Plan): readonly string[] {
-  const end = (each: CableEnd): string => `${each.device} address ${each.mac} netns ${namespaceOf(plan.lab, each.member)}`;
+  const end = (each: CableEnd): string =>
+    `${each.device} address ${each.mac} netns ${namespaceOf(plan.lab, each.member)}`;
   return [
     ...plan.namespaces.map((each) => `netns add ${each.namespace}`),
     ...plan.cables.map((each) => `link add ${end(each.far)} type veth peer name ${end(each.near)}`),
@@ -89,7 +91,9 @@ function planCables(scene: Scene): readonly Cable[] {
   const ports = new Map<string, number>();
   for (const host of scene.hosts) {
     for (const each of host.interfaces) {
-      const far = scene.links.includes(each.on) ? otherEnd(scene, host, each) : { member: each.on, device: nextPort(ports, each.on) };
+      const far = scene.links.includes(each.on)
+        ? otherEnd(scene, host, each)
+        : { member: each.on, device: nextPort(ports, each.on) };
       if (far !== undefined) ends.push([{ member: host.name, device: each.name }, far]);
     }
   }
@@ -100,7 +104,10 @@ function planCables(scene: Scene): readonly Cable[] {
       { member: pod.node, device: podDevice(kind, pod.name, index) },
     ]);
   }
-  return ends.map(([near, far], index) => ({ near: { ...near, mac: macOf(index, 1) }, far: { ...far, mac: macOf(index, 2) } }));
+  return ends.map(([near, far], index) => ({
+    near: { ...near, mac: macOf(index, 1) },
+    far: { ...far, mac: macOf(index, 2) },
+  }));
 }
 
 function nextPort(ports: Map<string, number>, segment: string): string {
@@ -110,8 +117,14 @@ function nextPort(ports: Map<string, number>, segment: string): string {
 }
 
 /** Of a link's two ends the first in the scene's order is the near one: the second finds nothing and adds no second cable. */
-function otherEnd(scene: Scene, host: Host, own: Interface): { readonly member: string; readonly device: string } | undefined {
-  const ends = scene.hosts.flatMap((each) => each.interfaces.filter((one) => one.on === own.on).map((one) => ({ member: each.name, device: one.name })));
+function otherEnd(
+  scene: Scene,
+  host: Host,
+  own: Interface,
+): { readonly member: string; readonly device: string } | undefined {
+  const ends = scene.hosts.flatMap((each) =>
+    each.interfaces.filter((one) => one.on === own.on).map((one) => ({ member: each.name, device: one.name })),
+  );
   const [first, second] = ends;
   return first?.member === host.name && first.device === own.name ? second : undefined;
 }
@@ -133,7 +146,9 @@ function planSegment(scene: Scene, lab: string, name: string, cables: readonly C
     create: ["link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0"],
     configure: [
       "link set dev br0 up",
-      ...ports.map(({ near, far }) => `link set dev ${far.device} master br0 up alias to:${near.member}/${near.device}`),
+      ...ports.map(
+        ({ near, far }) => `link set dev ${far.device} master br0 up alias to:${near.member}/${near.device}`,
+      ),
     ],
     devices: ports.map((each) => each.far.device),
     passing: ports.filter((each) => runsAgent(scene, each.near.member)).map((each) => each.far.device),
@@ -161,7 +176,9 @@ function planHost(scene: Scene, lab: string, host: Host, cables: readonly Cable[
       ...host.routes.map(routeLine),
     ],
     devices: ownEnds.map((each) => each.device),
-    passing: runsAgent(scene, host.name) ? [] : ownEnds.filter((each) => runsAgent(scene, each.other)).map((each) => each.device),
+    passing: runsAgent(scene, host.name)
+      ? []
+      : ownEnds.filter((each) => runsAgent(scene, each.other)).map((each) => each.device),
     ...(netfilter === undefined ? {} : { netfilter }),
   };
 }
@@ -173,7 +190,9 @@ function runsAgent(scene: Scene, member: string): boolean {
 function interfaceLines(each: Interface): readonly string[] {
   return [
     `link set dev ${each.name} up`,
-    ...each.addresses.map(({ text, family }) => `addr replace ${text} dev ${each.name}${family === "IPv6" ? " nodad" : " brd +"}`),
+    ...each.addresses.map(
+      ({ text, family }) => `addr replace ${text} dev ${each.name}${family === "IPv6" ? " nodad" : " brd +"}`,
+    ),
   ];
 }
 

@@ -24,7 +24,11 @@ export function podDevice(kind: PodNetwork["kind"], pod: string, index: number):
 
 /** `ip -batch` lines in the pod's namespace. */
 export function podLines(pod: Pod, network: PodNetwork, cable: Cable): readonly string[] {
-  return ["link set dev lo up", "link set dev eth0 up", ...pod.addresses.flatMap((each) => podAddressLines(each, network, cable))];
+  return [
+    "link set dev lo up",
+    "link set dev eth0 up",
+    ...pod.addresses.flatMap((each) => podAddressLines(each, network, cable)),
+  ];
 }
 
 function podAddressLines(each: Address, network: PodNetwork, cable: Cable): readonly string[] {
@@ -32,7 +36,10 @@ function podAddressLines(each: Address, network: PodNetwork, cable: Cable): read
   if (network.kind === "bridge") {
     const cidr = network.cidrs.find((one) => one.family === each.family);
     if (cidr === undefined) return [];
-    return [`addr replace ${formatAddress(each)}/${cidr.length} dev eth0${nodad}`, `route replace default via ${bridgeGateway(cidr)} dev eth0`];
+    return [
+      `addr replace ${formatAddress(each)}/${cidr.length} dev eth0${nodad}`,
+      `route replace default via ${bridgeGateway(cidr)} dev eth0`,
+    ];
   }
   if (each.family === "IPv4") {
     return [
@@ -59,8 +66,14 @@ export function nodePodLines(host: Host, pods: readonly Pod[], cables: readonly 
   if (network.kind === "bridge") {
     return [
       "link set dev cni0 up",
-      ...network.cidrs.map((cidr) => `addr replace ${bridgeGateway(cidr)}/${cidr.length} dev cni0${cidr.family === "IPv6" ? " nodad" : " brd +"}`),
-      ...own.flatMap((pod) => [`link set dev ${deviceOf(pod)} master cni0 up`, `link set dev ${deviceOf(pod)} type bridge_slave hairpin on`]),
+      ...network.cidrs.map(
+        (cidr) =>
+          `addr replace ${bridgeGateway(cidr)}/${cidr.length} dev cni0${cidr.family === "IPv6" ? " nodad" : " brd +"}`,
+      ),
+      ...own.flatMap((pod) => [
+        `link set dev ${deviceOf(pod)} master cni0 up`,
+        `link set dev ${deviceOf(pod)} type bridge_slave hairpin on`,
+      ]),
     ];
   }
   return own.flatMap((pod) => [

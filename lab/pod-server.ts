@@ -35,18 +35,26 @@ function serve(identity: PodIdentity): void {
   let missing = identity.listen.length;
   const listening = (): void => {
     missing -= 1;
-    if (missing === 0) process.stdout.write(`${LISTENING} ${identity.listen.map((each) => `${each.protocol} ${each.port}`).join(", ")}\n`);
+    if (missing === 0)
+      process.stdout.write(
+        `${LISTENING} ${identity.listen.map((each) => `${each.protocol} ${each.port}`).join(", ")}\n`,
+      );
   };
   for (const { protocol, port } of identity.listen) {
     switch (protocol) {
       case "HTTP": {
         // One connection may be idle as long as the test that holds it open.
-        const server = createHttpServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => answerHttp(identity, request, response));
+        const server = createHttpServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) =>
+          answerHttp(identity, request, response),
+        );
         server.listen({ port, host: "::", backlog: BACKLOG }, listening);
         break;
       }
       case "TCP":
-        createTcpServer((socket) => answerTcp(identity, socket)).listen({ port, host: "::", backlog: BACKLOG }, listening);
+        createTcpServer((socket) => answerTcp(identity, socket)).listen(
+          { port, host: "::", backlog: BACKLOG },
+          listening,
+        );
         break;
       case "UDP":
         answerUdp(identity, port, listening);
@@ -55,12 +63,28 @@ function serve(identity: PodIdentity): void {
   }
 }
 
-function describe(identity: PodIdentity, podIp: string, clientIp: string, clientPort: number): Record<string, string | number> {
-  return { pod_name: identity.pod_name, pod_ip: podIp, host_name: identity.host_name, client_ip: clientIp, client_port: clientPort };
+function describe(
+  identity: PodIdentity,
+  podIp: string,
+  clientIp: string,
+  clientPort: number,
+): Record<string, string | number> {
+  return {
+    pod_name: identity.pod_name,
+    pod_ip: podIp,
+    host_name: identity.host_name,
+    client_ip: clientIp,
+    client_port: clientPort,
+  };
 }
 
 function describeSocket(identity: PodIdentity, socket: Socket): Record<string, string | number> {
-  return describe(identity, plain(socket.localAddress ?? ""), plain(socket.remoteAddress ?? ""), socket.remotePort ?? 0);
+  return describe(
+    identity,
+    plain(socket.localAddress ?? ""),
+    plain(socket.remoteAddress ?? ""),
+    socket.remotePort ?? 0,
+  );
 }
 
 function answerHttp(identity: PodIdentity, request: IncomingMessage, response: ServerResponse): void {
@@ -109,7 +133,10 @@ function answerUdp(identity: PodIdentity, port: number, listening: () => void): 
   const socket = createSocket("udp6");
   socket.on("message", (data, from) => {
     const clientIp = plain(from.address);
-    const answer = { ...describe(identity, ownAddress(clientIp.includes(":") ? "IPv6" : "IPv4"), clientIp, from.port), data: data.toString("latin1") };
+    const answer = {
+      ...describe(identity, ownAddress(clientIp.includes(":") ? "IPv6" : "IPv4"), clientIp, from.port),
+      data: data.toString("latin1"),
+    };
     socket.send(JSON.stringify(answer), from.port, from.address);
   });
   socket.bind(port, "::", listening);

@@ -5,7 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
-import { listPrograms, ownIdentity, readStartTime, sameProcess, signalProgram, startProgram, waitForEnd } from "./programs.ts";
+import {
+  listPrograms,
+  ownIdentity,
+  readStartTime,
+  sameProcess,
+  signalProgram,
+  startProgram,
+  waitForEnd,
+} from "./programs.ts";
 
 async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "fl-programs-"));
@@ -31,9 +39,12 @@ describe("a process is recognized by pid and start time", () => {
     // The shell's child becomes a zombie: the shell that would collect it was replaced by a sleep.
     const child = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
     t.after(() => child.kill("SIGKILL"));
-    const pid = await new Promise<number>((resolve) => child.stdout.once("data", (data: Buffer) => resolve(Number(data.toString()))));
+    const pid = await new Promise<number>((resolve) =>
+      child.stdout.once("data", (data: Buffer) => resolve(Number(data.toString()))),
+    );
     const deadline = performance.now() + 5000;
-    while ((await readStartTime(pid)) !== undefined) assert.ok(performance.now() < deadline, "the zombie still counts as a process");
+    while ((await readStartTime(pid)) !== undefined)
+      assert.ok(performance.now() < deadline, "the zombie still counts as a process");
   });
   test("a pid that nobody has is not a process", async () => {
     assert.equal(await readStartTime(2 ** 22 + 1), undefined);
@@ -43,7 +54,13 @@ describe("a process is recognized by pid and start time", () => {
 describe("a program of a lab", () => {
   test("is remembered, writes its log, and ends with a signal", async (t) => {
     const folder = await temporaryFolder(t);
-    const started = await startProgram(folder, { host: "h", program: "p", namespace: undefined, command: ["sleep", "60"], log: join(folder, "../fl-test.log") });
+    const started = await startProgram(folder, {
+      host: "h",
+      program: "p",
+      namespace: undefined,
+      command: ["sleep", "60"],
+      log: join(folder, "../fl-test.log"),
+    });
     t.after(() => rm(join(folder, "../fl-test.log"), { force: true }));
     assert.deepEqual(await listPrograms(folder), [started]);
     assert.equal(await signalProgram(started, "SIGTERM"), "sent");
@@ -52,7 +69,16 @@ describe("a program of a lab", () => {
   });
   test("that cannot be started says why", async (t) => {
     const folder = await temporaryFolder(t);
-    await assert.rejects(startProgram(folder, { host: "h", program: "p", namespace: undefined, command: ["/no/such/program"], log: join(folder, "log") }), /ENOENT/);
+    await assert.rejects(
+      startProgram(folder, {
+        host: "h",
+        program: "p",
+        namespace: undefined,
+        command: ["/no/such/program"],
+        log: join(folder, "log"),
+      }),
+      /ENOENT/,
+    );
   });
   test("whose record was cut off in the middle is left out", async (t) => {
     const folder = await temporaryFolder(t);

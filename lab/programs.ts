@@ -31,7 +31,8 @@ export interface ProgramStart {
 export async function startProgram(folder: string, start: ProgramStart): Promise<Program> {
   const log = await open(start.log, "a");
   try {
-    const [file = "", ...rest] = start.namespace === undefined ? start.command : enterNamespace(start.namespace, start.command);
+    const [file = "", ...rest] =
+      start.namespace === undefined ? start.command : enterNamespace(start.namespace, start.command);
     // Its own session: Ctrl-C on our terminal is for us, and we end it when and how we want.
     const child = spawn(file, rest, { detached: true, stdio: ["ignore", log.fd, log.fd] });
     await new Promise<void>((resolve, reject) => {
@@ -40,7 +41,12 @@ export async function startProgram(folder: string, start: ProgramStart): Promise
     });
     child.unref();
     const pid = child.pid ?? 0;
-    const program: Program = { host: start.host, program: start.program, pid, startTime: (await readStartTime(pid)) ?? "gone" };
+    const program: Program = {
+      host: start.host,
+      program: start.program,
+      pid,
+      startTime: (await readStartTime(pid)) ?? "gone",
+    };
     await writeFile(join(folder, `${start.host}.${start.program}`), JSON.stringify(program));
     return program;
   } finally {

@@ -90,7 +90,8 @@ function requestStream(plan: RequestPlan): Promise<Outcome> {
     };
     const timer = setTimeout(() => finish({ error: "timeout" }), plan.timeoutMilliseconds ?? 2000);
     socket.once("connect", () => {
-      if (plan.protocol === "HTTP") socket.write(`GET ${plan.path ?? "/"} HTTP/1.1\r\nhost: pod\r\nconnection: close\r\n\r\n`);
+      if (plan.protocol === "HTTP")
+        socket.write(`GET ${plan.path ?? "/"} HTTP/1.1\r\nhost: pod\r\nconnection: close\r\n\r\n`);
     });
     socket.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;

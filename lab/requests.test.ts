@@ -3,15 +3,28 @@ import { describe, test } from "node:test";
 import type { RequestResult } from "./requester.ts";
 import { answersPerPod, gapAround } from "./requests.ts";
 
-const ok = (sentAt: number, took = 1, pod_name = "p"): RequestResult => ({ sentAt, doneAt: sentAt + took, ok: true, pod_name });
-const failed = (sentAt: number, took = 500): RequestResult => ({ sentAt, doneAt: sentAt + took, ok: false, error: "timeout" });
+const ok = (sentAt: number, took = 1, pod_name = "p"): RequestResult => ({
+  sentAt,
+  doneAt: sentAt + took,
+  ok: true,
+  pod_name,
+});
+const failed = (sentAt: number, took = 500): RequestResult => ({
+  sentAt,
+  doneAt: sentAt + took,
+  ok: false,
+  error: "timeout",
+});
 
 describe("the gap around a moment", () => {
   test("is from the last answer before it to the first one after the failures", () => {
     const gap = gapAround([ok(980), ok(990), failed(1000), failed(1100), ok(1300, 5), ok(1310)], 995);
     assert.equal(gap?.milliseconds, 1305 - 991);
     assert.equal(gap?.lost, 2);
-    assert.deepEqual(gap?.after.map((each) => each.sentAt), [1300, 1310]);
+    assert.deepEqual(
+      gap?.after.map((each) => each.sentAt),
+      [1300, 1310],
+    );
   });
   test("is not over because of an answer that was under way when it began", () => {
     const gap = gapAround([ok(980), ok(996), failed(1000), ok(1300)], 995);
@@ -23,7 +36,10 @@ describe("the gap around a moment", () => {
   });
   test("shows failures after its end", () => {
     const gap = gapAround([ok(980), failed(1000), ok(1300), failed(1310), ok(1320)], 995);
-    assert.deepEqual(gap?.after.map((each) => each.ok), [true, false, true]);
+    assert.deepEqual(
+      gap?.after.map((each) => each.ok),
+      [true, false, true],
+    );
   });
   test("is small when nothing failed", () => {
     assert.deepEqual(gapAround([ok(980), ok(1000)], 995)?.lost, 0);
@@ -38,5 +54,11 @@ describe("the gap around a moment", () => {
 });
 
 test("answers are counted by pod, failures by none", () => {
-  assert.deepEqual([...answersPerPod([ok(1, 1, "a"), ok(2, 1, "b"), ok(3, 1, "a"), failed(4)])], [["a", 2], ["b", 1]]);
+  assert.deepEqual(
+    [...answersPerPod([ok(1, 1, "a"), ok(2, 1, "b"), ok(3, 1, "a"), failed(4)])],
+    [
+      ["a", 2],
+      ["b", 1],
+    ],
+  );
 });

@@ -20,7 +20,11 @@ export interface Requests {
 /** Starts asking from a host. The asking process ends with ours in any case: its output has no reader then. */
 export function startRequests(lab: Lab, from: string, plan: RequestPlan): Requests {
   const { namespace } = memberPlan(lab, from);
-  const [file = "", ...rest] = enterNamespace(namespace, [process.execPath, join(import.meta.dirname, "requester.ts"), JSON.stringify(plan)]);
+  const [file = "", ...rest] = enterNamespace(namespace, [
+    process.execPath,
+    join(import.meta.dirname, "requester.ts"),
+    JSON.stringify(plan),
+  ]);
   const child = spawn(file, rest, { stdio: ["ignore", "pipe", "pipe"] });
   const results: RequestResult[] = [];
   let errors = "";
@@ -31,7 +35,12 @@ export function startRequests(lab: Lab, from: string, plan: RequestPlan): Reques
     child.once("error", reject);
     child.once("close", (status, signal) => {
       if (status === 0) resolve(results);
-      else reject(new Error(`Cannot ask ${plan.address} from ${from}: the asking program ended with ${status ?? signal ?? ""}\n${errors}`));
+      else
+        reject(
+          new Error(
+            `Cannot ask ${plan.address} from ${from}: the asking program ended with ${status ?? signal ?? ""}\n${errors}`,
+          ),
+        );
     });
   });
   return {
@@ -69,10 +78,16 @@ export function gapAround(results: readonly RequestResult[], moment: number): Ga
   const before = sorted.filter((each) => each.ok && each.doneAt <= moment).at(-1);
   const failing = sorted.findIndex((each) => each.sentAt > moment - FLIGHT_MILLISECONDS && !each.ok);
   // By the time of the answer: a request from inside the gap may be answered late, when its SYN is sent again.
-  const [first] = sorted.filter((each, index) => each.ok && each.sentAt > moment && index > failing).toSorted((a, b) => a.doneAt - b.doneAt);
+  const [first] = sorted
+    .filter((each, index) => each.ok && each.sentAt > moment && index > failing)
+    .toSorted((a, b) => a.doneAt - b.doneAt);
   if (before === undefined || first === undefined) return undefined;
   const lost = sorted.filter((each) => !each.ok && each.sentAt > before.sentAt && each.sentAt < first.sentAt).length;
-  return { milliseconds: first.doneAt - before.doneAt, lost, after: sorted.filter((each) => each.sentAt >= first.sentAt) };
+  return {
+    milliseconds: first.doneAt - before.doneAt,
+    lost,
+    after: sorted.filter((each) => each.sentAt >= first.sentAt),
+  };
 }
 
 /** A request sent this long before the moment may be hit by what happens then. */

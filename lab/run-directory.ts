@@ -24,26 +24,40 @@ import type { Scene } from "./scene.ts";
 
 const RUN_ROOT = "/run/fairlead/lab";
 
-export type Paths = ReturnType<typeof pathsOf>;
+export interface Paths {
+  readonly root: string;
+  readonly record: string;
+  readonly scene: string;
+  readonly programs: string;
+  readonly manifests: string;
+  readonly logs: string;
+  readonly state: string;
+  readonly endpoints: string;
+  readonly down: string;
+  readonly conditions: string;
+  readonly bpf: string;
+  socket(node: string): string;
+  log(host: string, program: string): string;
+}
 
 /** Where everything of a lab lies. */
-export function pathsOf(lab: string) {
+export function pathsOf(lab: string): Paths {
   const root = join(RUN_ROOT, lab);
   return {
     root,
     record: join(root, "lab.json"),
     scene: join(root, "scene.json"),
     programs: join(root, "programs"),
-    logs: join(root, "logs"),
     manifests: join(root, "manifests"),
+    logs: join(root, "logs"),
     state: join(root, "state"),
     endpoints: join(root, "endpoints"),
     down: join(root, "down"),
     conditions: join(root, "conditions.json"),
     bpf: join(root, "bpf"),
-    socket: (node: string): string => join(root, `${node}.sock`),
-    log: (host: string, program: string): string => join(root, "logs", `${host}.${program}.log`),
-  } as const;
+    socket: (node) => join(root, `${node}.sock`),
+    log: (host, program) => join(root, "logs", `${host}.${program}.log`),
+  };
 }
 
 const recordSchema = z.object({
@@ -67,7 +81,8 @@ export async function claim(record: LabRecord): Promise<boolean> {
   await mkdir(RUN_ROOT, { recursive: true });
   const unfinished = join(RUN_ROOT, `.${record.name}.${process.pid}`);
   await rm(unfinished, { recursive: true, force: true });
-  for (const folder of ["programs", "logs", "manifests", "state", "endpoints", "down", "bpf"]) await mkdir(join(unfinished, folder), { recursive: true });
+  for (const folder of ["programs", "logs", "manifests", "state", "endpoints", "down", "bpf"])
+    await mkdir(join(unfinished, folder), { recursive: true });
   await writeJson(join(unfinished, "lab.json"), record);
   try {
     await rename(unfinished, pathsOf(record.name).root);
@@ -136,7 +151,9 @@ async function readOptional(path: string): Promise<string | undefined> {
 // Addresses hold bigints, which JSON has no form for: they travel as their text.
 type AddressLike = { readonly family: "IPv4" | "IPv6"; readonly value: bigint };
 
-function isAddressLike(value: unknown): value is AddressLike | { readonly address: AddressLike; readonly text: string } {
+function isAddressLike(
+  value: unknown,
+): value is AddressLike | { readonly address: AddressLike; readonly text: string } {
   if (typeof value !== "object" || value === null) return false;
   if ("value" in value) return typeof value.value === "bigint";
   return "address" in value && "length" in value;

@@ -36,7 +36,10 @@ function checkHost(scene: Scene, host: Host, path: string): Finding[] {
   const networks = [...scene.segments, ...scene.links];
   for (const [index, each] of host.interfaces.entries()) {
     if (networks.includes(each.on)) continue;
-    findings.push([`${path}.interfaces[${index}].on`, `no segment or link is called "${each.on}" (there are: ${networks.join(", ") || "none"})`]);
+    findings.push([
+      `${path}.interfaces[${index}].on`,
+      `no segment or link is called "${each.on}" (there are: ${networks.join(", ") || "none"})`,
+    ]);
   }
   const names = host.interfaces.map((each, index): Finding => [`${path}.interfaces[${index}].name`, each.name]);
   for (const [at, name, first] of repeated(names)) findings.push([at, `"${name}" is already the name of ${first}`]);
@@ -46,7 +49,8 @@ function checkHost(scene: Scene, host: Host, path: string): Finding[] {
     if (route.device !== undefined && !host.interfaces.some((each) => each.name === route.device))
       findings.push([`${at}.device`, `${host.name} has no interface "${route.device}"`]);
   }
-  if (host.role !== "node" && host.agent) findings.push([`${path}.agent`, `only a node runs an agent, ${host.name} is a ${host.role}`]);
+  if (host.role !== "node" && host.agent)
+    findings.push([`${path}.agent`, `only a node runs an agent, ${host.name} is a ${host.role}`]);
   if (host.role !== "node" && host.podNetwork !== undefined)
     findings.push([`${path}.podNetwork`, `only a node has pods, ${host.name} is a ${host.role}`]);
   return findings;
@@ -56,17 +60,27 @@ function checkLinks(scene: Scene): Finding[] {
   return scene.links.flatMap((link, index): Finding[] => {
     const ends = scene.hosts.flatMap((host) => host.interfaces.filter((each) => each.on === link).map(() => host.name));
     if (ends.length === 2) return [];
-    return [[`links[${index}]`, `a link has two ends, "${link}" has ${ends.length}${ends.length > 0 ? ` (${ends.join(", ")})` : ""}`]];
+    return [
+      [
+        `links[${index}]`,
+        `a link has two ends, "${link}" has ${ends.length}${ends.length > 0 ? ` (${ends.join(", ")})` : ""}`,
+      ],
+    ];
   });
 }
 
 function checkPod(scene: Scene, pod: Pod, path: string): Finding[] {
   const node = scene.hosts.find((host) => host.name === pod.node);
   const nodes = scene.hosts.filter((host) => host.role === "node").map((host) => host.name);
-  if (node?.role !== "node") return [[`${path}.node`, `no node is called "${pod.node}" (there are: ${nodes.join(", ") || "none"})`]];
+  if (node?.role !== "node")
+    return [[`${path}.node`, `no node is called "${pod.node}" (there are: ${nodes.join(", ") || "none"})`]];
   if (node.podNetwork === undefined) return [[`${path}.node`, `${node.name} has no podNetwork`]];
-  if (pod.addresses.length === 0) return [[`${path}.addresses`, `no free address in ${node.podNetwork.cidrs.map((each) => each.text).join(", ")}`]];
-  const listeners = pod.listen.map((each, index): Finding => [`${path}.listen[${index}]`, `${each.protocol === "UDP" ? "UDP" : "TCP"} ${each.port}`]);
+  if (pod.addresses.length === 0)
+    return [[`${path}.addresses`, `no free address in ${node.podNetwork.cidrs.map((each) => each.text).join(", ")}`]];
+  const listeners = pod.listen.map((each, index): Finding => [
+    `${path}.listen[${index}]`,
+    `${each.protocol === "UDP" ? "UDP" : "TCP"} ${each.port}`,
+  ]);
   return repeated(listeners).map(([at, socket, first]) => [at, `${socket} is already taken by ${first}`]);
 }
 
@@ -77,7 +91,8 @@ function checkAddresses(scene: Scene): Finding[] {
       for (const [position, one] of each.addresses.entries())
         all.push([`hosts[${index}].interfaces[${at}].addresses[${position}]`, formatAddress(one.address)]);
   for (const [index, pod] of scene.pods.entries())
-    for (const [position, one] of pod.addresses.entries()) all.push([`pods[${index}].addresses[${position}]`, formatAddress(one)]);
+    for (const [position, one] of pod.addresses.entries())
+      all.push([`pods[${index}].addresses[${position}]`, formatAddress(one)]);
   return repeated(all).map(([path, text, first]) => [path, `${text} is already the address at ${first}`]);
 }
 

@@ -9,7 +9,9 @@ import { checkScene } from "./scene-check.ts";
 import { sceneSchema } from "./scene.ts";
 import type { Host, InterfaceAddress, Pod, Scene, SceneFile } from "./scene.ts";
 
-export type SceneResult = { readonly ok: true; readonly scene: Scene; readonly file: string } | { readonly ok: false; readonly problems: readonly Problem[] };
+export type SceneResult =
+  | { readonly ok: true; readonly scene: Scene; readonly file: string }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 const BUILT_IN = join(import.meta.dirname, "scenes");
 
@@ -23,7 +25,10 @@ export async function readScene(nameOrPath: string): Promise<SceneResult> {
   } catch (error) {
     if (isPath) return failure(nameOrPath, `Cannot read the scene: ${(error as Error).message}`);
     const names = (await listScenes()).map((each) => each.name).join(", ");
-    return failure(nameOrPath, `No built-in scene has this name (there are: ${names}); a path to a scene file works too`);
+    return failure(
+      nameOrPath,
+      `No built-in scene has this name (there are: ${names}); a path to a scene file works too`,
+    );
   }
   const parsed = parseScene(text, isPath ? nameOrPath : basename(file), dirname(file));
   return parsed.ok ? { ...parsed, file } : parsed;
@@ -35,7 +40,8 @@ export async function listScenes(): Promise<readonly { readonly name: string; re
   return Promise.all(
     files.map(async (file) => {
       const document = parseDocument(await readFile(join(BUILT_IN, file), "utf8"));
-      return { name: basename(file, ".yaml"), description: String(document.get("description") ?? "") };
+      const description = document.get("description");
+      return { name: basename(file, ".yaml"), description: typeof description === "string" ? description : "" };
     }),
   );
 }
@@ -47,10 +53,18 @@ export function parseScene(
   folder: string,
 ): { readonly ok: true; readonly scene: Scene } | { readonly ok: false; readonly problems: readonly Problem[] } {
   const document = parseDocument(text, { prettyErrors: true });
-  if (document.errors.length > 0) return { ok: false, problems: document.errors.map((error) => ({ subject, message: error.message })) };
+  if (document.errors.length > 0)
+    return { ok: false, problems: document.errors.map((error) => ({ subject, message: error.message })) };
   const parsed = sceneSchema.safeParse(document.toJS());
   if (!parsed.success) {
-    return { ok: false, problems: parsed.error.issues.map(({ path, message }) => ({ subject, ...(path.length === 0 ? {} : { path: formatPath(path) }), message })) };
+    return {
+      ok: false,
+      problems: parsed.error.issues.map(({ path, message }) => ({
+        subject,
+        ...(path.length === 0 ? {} : { path: formatPath(path) }),
+        message,
+      })),
+    };
   }
   const scene = complete(parsed.data, folder);
   const problems = checkScene(scene, subject);
@@ -63,7 +77,11 @@ function failure(subject: string, message: string): SceneResult {
 
 /** `["hosts", 1, "name"]` → `hosts[1].name`. */
 function formatPath(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`), "");
+  return path.reduce<string>(
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
+    "",
+  );
 }
 
 function complete(file: SceneFile, folder: string): Scene {
@@ -76,7 +94,9 @@ function complete(file: SceneFile, folder: string): Scene {
     const position = given.get(pod.node) ?? 0;
     given.set(pod.node, position + 1);
     const cidrs = hosts.find((host) => host.name === pod.node)?.podNetwork?.cidrs ?? [];
-    const addresses = pod.addresses?.flatMap((text) => parseAddress(text) ?? []) ?? cidrs.flatMap((cidr) => podAddress(cidr, position) ?? []);
+    const addresses =
+      pod.addresses?.flatMap((text) => parseAddress(text) ?? []) ??
+      cidrs.flatMap((cidr) => podAddress(cidr, position) ?? []);
     return { ...pod, addresses };
   });
   return { ...file, hosts, pods, manifests: file.manifests.map((each) => resolve(folder, each)) };

@@ -39,7 +39,9 @@ const withLength = z.string().transform((text, context): InterfaceAddress => {
 const plainAddress = z.string().refine((text) => parseAddress(text) !== undefined, "expected an IPv4 or IPv6 address");
 
 /** No longer than a label: the name becomes part of a namespace's name and, for a pod, of a device's. */
-const hostName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits and dashes");
+const hostName = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits and dashes");
 const podName = hostName.max(12, "expected at most 12 characters: the device fl-NAME must fit into 15");
 const deviceName = z.string().regex(/^[a-z][a-z0-9.]{0,14}$/, "expected a device name of at most 15 characters");
 
@@ -54,7 +56,11 @@ const interfaceSchema = z.strictObject({
 });
 
 /** `via` a gateway, or straight out of `device` for networks without an address there (a VIP pool outside the segment's prefix). */
-const routeSchema = z.strictObject({ to: withLength.or(z.literal("default")), via: plainAddress.optional(), device: deviceName.optional() });
+const routeSchema = z.strictObject({
+  to: withLength.or(z.literal("default")),
+  via: plainAddress.optional(),
+  device: deviceName.optional(),
+});
 
 /** `routed`: one veth per pod, ours, told to the agent. `bridge`: somebody else's CNI with its bridge and netfilter rules. */
 const podNetworkSchema = z.strictObject({ kind: z.enum(["routed", "bridge"]), cidrs: z.array(withLength).min(1) });

@@ -11,6 +11,7 @@ import type { RequestPlan, RequestResult } from "./requester.ts";
 import { answersPerPod, gapAround, startRequests } from "./requests.ts";
 import { renderRows } from "./rows.ts";
 import { waitFor } from "./wait.ts";
+import type { Waiting } from "./wait.ts";
 
 /** Where the story goes; `title` lines stand out on a terminal. */
 export interface Teller {
@@ -18,9 +19,16 @@ export interface Teller {
   line(text?: string): void;
 }
 
+interface Stage {
+  readonly tell: Teller;
+  readonly lab: Lab;
+  /** Ends the story early. */
+  readonly signal: AbortSignal;
+}
+
 /** Seconds of a wait are told from the first one on, so that nobody thinks it hangs. */
-function telling(tell: Teller, what: string): { readonly stillWaiting: (seconds: number) => void } {
-  return { stillWaiting: (seconds) => tell.line(`  … still waiting for ${what} (${seconds} s)`) };
+function telling({ tell, signal }: Stage, what: string): Waiting {
+  return { signal, stillWaiting: (seconds) => tell.line(`  … still waiting for ${what} (${seconds} s)`) };
 }
 
 export function tellTopology(tell: Teller, lab: Pick<Lab, "name" | "scene">): void {
@@ -31,20 +39,21 @@ export function tellTopology(tell: Teller, lab: Pick<Lab, "name" | "scene">): vo
 }
 
 /** Waits until the lab works, then shows it. A lab without agents has nothing more to tell. */
-export async function tellStory(tell: Teller, lab: Lab): Promise<void> {
+export async function tellStory(tell: Teller, lab: Lab, signal: AbortSignal): Promise<void> {
+  const stage = { tell, lab, signal };
   if (!lab.record.agents || !lab.scene.hosts.some((host) => host.agent)) return;
   tell.line("Waiting until every agent has its tables in the kernel");
-  await waitForAgents(lab, telling(tell, "the agents"));
+  await waitForAgents(lab, telling(stage, "the agents"));
   tell.line("Waiting until the controller has given every Service its address");
-  const services = await waitForAddresses(lab, telling(tell, "addresses"));
+  const services = await waitForAddresses(lab, telling(stage, "addresses"));
   tell.line();
   tellServices(tell, services);
   const client = lab.scene.hosts.find((host) => host.role === "client")?.name;
   const service = services.find((each) => each.ports.some((port) => port.protocol === "TCP"));
   if (client === undefined || service === undefined) return;
   const target = targetOf(service);
-  await tellRequests(tell, lab, client, target);
-  await tellFailover(tell, lab, client, target);
+  await tellRequests(stage, client, target);
+  await tellFailover(stage, client, target);
 }
 
 interface Target {
@@ -70,15 +79,17 @@ function tellServices(tell: Teller, services: readonly ServiceAddresses[]): void
   tell.line();
 }
 
-async function tellRequests(tell: Teller, lab: Lab, client: string, target: Target): Promise<void> {
+async function tellRequests(stage: Stage, client: string, target: Target): Promise<void> {
+  const { tell, lab } = stage;
   tell.title(`${client} asks ${target.service} at ${target.address}:${target.port}`);
   const plan: RequestPlan = { protocol: "HTTP", address: target.address, port: target.port };
   await waitFor("the first answer", async () => (await startRequests(lab, client, plan).done).find((each) => each.ok), {
     milliseconds: 15_000,
-    ...telling(tell, "the first answer"),
+    ...telling(stage, "the first answer"),
   });
   const results = await startRequests(lab, client, { ...plan, count: 8 }).done;
-  for (const line of renderRows(["POD", "ON NODE", "POD'S ADDRESS", "CLIENT IT SAW", "TOOK"], results.map(requestRow))) tell.line(`  ${line}`);
+  for (const line of renderRows(["POD", "ON NODE", "POD'S ADDRESS", "CLIENT IT SAW", "TOOK"], results.map(requestRow)))
+    tell.line(`  ${line}`);
   const answers = answersPerPod(await startRequests(lab, client, { ...plan, count: 300, concurrency: 10 }).done);
   const spread = [...answers].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([pod, count]) => `${pod} ${count}`);
   tell.line(`  300 more, by pod: ${spread.join("  ")}`);
@@ -92,14 +103,24 @@ function requestRow(result: RequestResult): readonly string[] {
 }
 
 /** Switches off the node that answers for the address, under requests, and says how long nobody did. */
-async function tellFailover(tell: Teller, lab: Lab, client: string, target: Target): Promise<void> {
+async function tellFailover(stage: Stage, client: string, target: Target): Promise<void> {
+  const { tell, lab } = stage;
   const announcer = await neighborOf(lab, client, target.address);
   const nodes = lab.scene.hosts.filter((host) => host.agent).length;
   if (announcer === undefined || nodes < 2) return;
   tell.title(`Failover: ${announcer} answers for ${target.address}; it loses its power`);
-  const requests = startRequests(lab, client, { protocol: "HTTP", address: target.address, port: target.port, count: 0, everyMilliseconds: 10, timeoutMilliseconds: 500 });
+  const requests = startRequests(lab, client, {
+    protocol: "HTTP",
+    address: target.address,
+    port: target.port,
+    count: 0,
+    everyMilliseconds: 10,
+    timeoutMilliseconds: 500,
+  });
   try {
-    await waitFor("answers before the fault", () => (requests.results.filter((each) => each.ok).length >= 50 ? true : undefined));
+    await waitFor("answers before the fault", () =>
+      requests.results.filter((each) => each.ok).length >= 50 ? true : undefined,
+    );
     const moment = Date.now();
     await applyFault(lab, announcer, "node-down");
     const settled = await waitFor(
@@ -108,17 +129,19 @@ async function tellFailover(tell: Teller, lab: Lab, client: string, target: Targ
         const gap = gapAround(requests.results, moment);
         return gap !== undefined && gap.after.length >= 100 ? gap : undefined;
       },
-      { milliseconds: 20_000, ...telling(tell, "answers from another node") },
+      { milliseconds: 20_000, ...telling(stage, "answers from another node") },
     );
     const successor = await neighborOf(lab, client, target.address);
     const failed = settled.after.slice(0, 100).filter((each) => !each.ok).length;
-    tell.line(`  ${successor ?? "Another node"} took over. Without an answer: ${settled.milliseconds.toFixed(0)} ms, ${settled.lost} requests.`);
+    tell.line(
+      `  ${successor ?? "Another node"} took over. Without an answer: ${settled.milliseconds.toFixed(0)} ms, ${settled.lost} requests.`,
+    );
     tell.line(`  Of the next 100 requests ${failed === 0 ? "none" : failed} failed.`);
   } finally {
     await requests.stop();
   }
   tell.line(`  ${announcer} starts up again`);
   await applyFault(lab, announcer, "node-up");
-  await waitForAgents(lab, telling(tell, announcer));
+  await waitForAgents(lab, telling(stage, announcer));
   tell.line();
 }

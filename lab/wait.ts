@@ -8,6 +8,8 @@ export interface Waiting {
   readonly every?: number;
   /** Called once a second while it lasts, with the seconds so far. */
   readonly stillWaiting?: (seconds: number) => void;
+  /** Gives up at once when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -23,12 +25,15 @@ export async function waitFor<T>(
   const start = performance.now();
   let told = 0;
   for (;;) {
+    waiting.signal?.throwIfAborted();
     const found = await look();
     if (found !== undefined) return found;
     const elapsed = performance.now() - start;
     if (elapsed > milliseconds) {
       const explanation = (await waiting.explain?.()) ?? "";
-      throw new Error(`Waited ${(milliseconds / 1000).toFixed(0)} s for ${what}${explanation === "" ? "" : `: ${explanation}`}`);
+      throw new Error(
+        `Waited ${(milliseconds / 1000).toFixed(0)} s for ${what}${explanation === "" ? "" : `: ${explanation}`}`,
+      );
     }
     if (elapsed / 1000 >= told + 1) {
       told = Math.floor(elapsed / 1000);

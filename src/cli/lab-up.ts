@@ -42,8 +42,6 @@ export async function labUp(nameOrPath: string, options: UpOptions): Promise<num
       teller.line();
       teller.line("Taking everything down");
       await takeDown(name);
-      // The story may still be waiting for something that no longer exists.
-      setImmediate(() => process.exit());
     }
   }
 }
@@ -51,14 +49,17 @@ export async function labUp(nameOrPath: string, options: UpOptions): Promise<num
 async function finishDetached(lab: Lab, signal: AbortSignal): Promise<number> {
   if (lab.record.agents) {
     teller.line("Waiting for agents and addresses");
-    await Promise.race([waitForAgents(lab).then(() => waitForAddresses(lab)), aborted(signal)]);
+    await Promise.race([waitForAgents(lab, { signal }).then(() => waitForAddresses(lab, { signal })), aborted(signal)]);
   }
-  if (!signal.aborted) teller.line(`Lab "${lab.name}" is up: "fairlead lab status --name ${lab.name}" shows it, "fairlead lab down --name ${lab.name}" removes it`);
+  if (!signal.aborted)
+    teller.line(
+      `Lab "${lab.name}" is up: "fairlead lab status --name ${lab.name}" shows it, "fairlead lab down --name ${lab.name}" removes it`,
+    );
   return 0;
 }
 
 async function foreground(lab: Lab, signal: AbortSignal): Promise<void> {
-  await tellStory(teller, lab);
+  await tellStory(teller, lab, signal);
   teller.title(`Lab ${lab.name} is up. Ctrl-C removes it. In another terminal:`);
   const name = lab.name === lab.scene.name ? "" : ` --name ${lab.name}`;
   const client = lab.scene.hosts.find((host) => host.role === "client")?.name ?? lab.scene.hosts[0]?.name ?? "";

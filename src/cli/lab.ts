@@ -19,7 +19,9 @@ import { labUp } from "./lab-up.ts";
 
 /** The command with its subcommands, to be mounted on the program. */
 export function labCommand(): Command {
-  const lab = new Command("lab").description("Networks of namespaces on this machine, with the real programs in them");
+  const lab = new Command("lab")
+    .description("Networks of namespaces on this machine, with the real programs in them")
+    .enablePositionalOptions();
   lab
     .command("up")
     .description("bring a scene up, tell its story, and take it down with Ctrl-C")
@@ -93,13 +95,28 @@ async function exec(host: string, command: readonly string[], options: Named): P
   const lab = await selectLab(options.name);
   const { namespace } = memberPlan(lab, host);
   // The operator's commands find the agent of the node they are run on.
-  return runAttached(enterNamespace(namespace, command), { FAIRLEAD_LAB: lab.name, FAIRLEAD_SOCKET: lab.paths.socket(host) });
+  return runAttached(enterNamespace(namespace, command), {
+    FAIRLEAD_LAB: lab.name,
+    FAIRLEAD_SOCKET: lab.paths.socket(host),
+  });
 }
 
-async function capture(host: string, device: string | undefined, filter: readonly string[], options: Named & { readonly write?: string }): Promise<number> {
+async function capture(
+  host: string,
+  device: string | undefined,
+  filter: readonly string[],
+  options: Named & { readonly write?: string },
+): Promise<number> {
   const lab = await selectLab(options.name);
-  if (options.write === undefined && process.stdout.isTTY) throw new LabError("A capture is not for a terminal: use --write FILE, or a pipe into tcpdump -r - or Wireshark");
-  return runAttached(captureCommand(lab, host, { filter, ...(device === undefined ? {} : { device }), ...(options.write === undefined ? {} : { file: options.write }) }));
+  if (options.write === undefined && process.stdout.isTTY)
+    throw new LabError("A capture is not for a terminal: use --write FILE, or a pipe into tcpdump -r - or Wireshark");
+  return runAttached(
+    captureCommand(lab, host, {
+      filter,
+      ...(device === undefined ? {} : { device }),
+      ...(options.write === undefined ? {} : { file: options.write }),
+    }),
+  );
 }
 
 async function fault(host: string, kind: Fault, device: string | undefined, options: Named): Promise<number> {

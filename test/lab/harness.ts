@@ -1,0 +1,273 @@
+/**
+ * Labs for tests. A failing test prints the topology, the end of every log and the last packets on the wire.
+ *
+ *     withLab("l2", {}, async (lab) => { … })      one lab, one body
+ *     labSuite("…", "l2", {}, (it) => { … })       one lab for all tests of a suite, in order
+ *
+ * Facts are asserted from outside: what a client was answered, whose MAC address it has learned.
+ */
+import assert from "node:assert/strict";
+import { readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { captureCommand } from "../../lab/capture.ts";
+import type { Conditions } from "../../lab/cluster-objects.ts";
+import { drawScene } from "../../lab/draw.ts";
+import { applyFault } from "../../lab/fault.ts";
+import type { Fault } from "../../lab/fault.ts";
+import { bringUp, memberPlan, tailOfLog, takeDown } from "../../lab/lab.ts";
+import type { Lab } from "../../lab/lab.ts";
+import { runIn } from "../../lab/network.ts";
+import { neighborOf, readAgent, readServices, waitForAddresses, waitForAgents } from "../../lab/observe.ts";
+import type { ServiceAddresses } from "../../lab/observe.ts";
+import { startProgram } from "../../lab/programs.ts";
+import type { RequestPlan, RequestResult } from "../../lab/requester.ts";
+import { startRequests } from "../../lab/requests.ts";
+import type { Requests } from "../../lab/requests.ts";
+import { writeJson } from "../../lab/run-directory.ts";
+import { readScene } from "../../lab/scene-file.ts";
+import type { Scene } from "../../lab/scene.ts";
+import { waitFor } from "../../lab/wait.ts";
+import type { ApiDocuments } from "../../src/observe/status.ts";
+
+export interface LabOptions {
+  /** Default true. */
+  readonly agents?: boolean;
+  readonly agentArguments?: readonly string[];
+  /** Default true. A capture costs a lot where a test moves a lot. */
+  readonly capture?: boolean;
+}
+
+let counter = 0;
+
+/** A name that no other test process uses at the same time. */
+export function uniqueName(): string {
+  counter += 1;
+  return `t${process.pid.toString(36)}n${counter}`;
+}
+
+export async function loadScene(nameOrPath: string): Promise<Scene> {
+  const read = await readScene(nameOrPath);
+  assert.ok(read.ok, read.ok ? "" : JSON.stringify(read.problems));
+  return read.scene;
+}
+
+/** Brings a lab up for one body and takes it down again, whatever happens. */
+export async function withLab(
+  scene: string,
+  options: LabOptions,
+  body: (lab: TestLab) => Promise<void>,
+): Promise<void> {
+  const lab = await raise(scene, options);
+  try {
+    await body(lab).catch((error: unknown) => lab.explain(error));
+  } finally {
+    await takeDown(lab.lab.name);
+  }
+}
+
+/** Tests that share a lab and run in order. The lab's agents are ready and all Services have their addresses before the first. */
+export function labSuite(
+  name: string,
+  scene: string,
+  options: LabOptions,
+  define: (it: (name: string, body: (lab: TestLab) => Promise<void>) => void) => void,
+): void {
+  describe(name, () => {
+    let lab: TestLab | undefined;
+    before(async () => {
+      lab = await raise(scene, options);
+    });
+    after(async () => {
+      if (lab !== undefined) await takeDown(lab.lab.name);
+    });
+    define((title, body) => {
+      test(title, async () => {
+        assert.ok(lab !== undefined, "the lab did not come up");
+        const up = lab;
+        await body(up).catch((error: unknown) => up.explain(error));
+      });
+    });
+  });
+}
+
+async function raise(sceneName: string, options: LabOptions): Promise<TestLab> {
+  const agents = options.agents ?? true;
+  const scene = await loadScene(sceneName);
+  const lab = new TestLab(
+    await bringUp({
+      name: uniqueName(),
+      scene,
+      agents,
+      agentArguments: options.agentArguments ?? [],
+      owner: "self",
+      report: () => undefined,
+    }),
+  );
+  try {
+    if (options.capture ?? true) await lab.startCapture();
+    if (agents) await lab.settle();
+    return lab;
+  } catch (error) {
+    const explained = await lab.explain(error).catch((each: unknown) => each);
+    await takeDown(lab.lab.name);
+    throw explained;
+  }
+}
+
+/** A lab with what tests ask of it. */
+export class TestLab {
+  readonly lab: Lab;
+  readonly client: string;
+
+  constructor(lab: Lab) {
+    this.lab = lab;
+    this.client = lab.scene.hosts.find((host) => host.role === "client")?.name ?? "";
+  }
+
+  /** Every agent ready, every Service with its addresses. */
+  async settle(): Promise<void> {
+    await waitForAgents(this.lab);
+    await waitForAddresses(this.lab);
+  }
+
+  exec(
+    host: string,
+    ...command: readonly string[]
+  ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
+    return runIn(memberPlan(this.lab, host).namespace, command);
+  }
+
+  /** Requests from a host, by default one; all results. */
+  requests(plan: RequestPlan, from = this.client): Promise<readonly RequestResult[]> {
+    return startRequests(this.lab, from, plan).done;
+  }
+
+  start(plan: RequestPlan, from = this.client): Requests {
+    return startRequests(this.lab, from, plan);
+  }
+
+  /** One request that must be answered. */
+  async ask(plan: RequestPlan, from = this.client): Promise<RequestResult> {
+    const [result] = await this.requests({ ...plan, count: 1 }, from);
+    assert.ok(
+      result?.ok === true,
+      `${from} asked ${plan.protocol} ${plan.address} port ${plan.port}: ${result?.error ?? "no result"}`,
+    );
+    return result;
+  }
+
+  /** Asks until an answer is as wanted; the last answer is in the failure. */
+  async askUntil(
+    what: string,
+    plan: RequestPlan,
+    wanted: (result: RequestResult) => boolean,
+    milliseconds = 10_000,
+  ): Promise<RequestResult> {
+    let last: RequestResult | undefined;
+    return waitFor(
+      what,
+      async () => {
+        [last] = await this.requests({ timeoutMilliseconds: 500, ...plan, count: 1 });
+        return last !== undefined && wanted(last) ? last : undefined;
+      },
+      { milliseconds, explain: () => `last: ${JSON.stringify(last)}` },
+    );
+  }
+
+  services(): Promise<readonly ServiceAddresses[]> {
+    return readServices(this.lab);
+  }
+
+  async service(name: string): Promise<ServiceAddresses> {
+    const found = (await this.services()).find((each) => each.name === name);
+    assert.ok(found !== undefined, `no Service ${name}`);
+    return found;
+  }
+
+  /** The Service's address of a family. */
+  async address(name: string, family: "IPv4" | "IPv6" = "IPv4"): Promise<string> {
+    const { addresses } = await this.service(name);
+    const found = addresses.find((each) => each.includes(":") === (family === "IPv6"));
+    assert.ok(found !== undefined, `Service ${name} has no ${family} address: ${addresses.join(" ")}`);
+    return found;
+  }
+
+  fault(host: string, fault: Fault, device?: string): Promise<void> {
+    return applyFault(this.lab, host, fault, device);
+  }
+
+  /** Writes a manifest of the test's own into a watched folder. */
+  async write(file: string, text: string): Promise<void> {
+    const path = join(this.lab.paths.manifests, file);
+    await writeFile(join(this.lab.paths.manifests, `.${file}.new`), text);
+    await rename(join(this.lab.paths.manifests, `.${file}.new`), path);
+  }
+
+  async remove(file: string): Promise<void> {
+    await rm(join(this.lab.paths.manifests, file));
+  }
+
+  /** What becomes of pods and nodes as objects of the cluster; the pods' servers go on running. */
+  async conditions(conditions: Partial<Conditions>): Promise<void> {
+    await writeJson(this.lab.paths.conditions, { pods: {}, removedNodes: [], ...conditions });
+  }
+
+  agent<P extends keyof ApiDocuments>(node: string, path: P, query = ""): Promise<ApiDocuments[P] | undefined> {
+    return readAgent(this.lab, node, path, query);
+  }
+
+  /** The host that answers when a client asks anew who has this address. */
+  async announcer(address: string, port: number): Promise<string> {
+    await this.exec(this.client, "ip", "neigh", "flush", "to", address);
+    return waitFor(`somebody to answer for ${address}`, async () => {
+      await this.requests({ protocol: "TCP", address, port, timeoutMilliseconds: 300 });
+      return neighborOf(this.lab, this.client, address);
+    });
+  }
+
+  /** Everything on the first segment goes to two files of a few megabytes, one after the other, until the lab is taken down. */
+  async startCapture(): Promise<void> {
+    const [segment] = this.lab.scene.segments;
+    if (segment === undefined) return;
+    const command = captureCommand(this.lab, segment, { file: this.#captureFile() });
+    // The options come before the filter: capture() ends with the device when there is none.
+    await startProgram(this.lab.paths.programs, {
+      host: "_test",
+      program: "capture",
+      namespace: undefined,
+      command: [...command, "-C", "8", "-W", "2", "-s", "160", "-Z", "root"],
+      log: this.lab.paths.log("_test", "capture"),
+    });
+  }
+
+  /** Throws the error again with all that helps to understand it. */
+  async explain(error: unknown): Promise<never> {
+    const parts = [drawScene(this.lab.scene).join("\n"), ...(await this.#logs()), await this.#packets()];
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n\n${parts.join("\n\n")}`, {
+      cause: error,
+    });
+  }
+
+  async #logs(): Promise<readonly string[]> {
+    const files = (await readdir(this.lab.paths.logs)).toSorted();
+    const shown = files.map(async (file) => {
+      const [host = "", program = ""] = file.split(".");
+      return `── ${file}\n${await tailOfLog(this.lab, host, program, 30)}`;
+    });
+    return Promise.all(shown);
+  }
+
+  async #packets(): Promise<string> {
+    const files = (await readdir(this.lab.paths.root)).filter((file) => file.startsWith("capture.pcap")).toSorted();
+    const texts = await Promise.all(
+      files.map((file) => this.exec(this.client, "tcpdump", "-n", "-e", "-r", join(this.lab.paths.root, file))),
+    );
+    const lines = texts.flatMap((each) => each.stdout.trimEnd().split("\n")).toSorted();
+    return `── the last packets on ${this.lab.scene.segments[0] ?? ""}\n${lines.slice(-60).join("\n")}`;
+  }
+
+  #captureFile(): string {
+    return join(this.lab.paths.root, "capture.pcap");
+  }
+}
