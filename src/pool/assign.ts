@@ -136,8 +136,7 @@ function isFree(addresses: readonly Address[], claim: Claim, work: Work): boolea
 
 function oncePerFamily(claim: Claim): readonly Address[] {
   return claim.current.filter(
-    (a, index) =>
-      claim.families.includes(a.family) && claim.current.findIndex((b) => b.family === a.family) === index,
+    (a, index) => claim.families.includes(a.family) && claim.current.findIndex((b) => b.family === a.family) === index,
   );
 }
 

@@ -61,7 +61,9 @@ export function readClaim(service: Service): Claim {
 
 /** The deprecated keys this Service still uses. */
 export function deprecatedAnnotations(service: Service): readonly string[] {
-  return INPUTS.map((name) => `${PREFIXES[1]}${name}`).filter((key) => Object.hasOwn(service.metadata.annotations, key));
+  return INPUTS.map((name) => `${PREFIXES[1]}${name}`).filter((key) =>
+    Object.hasOwn(service.metadata.annotations, key),
+  );
 }
 
 /** The stable key wins over the deprecated one even when it is empty. */
@@ -102,7 +104,10 @@ function wantedFamilies(service: Service): Families {
   if (first === undefined || families.has(undefined) || families.size !== ips.length)
     return refuse("noclusterIPsIPFamily", `Failed to retrieve ClusterIPs IPFamily for ${JSON.stringify(ips)}`);
   if (ipFamilyPolicy === "RequireDualStack" && second === undefined)
-    return refuse("not enough clusterips", `Service requires dual stack but not enough clusterips ${JSON.stringify(ips)}`);
+    return refuse(
+      "not enough clusterips",
+      `Service requires dual stack but not enough clusterips ${JSON.stringify(ips)}`,
+    );
   if (second === undefined) return { families: [first] };
   const primary = ipFamilies[0] ?? "IPv4";
   return { families: [primary, otherFamily(primary)] };

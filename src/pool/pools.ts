@@ -52,7 +52,8 @@ export function parsePools(
   for (const [key, object] of [...objects].toSorted(byAge)) {
     const found = rangeProblems(object, key, open);
     const duplicate = names.get(object.metadata.name);
-    if (duplicate !== undefined) found.problems.push({ path: "metadata.name", message: `pool ${duplicate} has the same name` });
+    if (duplicate !== undefined)
+      found.problems.push({ path: "metadata.name", message: `pool ${duplicate} has the same name` });
     names.set(object.metadata.name, duplicate ?? key);
     found.problems.push(...scopeProblems(object.spec.serviceAllocation));
     const pool = poolOf(key, object, found, namespaces);
@@ -92,7 +93,10 @@ function rangeProblems(object: IPAddressPool, key: string, open: RangeIndex<Pool
   const found: Found = { ranges: [], problems: [] };
   const own = new RangeIndex<string>();
   if (object.spec.addresses.length === 0)
-    found.problems.push({ path: "spec.addresses", message: "the pool has no addresses; add a CIDR or a range start-end" });
+    found.problems.push({
+      path: "spec.addresses",
+      message: "the pool has no addresses; add a CIDR or a range start-end",
+    });
   for (const [index, text] of object.spec.addresses.entries()) {
     const path = `spec.addresses[${index}]`;
     const parsed = parseRange(text);
@@ -101,7 +105,8 @@ function rangeProblems(object: IPAddressPool, key: string, open: RangeIndex<Pool
       continue;
     }
     const other = open.overlapping(parsed.range);
-    if (other !== undefined) found.problems.push({ path, message: overlap(parsed.range, other.range, `pool ${other.owner.key}`) });
+    if (other !== undefined)
+      found.problems.push({ path, message: overlap(parsed.range, other.range, `pool ${other.owner.key}`) });
     const mine = own.overlapping(parsed.range);
     if (mine !== undefined) found.problems.push({ path, message: overlap(parsed.range, mine.range, mine.owner) });
     else own.add(parsed.range, `${path} of pool ${key}`);
@@ -128,12 +133,7 @@ function scopeProblems(allocation: ServiceAllocation | undefined): Found["proble
   return problems;
 }
 
-function poolOf(
-  key: string,
-  object: IPAddressPool,
-  found: Found,
-  namespaces: ReadonlyMap<string, Namespace>,
-): Pool {
+function poolOf(key: string, object: IPAddressPool, found: Found, namespaces: ReadonlyMap<string, Namespace>): Pool {
   const { autoAssign, avoidBuggyIPs, serviceAllocation } = object.spec;
   const scope = serviceAllocation === undefined ? undefined : scopeOf(serviceAllocation, namespaces);
   const closedBecause = found.problems[0]?.message;
@@ -161,7 +161,6 @@ function poolsOf(address: Address, open: RangeIndex<Pool>, closed: readonly Pool
   const others = closed.filter((pool) => pool.ranges.some((r) => rangeContains(r, address)));
   return owner === undefined ? others : [owner, ...others];
 }
-
 
 /** Oldest first, so that a pool added later is the one that gives way; a folder knows no ages, there the key decides. */
 function byAge([keyA, a]: readonly [string, IPAddressPool], [keyB, b]: readonly [string, IPAddressPool]): number {

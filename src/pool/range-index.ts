@@ -13,7 +13,8 @@ export class RangeIndex<Owner> {
 
   /** Adds a range. Throws when it overlaps one that is there: ask {@link overlapping} first. */
   add(range: Range, owner: Owner): void {
-    if (this.overlapping(range) !== undefined) throw new Error("Cannot add a range that overlaps another to a RangeIndex");
+    if (this.overlapping(range) !== undefined)
+      throw new Error("Cannot add a range that overlaps another to a RangeIndex");
     const entries = this.#entries[range.family];
     entries.splice(this.#after(range.family, range.first), 0, { range, owner });
   }

@@ -17,7 +17,10 @@ const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const objectName = z
   .string()
   .max(253)
-  .regex(SUBDOMAIN, "must consist of lower case letters, digits, '-' and '.', and start and end with a letter or digit");
+  .regex(
+    SUBDOMAIN,
+    "must consist of lower case letters, digits, '-' and '.', and start and end with a letter or digit",
+  );
 const namespaceName = z
   .string()
   .max(63)
@@ -138,9 +141,7 @@ export const endpointSliceSchema = z.object({
       }),
     )
     .default([]),
-  ports: z
-    .array(z.object({ name: z.string().optional(), protocol, port: portNumber.optional() }))
-    .default([]),
+  ports: z.array(z.object({ name: z.string().optional(), protocol, port: portNumber.optional() })).default([]),
 });
 
 export type EndpointSlice = Immutable<z.infer<typeof endpointSliceSchema>>;
@@ -185,7 +186,9 @@ export const secretSchema = z.object({
 export type Secret = Immutable<z.infer<typeof secretSchema>>;
 
 /** `namespace/name`, or the name alone for a cluster-scoped object. */
-export function objectKey(object: { readonly metadata: { readonly name: string; readonly namespace?: string } }): string {
+export function objectKey(object: {
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}): string {
   const { name, namespace } = object.metadata;
   return namespace === undefined ? name : `${namespace}/${name}`;
 }

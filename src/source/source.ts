@@ -58,7 +58,12 @@ export interface PoolStatusWrite {
 
 /** One v1 Event about an object. */
 export interface EventWrite {
-  readonly regarding: { readonly kind: string; readonly namespace: string; readonly name: string; readonly uid?: string };
+  readonly regarding: {
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid?: string;
+  };
   readonly type: "Normal" | "Warning";
   readonly reason: string;
   readonly message: string;

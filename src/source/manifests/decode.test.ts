@@ -24,7 +24,11 @@ const good = [
     text: `${SERVICE}---\n${POOL}---\n`,
     keys: ["Service default/web", "IPAddressPool metallb-system/demo"],
   },
-  { name: "documents with leading and empty separators", text: `---\n---\n${SERVICE}---\n# only a comment\n`, keys: ["Service default/web"] },
+  {
+    name: "documents with leading and empty separators",
+    text: `---\n---\n${SERVICE}---\n# only a comment\n`,
+    keys: ["Service default/web"],
+  },
   { name: "JSON", text: '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}}', keys: ["Namespace shop"] },
   {
     name: "a List",
@@ -37,8 +41,16 @@ const good = [
     keys: ["Service default/a"],
   },
   { name: "a List without items", text: "apiVersion: v1\nkind: List\nitems:\n", keys: [] },
-  { name: "fields that are null", text: `${SERVICE}  selector:\n  loadBalancerIP: ~\nstatus: null\n`, keys: ["Service default/web"] },
-  { name: "flow style that only looks like JSON", text: "{apiVersion: v1, kind: Node, metadata: {name: a}}", keys: ["Node a"] },
+  {
+    name: "fields that are null",
+    text: `${SERVICE}  selector:\n  loadBalancerIP: ~\nstatus: null\n`,
+    keys: ["Service default/web"],
+  },
+  {
+    name: "flow style that only looks like JSON",
+    text: "{apiVersion: v1, kind: Node, metadata: {name: a}}",
+    keys: ["Node a"],
+  },
   { name: "merge keys", text: "x: &x {name: a}\napiVersion: v1\nkind: Node\nmetadata: {<<: *x}\n", keys: ["Node a"] },
   { name: "nothing", text: "", keys: [] },
   { name: "Windows line ends", text: SERVICE.replaceAll("\n", "\r\n"), keys: ["Service default/web"] },
@@ -48,7 +60,10 @@ for (const row of good) {
   test(`manifest of ${row.name} is read without a problem`, () => {
     const decoded = decodeManifest(row.text);
     assert.deepEqual(decoded.problems, []);
-    assert.deepEqual(decoded.objects.map((o) => o.key), row.keys);
+    assert.deepEqual(
+      decoded.objects.map((o) => o.key),
+      row.keys,
+    );
   });
 }
 
@@ -59,19 +74,61 @@ const bad = [
   { name: "a list at the top", text: "- 1\n- 2\n", message: /^is a list, not a Kubernetes object$/ },
   { name: "no kind", text: "apiVersion: v1\nmetadata: {name: a}\n", message: /^has no apiVersion and kind$/ },
   { name: "a kind that is a number", text: "apiVersion: v1\nkind: 7\n", message: /^has no apiVersion and kind$/ },
-  { name: "a tab as indentation", text: "apiVersion: v1\nkind: Node\nmetadata:\n\tname: a\n", message: /^is not YAML: line 4: / },
-  { name: "a key given twice", text: `${SERVICE}kind: Node\n`, message: /^is not YAML: line \d+: Map keys must be unique/ },
+  {
+    name: "a tab as indentation",
+    text: "apiVersion: v1\nkind: Node\nmetadata:\n\tname: a\n",
+    message: /^is not YAML: line 4: /,
+  },
+  {
+    name: "a key given twice",
+    text: `${SERVICE}kind: Node\n`,
+    message: /^is not YAML: line \d+: Map keys must be unique/,
+  },
   { name: "an unknown alias", text: "apiVersion: *nothing\nkind: Node\n", message: /Unresolved alias/ },
   { name: "no metadata", text: "apiVersion: v1\nkind: Node\n", path: "metadata", message: /expected object/ },
   { name: "no name", text: node("{}"), path: "metadata.name", message: /expected string/ },
-  { name: "a name with upper case", text: node("{name: Web}"), path: "metadata.name", message: /must consist of lower case.*found "Web"/ },
-  { name: "a name that is a path", text: node("{name: ../../etc/passwd}"), path: "metadata.name", message: /must consist of/ },
-  { name: "a label that is a number", text: node("{name: a, labels: {x: 1}}"), path: "metadata.labels.x", message: /expected string.*found 1/ },
-  { name: "a port out of range", text: SERVICE.replace("80", "65536"), path: "spec.ports[0].port", message: /<=65535, found 65536/ },
+  {
+    name: "a name with upper case",
+    text: node("{name: Web}"),
+    path: "metadata.name",
+    message: /must consist of lower case.*found "Web"/,
+  },
+  {
+    name: "a name that is a path",
+    text: node("{name: ../../etc/passwd}"),
+    path: "metadata.name",
+    message: /must consist of/,
+  },
+  {
+    name: "a label that is a number",
+    text: node("{name: a, labels: {x: 1}}"),
+    path: "metadata.labels.x",
+    message: /expected string.*found 1/,
+  },
+  {
+    name: "a port out of range",
+    text: SERVICE.replace("80", "65536"),
+    path: "spec.ports[0].port",
+    message: /<=65535, found 65536/,
+  },
   { name: "a port of zero", text: SERVICE.replace("80", "0"), path: "spec.ports[0].port", message: />=1, found 0/ },
-  { name: "a type nobody knows", text: SERVICE.replace("LoadBalancer", "Balancer"), path: "spec.type", message: /found "Balancer"/ },
-  { name: "pool addresses that are one text", text: POOL.replace("[10.0.0.0/24]", "10.0.0.0/24"), path: "spec.addresses", message: /expected array.*found "10.0.0.0\/24"/ },
-  { name: "another version of a kind we read", text: "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\n", message: /use discovery.k8s.io\/v1$/ },
+  {
+    name: "a type nobody knows",
+    text: SERVICE.replace("LoadBalancer", "Balancer"),
+    path: "spec.type",
+    message: /found "Balancer"/,
+  },
+  {
+    name: "pool addresses that are one text",
+    text: POOL.replace("[10.0.0.0/24]", "10.0.0.0/24"),
+    path: "spec.addresses",
+    message: /expected array.*found "10.0.0.0\/24"/,
+  },
+  {
+    name: "another version of a kind we read",
+    text: "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\n",
+    message: /use discovery.k8s.io\/v1$/,
+  },
 ];
 
 for (const row of bad) {
@@ -86,7 +143,9 @@ for (const row of bad) {
 }
 
 test("manifest of an unknown kind is named and hides nothing", () => {
-  const decoded = decodeManifest("apiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: test, namespace: metallb-system}\n");
+  const decoded = decodeManifest(
+    "apiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: test, namespace: metallb-system}\n",
+  );
   assert.deepEqual(decoded.problems, [
     {
       document: 1,
@@ -99,13 +158,23 @@ test("manifest of an unknown kind is named and hides nothing", () => {
 
 test("a broken document leaves the others of its file readable and is counted from one", () => {
   const decoded = decodeManifest(`${SERVICE}---\nkind: [\n---\n${POOL}`);
-  assert.deepEqual(decoded.objects.map((o) => o.key), ["Service default/web", "IPAddressPool metallb-system/demo"]);
-  assert.deepEqual(decoded.problems.map((p) => p.document), [2]);
+  assert.deepEqual(
+    decoded.objects.map((o) => o.key),
+    ["Service default/web", "IPAddressPool metallb-system/demo"],
+  );
+  assert.deepEqual(
+    decoded.problems.map((p) => p.document),
+    [2],
+  );
 });
 
 test("all problems of an object are reported together", () => {
   const decoded = decodeManifest(SERVICE.replace("80", "0").replace("LoadBalancer", "Balancer").replace("web", "WEB"));
-  assert.deepEqual(decoded.problems.map((p) => p.path).toSorted(), ["metadata.name", "spec.ports[0].port", "spec.type"]);
+  assert.deepEqual(decoded.problems.map((p) => p.path).toSorted(), [
+    "metadata.name",
+    "spec.ports[0].port",
+    "spec.type",
+  ]);
 });
 
 test("what a Secret holds appears in no problem", () => {
@@ -152,7 +221,10 @@ test("a good manifest with bytes changed, cut or repeated has an answer", () => 
   const mutation = fc.record({
     at: fc.nat(base.length),
     remove: fc.nat(20),
-    insert: fc.oneof(fc.string({ maxLength: 8 }), fc.constantFrom("null", "[]", "{}", "-1", "1e999", "&a", "*a", "__proto__: {}", "\n---\n", "!!js/function x")),
+    insert: fc.oneof(
+      fc.string({ maxLength: 8 }),
+      fc.constantFrom("null", "[]", "{}", "-1", "1e999", "&a", "*a", "__proto__: {}", "\n---\n", "!!js/function x"),
+    ),
   });
   fc.assert(
     fc.property(fc.array(mutation, { minLength: 1, maxLength: 5 }), (mutations) => {

@@ -63,7 +63,12 @@ function documentsOf(text: string): readonly RawDocument[] {
   }
   const lines = new LineCounter();
   try {
-    const documents = parseAllDocuments(text, { merge: true, prettyErrors: false, logLevel: "silent", lineCounter: lines });
+    const documents = parseAllDocuments(text, {
+      merge: true,
+      prettyErrors: false,
+      logLevel: "silent",
+      lineCounter: lines,
+    });
     return Array.isArray(documents) ? documents.map((document) => plainValue(document, lines)) : [];
   } catch (error) {
     return [{ fault: `cannot be read as YAML: ${reasonOf(error)}` }];
@@ -108,8 +113,7 @@ function itemsOf(raw: unknown, depth: number): readonly unknown[] {
 }
 
 function decodeObject(raw: unknown, document: number): DecodedObject | DecodeProblem[] {
-  if (!isRecord(raw))
-    return [{ document, message: `is ${describe(raw)}, not a Kubernetes object`, broken: true }];
+  if (!isRecord(raw)) return [{ document, message: `is ${describe(raw)}, not a Kubernetes object`, broken: true }];
   const { apiVersion, kind } = raw;
   if (typeof apiVersion !== "string" || typeof kind !== "string")
     return [{ document, message: "has no apiVersion and kind", broken: true }];
@@ -118,7 +122,10 @@ function decodeObject(raw: unknown, document: number): DecodedObject | DecodePro
   if (known === undefined) {
     // Another version of a kind we read is an object we miss; a kind we do not read is none.
     const ours = KINDS.find((k) => k.kind === kind && groupOf(k.apiVersion) === groupOf(apiVersion));
-    const message = ours === undefined ? `kind ${clip(kind)} of ${clip(apiVersion)} is not read by Fairlead and ignored` : `apiVersion ${clip(apiVersion)} is not read, use ${ours.apiVersion}`;
+    const message =
+      ours === undefined
+        ? `kind ${clip(kind)} of ${clip(apiVersion)} is not read by Fairlead and ignored`
+        : `apiVersion ${clip(apiVersion)} is not read, use ${ours.apiVersion}`;
     return [{ document, object, message, broken: ours !== undefined }];
   }
   const value = withoutNulls(raw);
@@ -134,10 +141,14 @@ function decodeObject(raw: unknown, document: number): DecodedObject | DecodePro
 
 function problemOf(issue: z.core.$ZodIssue, value: unknown, kind: string): { path: string; message: string } {
   const path = issue.path.reduce<string>(
-    (text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`),
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
     "",
   );
-  const found = issue.path.reduce<unknown>((at, part) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, part) : undefined), value);
+  const found = issue.path.reduce<unknown>(
+    (at, part) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, part) : undefined),
+    value,
+  );
   // What a Secret holds is not for logs.
   const shown = kind === "Secret" || found === undefined ? "" : `, found ${clip(JSON.stringify(found))}`;
   return { path: clip(path), message: `${issue.message}${shown}` };

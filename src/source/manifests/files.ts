@@ -98,7 +98,9 @@ export class FolderFiles<E extends Entry> {
     if (stat === undefined || stat.isDirectory()) return this.#files.delete(name);
     const stamp = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`;
     if (before?.stamp === stamp) return false;
-    const reading: Reading<E> = stat.isFile() ? this.#read(path, stat.size, before) : refused<E>(path, "is not a regular file");
+    const reading: Reading<E> = stat.isFile()
+      ? this.#read(path, stat.size, before)
+      : refused<E>(path, "is not a regular file");
     this.#files.set(name, { stamp, ...keepLastGood(reading, before) });
     return true;
   }
@@ -106,7 +108,8 @@ export class FolderFiles<E extends Entry> {
   #read(path: string, size: number, before: ReadFile<E> | undefined): Reading<E> {
     if (size > FILE_BYTES_MAX) return refused(path, `has ${size} bytes, more than ${FILE_BYTES_MAX}; split it`);
     // Programs that write in place empty a file first: that moment must not delete everything in it.
-    if (size === 0 && (before?.entries.length ?? 0) > 0) return refused(path, "is empty now; delete it if that is meant");
+    if (size === 0 && (before?.entries.length ?? 0) > 0)
+      return refused(path, "is empty now; delete it if that is meant");
     try {
       return this.#decode(readFileSync(path, "utf8"), path);
     } catch (error) {

@@ -62,7 +62,12 @@ export function writeServiceState(folder: string, key: string, write: ServiceSta
   const kept = Object.entries(write.annotations).filter(([, value]) => value !== undefined);
   const metadata = { ...metadataOf(key), annotations: Object.fromEntries(kept) };
   const status = { loadBalancer: { ingress: write.ingress }, conditions: write.conditions };
-  return writeAtomically(join(folder, SERVICES_FOLDER), fileName(key), { apiVersion: "v1", kind: "Service", metadata, status });
+  return writeAtomically(join(folder, SERVICES_FOLDER), fileName(key), {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata,
+    status,
+  });
 }
 
 export function writePoolState(folder: string, key: string, write: PoolStatusWrite): string {
