@@ -1,6 +1,6 @@
 /** metallb.io/v1beta1 IPAddressPool, with the fields and defaults of MetalLB. */
 import { z } from "zod";
-import { metadataSchema, type Immutable } from "../service/objects.ts";
+import { conditionSchema, metadataSchema, type Immutable } from "../service/objects.ts";
 import { labelSelectorSchema } from "../service/selector.ts";
 
 const serviceAllocationSchema = z.object({
@@ -11,12 +11,13 @@ const serviceAllocationSchema = z.object({
   serviceSelectors: z.array(labelSelectorSchema).default([]),
 });
 
-/** Counters of addresses. int64 in the API: read here as numbers, written exactly. */
-const poolStatusSchema = z.object({
+/** Counters of addresses (int64 in the API: read here as numbers, written exactly) and, beyond MetalLB, conditions. */
+export const poolStatusSchema = z.object({
   assignedIPv4: z.number().default(0),
   assignedIPv6: z.number().default(0),
   availableIPv4: z.number().default(0),
   availableIPv6: z.number().default(0),
+  conditions: z.array(conditionSchema).default([]),
 });
 
 export const ipAddressPoolSchema = z.object({

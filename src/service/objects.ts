@@ -55,7 +55,8 @@ const servicePortSchema = z.object({
   appProtocol: z.string().optional(),
 });
 
-const conditionSchema = z.object({
+/** metav1.Condition. */
+export const conditionSchema = z.object({
   type: z.string(),
   status: z.enum(["True", "False", "Unknown"]),
   reason: z.string().default(""),
@@ -64,7 +65,6 @@ const conditionSchema = z.object({
   observedGeneration: z.number().int().optional(),
 });
 
-/** metav1.Condition. */
 export type Condition = Immutable<z.infer<typeof conditionSchema>>;
 
 const ingressSchema = z.object({

@@ -48,8 +48,9 @@ export interface ServiceStatusWrite {
   readonly annotations: Readonly<Record<string, string | undefined>>;
 }
 
-/** Addresses of a pool; exact, although the API holds int64. */
+/** Addresses of a pool, exact although the API holds int64, and what is wrong with it. */
 export interface PoolStatusWrite {
+  readonly conditions: readonly Condition[];
   readonly assignedIPv4: bigint;
   readonly assignedIPv6: bigint;
   readonly availableIPv4: bigint;

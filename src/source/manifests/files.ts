@@ -101,8 +101,9 @@ export class FolderFiles<E extends Entry> {
     const reading: Reading<E> = stat.isFile()
       ? this.#read(path, stat.size, before)
       : refused<E>(path, "is not a regular file");
-    this.#files.set(name, { stamp, ...keepLastGood(reading, before) });
-    return true;
+    const kept = keepLastGood(reading, before);
+    this.#files.set(name, { stamp, ...kept });
+    return before === undefined || !sameReading(before, kept);
   }
 
   #read(path: string, size: number, before: ReadFile<E> | undefined): Reading<E> {
@@ -128,6 +129,12 @@ function keepLastGood<E extends Entry>(reading: Reading<E>, before: Reading<E> |
   if (!reading.broken) return { ...reading, entries };
   const read = new Set(entries.map((entry) => entry.key));
   return { ...reading, entries: [...entries, ...[...old.values()].filter((entry) => !read.has(entry.key))] };
+}
+
+/** A file that was touched, or written again as it was, is no news. */
+function sameReading<E extends Entry>(a: Reading<E>, b: Reading<E>): boolean {
+  const sameEntries = a.entries.length === b.entries.length && a.entries.every((entry, i) => entry === b.entries[i]);
+  return sameEntries && JSON.stringify(a.problems) === JSON.stringify(b.problems);
 }
 
 function refused<E extends Entry>(path: string, message: string): Reading<E> {

@@ -1,5 +1,6 @@
 /** Objects from all files, and the state written about them, into one snapshot. Pure; unchanged objects keep their identity. */
 import type { Problem } from "../../net/problem.ts";
+import { ALLOCATED_FROM_POOL } from "../../pool/claim.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
 import type { Service } from "../../service/objects.ts";
 import type { Snapshot } from "../source.ts";
@@ -41,7 +42,9 @@ export class Merger {
     if (state === undefined) return service;
     const known = this.#services.get(service);
     if (known?.state === state) return known.merged;
-    const annotations = { ...service.metadata.annotations, ...state.annotations };
+    // A manifest copied from a cluster may carry what a controller wrote there.
+    const { [ALLOCATED_FROM_POOL]: _, ...own } = service.metadata.annotations;
+    const annotations = { ...own, ...state.annotations };
     const merged = { ...service, metadata: { ...service.metadata, annotations }, status: state.status };
     this.#services.set(service, { state, merged });
     return merged;

@@ -9,6 +9,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { metadataSchema, objectKey, serviceStatusSchema, type ServiceStatus } from "../../service/objects.ts";
+import { poolStatusSchema, type PoolStatus } from "../../pool/objects.ts";
 import type { PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
 import type { Entry, Reading } from "./files.ts";
 
@@ -18,16 +19,9 @@ export interface ServiceState extends Entry {
 }
 
 export interface PoolState extends Entry {
-  readonly status: z.infer<typeof poolStatusSchema>;
+  readonly status: PoolStatus;
 }
 
-const counter = z.number().min(0).default(0);
-const poolStatusSchema = z.object({
-  assignedIPv4: counter,
-  assignedIPv6: counter,
-  availableIPv4: counter,
-  availableIPv6: counter,
-});
 const serviceStateSchema = z.object({ metadata: metadataSchema, status: serviceStatusSchema });
 const poolStateSchema = z.object({ metadata: metadataSchema, status: poolStatusSchema });
 
@@ -76,6 +70,7 @@ export function writePoolState(folder: string, key: string, write: PoolStatusWri
     assignedIPv6: int64(write.assignedIPv6),
     availableIPv4: int64(write.availableIPv4),
     availableIPv6: int64(write.availableIPv6),
+    conditions: write.conditions,
   };
   const object = { apiVersion: "metallb.io/v1beta1", kind: "IPAddressPool", metadata: metadataOf(key), status };
   return writeAtomically(join(folder, POOLS_FOLDER), fileName(key), object);

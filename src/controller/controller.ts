@@ -1,0 +1,153 @@
+/**
+ * The controller's loop: whenever objects change, decide anew from the whole snapshot and write the difference.
+ * What cannot be written is logged and tried again later; meanwhile everything else goes on.
+ */
+import type { Logger } from "pino";
+import { formatProblem, type Problem } from "../net/problem.ts";
+import { assign, type Decision } from "../pool/assign.ts";
+import { failed, type Convergence } from "../reconcile/retry.ts";
+import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
+import { plan, type Operation } from "./plan.ts";
+
+export interface ControllerParts {
+  readonly source: Source & StatusWriter;
+  readonly loadBalancerClass?: string;
+  readonly log: Pick<Logger, "info" | "warn" | "error">;
+  /** Told of every decision: the metrics. */
+  readonly decided?: (decision: Decision) => void;
+}
+
+/** Runs until the signal. What is being written is finished first. */
+export async function control(parts: ControllerParts, signal: AbortSignal): Promise<void> {
+  const wake = new Wake(signal);
+  const unsubscribe = parts.source.subscribe(() => wake.now());
+  let seen: Snapshot | undefined;
+  let told: readonly Problem[] = [];
+  let convergence: Convergence = { state: "pending" };
+  while (!signal.aborted) {
+    const snapshot = parts.source.snapshot();
+    if (convergence.state !== "done" || seen === undefined || !sameInputs(seen, snapshot)) {
+      const decision = assign(snapshot, parts.loadBalancerClass);
+      told = tell(decision.problems, told, parts.log);
+      parts.decided?.(decision);
+      convergence = await apply(plan(snapshot, decision, new Date()), parts, convergence);
+      seen = snapshot;
+    }
+    if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence));
+  }
+  unsubscribe();
+}
+
+/** The next moment somebody wants the loop to run; a wake-up while it runs is not lost. */
+class Wake {
+  #due = false;
+  #resolve: (() => void) | undefined;
+
+  constructor(signal: AbortSignal) {
+    signal.addEventListener("abort", () => this.now(), { once: true });
+  }
+
+  now(): void {
+    this.#due = true;
+    this.#resolve?.();
+  }
+
+  async sleep(milliseconds: number | undefined): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#resolve = resolve;
+      if (this.#due) resolve();
+      if (milliseconds !== undefined) timer = setTimeout(resolve, milliseconds);
+    });
+    clearTimeout(timer);
+    this.#due = false;
+  }
+}
+
+/** In order, because an event explains the write before it. One failure does not keep the others from being written. */
+async function apply(
+  operations: readonly Operation[],
+  parts: ControllerParts,
+  before: Convergence,
+): Promise<Convergence> {
+  let failure: string | undefined;
+  const attempt = async (what: string, write: () => Promise<void>): Promise<void> => {
+    try {
+      await write();
+    } catch (error) {
+      failure = `Cannot write ${what}: ${error instanceof Error ? error.message : String(error)}`;
+      parts.log.error({ error }, failure);
+    }
+  };
+  const events: Promise<void>[] = [];
+  for (const operation of operations) {
+    logOperation(operation, parts.log);
+    const writing = attempt(nameOf(operation), () => perform(operation, parts.source));
+    // A source may collect events for a moment; nothing waits for that.
+    if (operation.type === "event") events.push(writing);
+    else await writing;
+  }
+  await Promise.all(events);
+  await attempt("that deleted objects are forgotten", () => parts.source.forgetDeleted());
+  if (failure === undefined) return { state: "done" };
+  return failed(before, failure, { now: Date.now(), random: Math.random() });
+}
+
+async function perform(operation: Operation, writer: StatusWriter): Promise<void> {
+  switch (operation.type) {
+    case "service":
+      return await writer.writeService(operation.key, operation.write);
+    case "pool":
+      return await writer.writePool(operation.key, operation.write);
+    case "event":
+      return await writer.writeEvent(operation.write);
+  }
+}
+
+function nameOf(operation: Operation): string {
+  switch (operation.type) {
+    case "service":
+      return `the status of Service ${operation.key}`;
+    case "pool":
+      return `the status of IPAddressPool ${operation.key}`;
+    case "event":
+      return `event ${operation.write.reason} about ${operation.write.regarding.kind} ${operation.write.regarding.name}`;
+  }
+}
+
+function logOperation(operation: Operation, log: ControllerParts["log"]): void {
+  if (operation.type !== "event") return;
+  const { regarding, type, reason, message } = operation.write;
+  const object = { object: `${regarding.kind} ${regarding.namespace}/${regarding.name}`, reason };
+  if (type === "Warning") log.warn(object, message);
+  else log.info(object, message);
+}
+
+/** Each problem once, when it appears; and its end. */
+function tell(now: readonly Problem[], before: readonly Problem[], log: ControllerParts["log"]): readonly Problem[] {
+  const texts = new Set(now.map(formatProblem));
+  const known = new Set(before.map(formatProblem));
+  for (const problem of now) if (!known.has(formatProblem(problem))) log.warn({ problem }, formatProblem(problem));
+  for (const problem of before)
+    if (!texts.has(formatProblem(problem))) log.info({ problem }, `Solved: ${formatProblem(problem)}`);
+  return now;
+}
+
+/** Endpoints and nodes come and go far more often than what addresses depend on. */
+function sameInputs(a: Snapshot, b: Snapshot): boolean {
+  return (
+    a.complete === b.complete &&
+    sameObjects(a.services, b.services) &&
+    sameObjects(a.ipAddressPools, b.ipAddressPools) &&
+    sameObjects(a.namespaces, b.namespaces) &&
+    JSON.stringify([...a.reserved]) === JSON.stringify([...b.reserved])
+  );
+}
+
+function sameObjects<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+}
+
+function pause(convergence: Convergence): number | undefined {
+  return convergence.state === "failed" ? Math.max(0, convergence.retryAt - Date.now()) : undefined;
+}
