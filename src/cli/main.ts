@@ -1,0 +1,7 @@
+/** The program behind `bin/fairlead`. */
+import { runCli } from "./program.ts";
+import { processWorld } from "./world.ts";
+
+const code = await runCli(process.argv.slice(2), processWorld());
+// A long-running command may have set its own: it knows better than "no failure".
+if (code !== 0) process.exitCode = code;

@@ -1,0 +1,67 @@
+/** `fairlead monitor`: drops and sampled packets as the datapath reports them, one a line, until Ctrl-C. */
+import { Command } from "commander";
+import type { MonitorEvent } from "../observe/status.ts";
+import { monitorEvents } from "./agent-api.ts";
+import { parseCount, withCommonOptions, type CommonOptions, type Format } from "./output.ts";
+import { chooseSocket } from "./socket.ts";
+import { paintFor, type Paint } from "./table.ts";
+import type { World } from "./world.ts";
+import { endpoint } from "./words.ts";
+import { stringify } from "yaml";
+
+interface MonitorOptions extends CommonOptions {
+  readonly flows: number;
+  readonly drops: number;
+  readonly count: number;
+}
+
+export function monitorCommand(world: World): Command {
+  const command = new Command("monitor");
+  const example = "fairlead monitor --flows 1\nfairlead monitor --flows 0 -o json | jq .verdict";
+  return withCommonOptions(command, example)
+    .option("--flows <n>", "show one carried packet in n; 0: none", parseCount, 100)
+    .option("--drops <n>", "show one dropped or rejected packet in n; 0: none", parseCount, 1)
+    .option("--count <n>", "end after n events; 0: go on until Ctrl-C", parseCount, 0)
+    .action((options: MonitorOptions) => monitor(world, options));
+}
+
+async function monitor(world: World, options: MonitorOptions): Promise<void> {
+  const socket = await chooseSocket(world, options.socket);
+  const paint = paintFor(world);
+  let shown = 0;
+  for await (const event of monitorEvents(world, socket, options)) {
+    world.stdout.write(eventText(event, options.output, paint));
+    shown += 1;
+    if (shown === options.count) return;
+  }
+}
+
+/** JSON: one line an event, as every tool for streams expects it. YAML: one document an event. */
+function eventText(event: MonitorEvent, format: Format, paint: Paint): string {
+  switch (format) {
+    case "json":
+      return `${JSON.stringify(event)}\n`;
+    case "yaml":
+      return `---\n${stringify(event, { lineWidth: 0 })}`;
+    case "table":
+      return `${drawEvent(event, paint)}\n`;
+  }
+}
+
+/** Fields of fixed width instead of a table: the next line is not known yet. */
+function drawEvent(event: MonitorEvent, paint: Paint): string {
+  const way = `${endpoint(event.source, event.sourcePort)} → ${endpoint(event.destination, event.destinationPort)}`;
+  const verdict = event.verdict.padEnd(20);
+  const fields = [
+    event.time.slice(11, 23),
+    event.verdict.toLowerCase().startsWith("drop") ? paint("red", verdict) : verdict,
+    event.hook.padEnd(14),
+    event.device.padEnd(8),
+    event.protocol.padEnd(4),
+    way,
+    `${event.length} bytes`,
+    event.service ?? "",
+    event.backend === undefined ? "" : `backend ${event.backend}`,
+  ];
+  return fields.filter((field) => field !== "").join("  ");
+}

@@ -1,0 +1,40 @@
+/** `fairlead nodes`: the other nodes as this one sees them. */
+import type { Command } from "commander";
+import type { NodeRow } from "../observe/status.ts";
+import { listingCommand } from "./listing.ts";
+import type { Colour, Column } from "./table.ts";
+import type { World } from "./world.ts";
+import { duration } from "./words.ts";
+
+export function nodesCommand(world: World): Command {
+  return listingCommand(world, {
+    name: "nodes",
+    example: "fairlead nodes\nfairlead nodes --socket /run/fairlead/worker1.sock",
+    path: "/v1/nodes",
+    columns,
+    whenEmpty: "No nodes",
+  });
+}
+
+const COLOURS: Readonly<Record<NodeRow["state"], Colour>> = {
+  self: "bold",
+  alive: "green",
+  abandoned: "yellow",
+  gone: "red",
+};
+
+const columns: readonly Column<NodeRow>[] = [
+  { title: "NODE", cell: (row) => row.name },
+  { title: "ADDRESS", cell: (row) => row.address ?? "" },
+  { title: "STATE", cell: (row, paint) => paint(COLOURS[row.state], row.state) },
+  { title: "STAMP", align: "right", cell: (row) => optional(row.remainingSeconds, duration) },
+  { title: "LAST ANSWER", align: "right", cell: (row) => optional(row.lastAnswerMilliseconds, lastAnswer) },
+];
+
+function lastAnswer(milliseconds: number): string {
+  return milliseconds < 10_000 ? `${Math.round(milliseconds)}ms` : duration(milliseconds / 1000);
+}
+
+function optional(value: number | undefined, write: (value: number) => string): string {
+  return value === undefined ? "" : write(value);
+}

@@ -1,0 +1,102 @@
+/**
+ * The command tree. A program's modules are read only when it is asked for, so that `fairlead status` does not wait
+ * for the agent's libraries, and `--help` for nobody's.
+ */
+import { Command, CommanderError } from "commander";
+import { CommandFailure, EXIT, type World } from "./world.ts";
+
+interface Entry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: (world: World) => Promise<Command>;
+}
+
+/** Runs one command line (without node and script) and returns the exit status. Bugs are thrown. */
+export async function runCli(words: readonly string[], world: World): Promise<number> {
+  const program = new Command("fairlead")
+    .description("A load balancer for clusters and machines that have no cloud")
+    .enablePositionalOptions()
+    .showHelpAfterError("(--help shows what there is)")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => world.stdout.write(text),
+      writeErr: (text) => world.stderr.write(text),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .addHelpText("after", "\nExample:\n  fairlead lab up\n  fairlead status");
+  for (const entry of entries) program.addCommand(await commandFor(entry, words, world));
+  inheritSettings(program);
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return world.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return exitCodeOf(error);
+    if (!(error instanceof CommandFailure)) throw error;
+    world.stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
+}
+
+/** A command that is not asked for is only its line in the help. */
+async function commandFor(entry: Entry, words: readonly string[], world: World): Promise<Command> {
+  const asked = words.find((word) => !word.startsWith("-") && word !== "help");
+  if (asked !== entry.name) return new Command(entry.name).description(entry.summary);
+  return (await entry.load(world)).description(entry.summary);
+}
+
+/** Commands made elsewhere know nothing of our outputs and of how we exit. */
+function inheritSettings(parent: Command): void {
+  for (const child of parent.commands) {
+    child.copyInheritedSettings(parent);
+    inheritSettings(child);
+  }
+}
+
+/** commander exits with 1 for every mistake in the command line; help that was asked for is none. */
+function exitCodeOf(error: CommanderError): number {
+  return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+}
+
+const entries: readonly Entry[] = [
+  {
+    name: "status",
+    summary: "the agent of this node: devices, membership, counters, problems",
+    load: async (world) => (await import("./status.ts")).statusCommand(world),
+  },
+  {
+    name: "services",
+    summary: "Services with their addresses, backends and the node that answers for them",
+    load: async (world) => (await import("./services.ts")).servicesCommand(world),
+  },
+  {
+    name: "nodes",
+    summary: "the nodes as this one sees them: who is alive, and for how long without an agent",
+    load: async (world) => (await import("./nodes.ts")).nodesCommand(world),
+  },
+  {
+    name: "pools",
+    summary: "address pools and how many of their addresses are taken",
+    load: async (world) => (await import("./pools.ts")).poolsCommand(world),
+  },
+  {
+    name: "bpf",
+    summary: "the maps of the datapath, as they are in the kernel",
+    load: async (world) => (await import("./bpf.ts")).bpfCommand(world),
+  },
+  {
+    name: "monitor",
+    summary: "drops and sampled packets, live",
+    load: async (world) => (await import("./monitor.ts")).monitorCommand(world),
+  },
+  {
+    name: "lab",
+    summary: "networks of namespaces on this machine, with the real programs in them",
+    load: async () => (await import("./lab.ts")).labCommand(),
+  },
+  {
+    name: "version",
+    summary: "of this program and of the agent",
+    load: async (world) => (await import("./version.ts")).versionCommand(world),
+  },
+];

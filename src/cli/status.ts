@@ -1,0 +1,102 @@
+/** `fairlead status`: the agent of this node on one screen. Exits with 1 when something is wrong with it. */
+import { Command } from "commander";
+import { formatProblem } from "../net/problem.ts";
+import type { DeviceStatus, StatusDocument } from "../observe/status.ts";
+import { getDocument } from "./agent-api.ts";
+import { print, withCommonOptions, type CommonOptions } from "./output.ts";
+import { chooseSocket } from "./socket.ts";
+import { paintFor, renderTable, type Column, type Paint } from "./table.ts";
+import { EXIT, type World } from "./world.ts";
+import { duration } from "./words.ts";
+
+export function statusCommand(world: World): Command {
+  const command = new Command("status");
+  const example = "fairlead status\nfairlead status -o json | jq .verdicts";
+  return withCommonOptions(command, example).action(async (options: CommonOptions) => {
+    const socket = await chooseSocket(world, options.socket);
+    const status = await getDocument(world, socket, "/v1/status");
+    print(world, options.output, status, () => drawStatus(status, world.now(), paintFor(world)));
+    if (isTroubled(status)) world.exitCode = EXIT.problem;
+  });
+}
+
+function isTroubled(status: StatusDocument): boolean {
+  const { ready, membership, stamp, problems } = status;
+  return !ready || membership.isolated || stamp.validUntilSeconds <= 0 || problems.length > 0;
+}
+
+function drawStatus(status: StatusDocument, now: Date, paint: Paint): string {
+  const parts = [
+    renderTable(factColumns, facts(status, now, paint), paint)
+      .split("\n")
+      .slice(1)
+      .join("\n"),
+    section("Devices", renderTable(deviceColumns, status.devices, paint), status.devices.length),
+    section("Packets", renderTable(verdictColumns, verdictRows(status), paint), verdictRows(status).length),
+    section("Problems", status.problems.map((each) => `  ${formatProblem(each)}\n`).join(""), status.problems.length),
+  ];
+  return parts.filter((part) => part !== "").join("\n");
+
+  function section(title: string, body: string, size: number): string {
+    return size === 0 ? "" : `${paint("bold", title)}\n${body}`;
+  }
+}
+
+type Fact = readonly [name: string, value: string];
+
+const factColumns: readonly Column<Fact>[] = [
+  { title: "", cell: ([name]) => name },
+  { title: "", cell: ([, value]) => value },
+];
+
+function facts(status: StatusDocument, now: Date, paint: Paint): readonly Fact[] {
+  const { counts, membership, stamp, reconcile } = status;
+  const up = (now.getTime() - Date.parse(status.startedAt)) / 1000;
+  return [
+    ["Node", paint("bold", status.node)],
+    ["Agent", `${status.version}, up ${duration(up)}, ${readiness(status.ready, paint)}`],
+    [
+      "Peers",
+      membership.isolated ? paint("red", `${membership.peers}, all silent: isolated`) : String(membership.peers),
+    ],
+    ["Stamp", stampText(stamp.validUntilSeconds, paint)],
+    ["Services", `${counts.services} with ${counts.frontends} frontends and ${counts.backends} backends`],
+    ["Announced", `${counts.announced} addresses here`],
+    ["Endpoints", `${counts.endpoints} pods attached`],
+    ["Reconciled", reconcileText(reconcile, now)],
+  ];
+}
+
+function readiness(ready: boolean, paint: Paint): string {
+  return ready ? paint("green", "ready") : paint("yellow", "not ready: its objects are not in the kernel yet");
+}
+
+function stampText(seconds: number, paint: Paint): string {
+  if (seconds <= 0) return paint("red", "run out: ARP and NDP are not answered");
+  return `valid for ${duration(seconds)}`;
+}
+
+function reconcileText(reconcile: StatusDocument["reconcile"], now: Date): string {
+  if (reconcile.lastAt === undefined) return "not yet";
+  const ago = duration((now.getTime() - Date.parse(reconcile.lastAt)) / 1000);
+  const took = reconcile.lastMilliseconds === undefined ? "" : `, took ${reconcile.lastMilliseconds.toFixed(1)} ms`;
+  const rows = reconcile.lastOperations === undefined ? "" : `, ${reconcile.lastOperations} rows written`;
+  return `${reconcile.passes} times, ${ago} ago${took}${rows}`;
+}
+
+const deviceColumns: readonly Column<DeviceStatus>[] = [
+  { title: "  DEVICE", cell: (row) => `  ${row.name}` },
+  { title: "MAC", cell: (row) => row.mac },
+  { title: "XDP", cell: (row, paint) => (row.xdp === "native" ? row.xdp : paint("yellow", row.xdp)) },
+  { title: "TC", cell: (row, paint) => (row.tc ? "yes" : paint("yellow", "no")) },
+  { title: "ADDRESSES", cell: (row) => row.addresses.join("\n") },
+];
+
+const verdictColumns: readonly Column<Fact>[] = [
+  { title: "  VERDICT", cell: ([name]) => `  ${name}` },
+  { title: "PACKETS", align: "right", cell: ([, count]) => count },
+];
+
+function verdictRows(status: StatusDocument): readonly Fact[] {
+  return Object.entries(status.verdicts).map(([name, count]) => [name, String(count)] as const);
+}
