@@ -117,6 +117,13 @@ struct flow {
 	__u64 bytes;
 };
 
+/* One row of the array `flow_cells`; see maps.h. */
+struct flow_cell {
+	__u64 claim; /* counts takeovers: two CPUs never write one cell */
+	struct flow_key key; /* protocol 0: free, or just being written */
+	struct flow flow;
+};
+
 /* ---- Announcing, devices, this node ------------------------------------------------------------------------ */
 
 struct announced_key {

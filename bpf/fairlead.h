@@ -30,6 +30,7 @@
 #include "fib.h"
 #include "service.h"
 #include "flow.h"
+#include "source_port.h"
 #include "forward.h"
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef FAIRLEAD_FLOW_H
 #define FAIRLEAD_FLOW_H
 
-#define SOURCE_PORT_TRIES 16
+#define COMPILER_BARRIER() asm volatile("" ::: "memory")
 
 static __always_inline __u32 flow_lifetime_seconds(const struct flow *f, __u8 protocol)
 {
@@ -41,12 +41,55 @@ static __always_inline void partner_key(const struct flow *f, __u8 protocol, str
 	__builtin_memset(key->reserved, 0, sizeof(key->reserved));
 }
 
+static __always_inline bool same_key(const struct flow_key *a, const struct flow_key *b)
+{
+	const __u64 *x = (const void *)a, *y = (const void *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+static __always_inline __u32 key_hash(const struct flow_key *key)
+{
+	const __u32 *word = (const void *)key;
+	__u32 hash = 0;
+
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		hash = (hash ^ word[i]) * ADDRESS_FILTER_MULTIPLIER;
+	return hash ^ hash >> 15;
+}
+
+static __always_inline struct flow_cell *cell_at(__u32 hash)
+{
+	__u32 index = hash & flow_cell_mask;
+
+	return bpf_map_lookup_elem(&flow_cells, &index);
+}
+
+static __always_inline __u32 second_choice(__u32 hash)
+{
+	return (hash ^ hash >> 13) * ADDRESS_FILTER_MULTIPLIER >> 7;
+}
+
+static __always_inline struct flow *find_flow(const struct flow_key *key)
+{
+	__u32 hash = key_hash(key);
+	struct flow_cell *cell = cell_at(hash);
+
+	if (cell && same_key(&cell->key, key))
+		return &cell->flow;
+	cell = cell_at(second_choice(hash));
+	if (cell && same_key(&cell->key, key))
+		return &cell->flow;
+	return bpf_map_lookup_elem(&flows, key);
+}
+
 static __noinline struct flow *find_partner(const struct flow *f, __u8 protocol)
 {
 	struct flow_key key;
 
 	partner_key(f, protocol, &key);
-	return bpf_map_lookup_elem(&flows, &key);
+	return find_flow(&key);
 }
 
 /* DESIGN §6: the row pins the backend, until that is gone; a SYN that is not a retransmission chooses again. */
@@ -106,66 +149,45 @@ static __always_inline void remember_way_back(struct flow *reply, const struct v
 	__builtin_memcpy(reply->source_mac, eth->h_dest, MAC_LENGTH);
 }
 
-/* True when `key` is free, expired, or already says exactly what `reply` says. */
-static __always_inline bool claim_reply_row(const struct flow_key *key, const struct flow *reply, __u32 now_seconds)
+static __always_inline bool cell_is_free(const struct flow_cell *cell, __u32 now_seconds)
 {
-	struct flow *known = bpf_map_lookup_elem(&flows, key);
+	return !cell->key.protocol || flow_expired(&cell->flow, cell->key.protocol, now_seconds);
+}
 
-	if (known && !flow_expired(known, key->protocol, now_seconds) &&
-	    (known->destination_port != reply->destination_port || known->source_port != reply->source_port ||
-	     __builtin_memcmp(&known->destination, &reply->destination, sizeof(struct address)) ||
-	     __builtin_memcmp(&known->source, &reply->source, sizeof(struct address))))
+/* A reader sees the old row, none, or the new one. */
+static __always_inline bool take_cell(struct flow_cell *cell, const struct flow_key *key, const struct flow *row)
+{
+	__u64 claim = cell->claim;
+
+	if (__sync_val_compare_and_swap(&cell->claim, claim, claim + 1) != claim)
 		return false;
-	return bpf_map_update_elem(&flows, key, reply, BPF_ANY) == 0;
+	cell->key.protocol = 0;
+	COMPILER_BARRIER();
+	cell->flow = *row;
+	cell->key.source = key->source;
+	cell->key.destination = key->destination;
+	cell->key.source_port = key->source_port;
+	cell->key.destination_port = key->destination_port;
+	COMPILER_BARRIER();
+	cell->key.protocol = key->protocol;
+	return true;
 }
 
-/* May be given away when no port is free: nothing but a SYN was ever answered, or the connection is over. */
-static __always_inline bool is_half_open(const struct flow *f, __u8 protocol)
+static __always_inline bool take_free_cell(const struct flow_key *key, const struct flow *row, __u32 now_seconds)
 {
-	return protocol == IPPROTO_TCP && (!(f->flags & FLOW_ESTABLISHED) || f->flags & (FLOW_CLOSING | FLOW_RESET));
+	__u32 hash = key_hash(key);
+	struct flow_cell *cell = cell_at(hash);
+
+	if (cell && cell_is_free(cell, now_seconds))
+		return take_cell(cell, key, row);
+	cell = cell_at(second_choice(hash));
+	return cell && cell_is_free(cell, now_seconds) && take_cell(cell, key, row);
 }
 
-/*
- * Finds a source port towards the backend such that the reply can be told apart: the client's own where its address is
- * kept, else the least recently used of this node's range (random ports meet the backend's TIME_WAIT far more often).
- * A flood of SYNs can take all ports, but not keep them: half-open flows make room.
- */
-static __noinline enum verdict claim_source_port(struct scratch *s, struct backend *b, __u32 now_seconds)
+/* Never refuses but for a helper's failure. */
+static __noinline bool store_flow(const struct flow_key *key, const struct flow *row, __u32 now_seconds)
 {
-	struct flow_key *key = &s->reply_key;
-	__be16 spare = 0;
-
-	if (!(s->forward.flags & FLOW_SNAT)) {
-		set_deltas(&s->reply, key);
-		if (claim_reply_row(key, &s->reply, now_seconds))
-			return VERDICT_FORWARDED;
-	}
-	for (int i = 0; i < SOURCE_PORT_TRIES; i++) {
-		__u32 port = snat_port_min + (__sync_fetch_and_add(&b->snat_cursor, 1) & snat_port_mask);
-		struct flow *known;
-
-		key->destination_port = bpf_htons(port);
-		set_deltas(&s->reply, key);
-		if (bpf_map_update_elem(&flows, key, &s->reply, BPF_NOEXIST) == 0) {
-			s->forward.source_port = key->destination_port;
-			return VERDICT_FORWARDED;
-		}
-		known = bpf_map_lookup_elem(&flows, key);
-		if (known && flow_expired(known, key->protocol, now_seconds)) {
-			spare = key->destination_port;
-			break;
-		}
-		if (!spare && known && is_half_open(known, key->protocol))
-			spare = key->destination_port;
-	}
-	if (!spare)
-		return DROP_NO_SOURCE_PORT;
-	key->destination_port = spare;
-	set_deltas(&s->reply, key);
-	if (bpf_map_update_elem(&flows, key, &s->reply, BPF_ANY))
-		return DROP_INTERNAL;
-	s->forward.source_port = spare;
-	return VERDICT_FORWARDED;
+	return take_free_cell(key, row, now_seconds) || bpf_map_update_elem(&flows, key, row, BPF_ANY) == 0;
 }
 
 #endif

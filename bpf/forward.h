@@ -73,8 +73,8 @@ static __always_inline void fill_rows(struct scratch *s, const struct packet *p,
 	s->reply.flags = FLOW_REPLY;
 }
 
-/* Writes both rows, the reply's first: a forward row never exists without the way back. */
-static __noinline enum verdict create_flow(struct visit *v, struct packet *p, struct backend *b, struct ethhdr *eth,
+/* Fills both rows and stores the reply's: a forward row never exists without the way back. */
+static __noinline enum verdict claim_way_back(struct visit *v, struct packet *p, struct backend *b, struct ethhdr *eth,
 					   struct scratch *s)
 {
 	struct flow *f = &s->forward;
@@ -95,10 +95,7 @@ static __noinline enum verdict create_flow(struct visit *v, struct packet *p, st
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
 	set_deltas(f, &p->tuple);
-	note_packet(f, p);
-	if (bpf_map_update_elem(&flows, &p->tuple, f, BPF_ANY))
-		return DROP_INTERNAL;
-	return forward_verdict(f);
+	return VERDICT_FORWARDED;
 }
 
 /* Once a second and flow: the route may have changed, the client may have moved, the way back may have been evicted. */
@@ -150,11 +147,13 @@ static __always_inline enum verdict use_reply(struct visit *v, struct packet *p,
 }
 
 /* A packet without a row, or whose row no longer holds. */
-static __always_inline enum verdict start_flow(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow **out)
+static __always_inline enum verdict start_flow(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow *stale,
+					       struct flow **out)
 {
 	const __u32 zero = 0;
 	struct frontend *frontend = find_frontend(p);
 	struct scratch *s = bpf_map_lookup_elem(&scratch_space, &zero);
+	enum verdict verdict;
 	struct backend *b;
 
 	if (!frontend) {
@@ -172,39 +171,46 @@ static __always_inline enum verdict start_flow(struct visit *v, struct packet *p
 	if (!s)
 		return DROP_INTERNAL;
 	*out = &s->forward;
-	return create_flow(v, p, b, eth, s);
+	verdict = claim_way_back(v, p, b, eth, s);
+	if (verdict != VERDICT_FORWARDED)
+		return verdict;
+	note_packet(&s->forward, p);
+	if (stale)
+		*stale = s->forward;
+	else if (!store_flow(&p->tuple, &s->forward, v->now_seconds))
+		return DROP_INTERNAL;
+	return forward_verdict(&s->forward);
 }
 
-/* From the wire: towards a frontend, or a remote backend's reply to one of our source ports. */
-static __always_inline enum verdict decide(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow **out)
-{
-	__u16 port = bpf_ntohs(p->tuple.destination_port);
-	struct flow *f;
-
-	if (!p->to_frontend_address && (__u16)(port - snat_port_min) > snat_port_mask)
-		return VERDICT_FOREIGN;
-	f = bpf_map_lookup_elem(&flows, &p->tuple);
-	if (f) {
-		*out = f;
-		if (f->flags & FLOW_REPLY)
-			return use_reply(v, p, f);
-		if (flow_holds(f, p, v))
-			return use_forward(v, p, f, eth);
-	}
-	if (!p->to_frontend_address)
-		return VERDICT_FOREIGN;
-	return start_flow(v, p, eth, out);
-}
-
-/* From a pod or leaving by a device: only replies of backends here are ours. */
+/* Replies of backends: from a pod, leaving by a device, or coming back to one of our source ports. */
 static __always_inline enum verdict decide_reply(struct visit *v, struct packet *p, struct flow **out)
 {
-	struct flow *f = bpf_map_lookup_elem(&flows, &p->tuple);
+	struct flow *f = find_flow(&p->tuple);
 
 	if (!f || !(f->flags & FLOW_REPLY))
 		return VERDICT_FOREIGN;
 	*out = f;
 	return use_reply(v, p, f);
+}
+
+/* From the wire: towards a frontend, or a remote backend's reply to one of our source ports. */
+static __always_inline enum verdict decide(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow **out)
+{
+	struct flow *f;
+
+	if (!p->to_frontend_address) {
+		__u16 port = bpf_ntohs(p->tuple.destination_port);
+
+		if ((__u16)(port - snat_port_min) > snat_port_mask)
+			return VERDICT_FOREIGN;
+		return decide_reply(v, p, out);
+	}
+	f = find_flow(&p->tuple);
+	if (f && !(f->flags & FLOW_REPLY) && flow_holds(f, p, v)) {
+		*out = f;
+		return use_forward(v, p, f, eth);
+	}
+	return start_flow(v, p, eth, f, out);
 }
 
 #endif

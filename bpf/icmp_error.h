@@ -63,7 +63,7 @@ static __noinline struct flow *find_quoted_flow(struct packet *p, void *data, vo
 		return NULL;
 	if (key.protocol != IPPROTO_TCP && key.protocol != IPPROTO_UDP)
 		return NULL;
-	return bpf_map_lookup_elem(&flows, &key);
+	return find_flow(&key);
 }
 
 /* Of UDP the checksum is among the eight quoted bytes; of TCP it is not. */

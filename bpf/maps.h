@@ -48,12 +48,23 @@ struct {
 } maglev SEC(".maps");
 
 /*
- * Written by the datapath; the agent only lists it and clears out what has expired. Full: the least recently used goes.
- * Two rows a connection. Larger costs every packet: a million rows spread over 184 MB and miss the TLB at each look.
+ * Flow rows live in two tables, both written by the datapath. First choice: one of two cells that the key hashes to. Taking a
+ * free cell costs a quarter of inserting into (and evicting from) an LRU hash, and what is established in a cell cannot be
+ * evicted by a flood. Where both cells are taken, the row goes to the LRU hash `flows`, which never refuses: the least
+ * recently used goes. The agent lists both and clears expired rows out of `flows`.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 262144);
+	__type(key, __u32);
+	__type(value, struct flow_cell);
+	PINNED;
+} flow_cells SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 131072);
 	__type(key, struct flow_key);
 	__type(value, struct flow);
 	PINNED;
@@ -204,6 +215,7 @@ const volatile __u32 tcp_closing_seconds = 120;
 const volatile __u32 tcp_reset_seconds = 10;
 const volatile __u32 udp_seconds = 180;
 const volatile __u32 rejects_per_second = 1000; /* and CPU */
+const volatile __u32 flow_cell_mask = 0x3ffff; /* at most the rows of `flow_cells` minus one */
 const volatile __u32 maglev_seed = 0x5eedf1ad;
 
 #endif

@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { address, addressBytes } from "../../src/net/address.ts";
-import { address_filter, announced_key, backend, backend_state, device, endpoint, flow_key, frontend, frontend_key, runtime, verdict as verdicts } from "../../src/datapath/abi.generated.ts";
+import { address_filter, announced_key, backend, backend_state, device, endpoint, frontend, frontend_key, runtime, verdict as verdicts } from "../../src/datapath/abi.generated.ts";
 import { monotonicNs } from "../../src/kernel/clock.ts";
 import { enterNamespace } from "../../src/kernel/namespace.ts";
 import { loadObject, type LoadedObject } from "../../src/kernel/object.ts";
@@ -45,7 +45,8 @@ export interface World {
   /** Lets the agent's stamp be valid for so many seconds more. */
   stamp(seconds: number): void;
   probeKey(key: readonly [bigint, bigint], port: number): void;
-  flows(): number;
+  /** Rows that found no cell and lie in the LRU hash. */
+  overflow(): number;
   reset(): void;
   close(): void;
 }
@@ -97,7 +98,7 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       maps.runtime.setBigUint64(runtime.offset.probe_key + 8, key[1], true);
       maps.runtime.setUint16(runtime.offset.probe_port, port);
     },
-    flows: () => object.map("flows").entries().length,
+    flows: () => [...object.map("flows").entries()].length,
     reset() {
       maps.clear();
       nextBackend = 1;
@@ -213,6 +214,7 @@ function fillable(object: LoadedObject) {
       for (const map of ["frontends", "flows", "fragments", "announced", "devices", "endpoints", "drops"])
         for (const [key] of object.map(map).entries()) object.map(map).delete(key);
       new Uint8Array(backends.buffer).fill(0, 0, backend.size * 256);
+      new Uint8Array(object.map("flow_cells").mmap()).fill(0);
       new Uint8Array(filterBits.buffer).fill(0, 0, address_filter.size);
       new Uint8Array(stampView.buffer).fill(0, 0, runtime.size);
     },
@@ -224,6 +226,3 @@ function u32(number: number): Uint8Array {
   new DataView(bytes.buffer).setUint32(0, number, true);
   return bytes;
 }
-
-/** Bytes of a flow's key, for tests that look into the table. */
-export const FLOW_KEY_BYTES = flow_key.size;
