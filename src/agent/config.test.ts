@@ -23,7 +23,11 @@ describe("parseOptions", () => {
   });
 
   const refused: readonly (readonly [name: string, changed: Partial<AgentOptions>, problem: RegExp])[] = [
-    ["a node name that would leave its folder", { nodeName: "../etc" }, /^--node-name: "..\/etc" is not the name of a node$/],
+    [
+      "a node name that would leave its folder",
+      { nodeName: "../etc" },
+      /^--node-name: "..\/etc" is not the name of a node$/,
+    ],
     ["an empty node name", { nodeName: "" }, /^--node-name/],
     ["no manifests", { manifests: [] }, /^--manifests/],
     ["a grace of nothing", { graceSeconds: 0 }, /^--grace-seconds: 0 is less than 2$/],
@@ -31,7 +35,11 @@ describe("parseOptions", () => {
     ["a port beyond the last", { membershipPort: 65536 }, /^--membership-port/],
     ["half a flow", { flowsMax: 2048.5 }, /^--flows-max/],
     ["a flow table for nobody", { flowsMax: 0 }, /^--flows-max/],
-    ["an expression that is none", { interfacesExclude: "(" }, /^--interfaces-exclude: "\(" is not a regular expression$/],
+    [
+      "an expression that is none",
+      { interfacesExclude: "(" },
+      /^--interfaces-exclude: "\(" is not a regular expression$/,
+    ],
     ["a listen address without a port", { metricsListen: "localhost" }, /^--metrics-listen/],
     ["a log level nobody knows", { logLevel: "loud" }, /^--log-level: "loud" is none of trace, /],
   ];
@@ -42,7 +50,8 @@ describe("parseOptions", () => {
     });
   }
 
-  test("reports all problems together", () => assert.equal(problems({ nodeName: "", manifests: [], logLevel: "x" }).length, 3));
+  test("reports all problems together", () =>
+    assert.equal(problems({ nodeName: "", manifests: [], logLevel: "x" }).length, 3));
 });
 
 test("parseListen reads a host and a port", () => {
@@ -57,6 +66,8 @@ for (const text of ["", "7957", "host:", "host:0", "host:65536", "::1:7957", "[:
 
 test("the shipped exclusion list leaves ordinary devices alone", () => {
   const expression = new RegExp(EXCLUDED_INTERFACES);
-  for (const name of ["eth0", "enp3s0", "bond0", "br0", "wlan0", "lo1"]) assert.equal(expression.test(name), false, name);
-  for (const name of ["lo", "veth1", "docker0", "cni0", "cali123", "flannel.1"]) assert.equal(expression.test(name), true, name);
+  for (const name of ["eth0", "enp3s0", "bond0", "br0", "wlan0", "lo1"])
+    assert.equal(expression.test(name), false, name);
+  for (const name of ["lo", "veth1", "docker0", "cni0", "cali123", "flannel.1"])
+    assert.equal(expression.test(name), true, name);
 });

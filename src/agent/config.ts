@@ -67,19 +67,22 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
   // The name becomes part of file names.
   if (!NODE_NAME.test(nodeName)) complain("--node-name", `${JSON.stringify(nodeName)} is not the name of a node`);
   if (manifests.length === 0) complain("--manifests", "name at least one folder of manifests");
-  if (!(graceSeconds >= GRACE_SECONDS_MIN)) complain("--grace-seconds", `${graceSeconds} is less than ${GRACE_SECONDS_MIN}`);
+  if (!(graceSeconds >= GRACE_SECONDS_MIN))
+    complain("--grace-seconds", `${graceSeconds} is less than ${GRACE_SECONDS_MIN}`);
   if (!isPort(membershipPort)) complain("--membership-port", `${membershipPort} is not a port (1-65535)`);
   if (flowsMax !== undefined && !(Number.isInteger(flowsMax) && flowsMax >= 1024)) {
     complain("--flows-max", `${flowsMax} is not a whole number of at least 1024`);
   }
   const interfacesExclude = parseExpression(options.interfacesExclude ?? EXCLUDED_INTERFACES);
-  if (interfacesExclude === undefined) complain("--interfaces-exclude", `${JSON.stringify(options.interfacesExclude)} is not a regular expression`);
+  if (interfacesExclude === undefined)
+    complain("--interfaces-exclude", `${JSON.stringify(options.interfacesExclude)} is not a regular expression`);
   const metricsListen = options.metricsListen === undefined ? undefined : parseListen(options.metricsListen);
   if (options.metricsListen !== undefined && metricsListen === undefined) {
     complain("--metrics-listen", `${JSON.stringify(options.metricsListen)} is not HOST:PORT`);
   }
   const logLevel = LOG_LEVELS.find((level) => level === (options.logLevel ?? "info"));
-  if (logLevel === undefined) complain("--log-level", `${JSON.stringify(options.logLevel)} is none of ${LOG_LEVELS.join(", ")}`);
+  if (logLevel === undefined)
+    complain("--log-level", `${JSON.stringify(options.logLevel)} is none of ${LOG_LEVELS.join(", ")}`);
   if (problems.length > 0 || interfacesExclude === undefined || logLevel === undefined) return { problems };
   return {
     nodeName,

@@ -38,7 +38,10 @@ export function selectDevices(links: readonly NodeLink[], choice: DeviceChoice):
 /** Every address of this node, each once: probes and replies to translated sources come to them. */
 export function nodeAddresses(links: readonly NodeLink[]): readonly Address[] {
   const texts = new Set(links.flatMap(({ addresses }) => addresses.map((text) => text.split("/")[0] ?? "")));
-  return [...texts].map(parseAddress).filter((address) => address !== undefined).filter((address) => !isLoopback(address));
+  return [...texts]
+    .map(parseAddress)
+    .filter((address) => address !== undefined)
+    .filter((address) => !isLoopback(address));
 }
 
 function isLoopback({ family, value }: Address): boolean {

@@ -1,13 +1,7 @@
 /** Carries a plan out. Each step is idempotent; one that throws leaves the maps consistent, but read them again before the next plan. */
 import { backend_state } from "./abi.generated.ts";
 import type { Plan } from "./draft.ts";
-import {
-  encodeFrontendKeys,
-  encodeFrontendValues,
-  storeBackend,
-  storeBackendState,
-  viewOf,
-} from "./encode.ts";
+import { encodeFrontendKeys, encodeFrontendValues, storeBackend, storeBackendState, viewOf } from "./encode.ts";
 import { clearFilterBit, setFilterBit } from "./filter.ts";
 import { maglevTable } from "./maglev.ts";
 import type { ForwardingPorts } from "./ports.ts";

@@ -32,7 +32,11 @@ type Wanted = Pick<BackendRecord, "address" | "port" | "local"> & { readonly sta
 
 const COLUMNS = { active: 0, terminating: 1, notReady: 2 } as const satisfies Record<BackendState, number>;
 /** By column, best first: what a row becomes when it has users in that column and in none before. */
-const STATES = [backend_state.BACKEND_ACTIVE, backend_state.BACKEND_TERMINATING, backend_state.BACKEND_NOT_READY] as const;
+const STATES = [
+  backend_state.BACKEND_ACTIVE,
+  backend_state.BACKEND_TERMINATING,
+  backend_state.BACKEND_NOT_READY,
+] as const;
 const COLUMN_COUNT = STATES.length;
 
 interface Row {

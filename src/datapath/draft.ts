@@ -9,7 +9,11 @@ import type { Tables } from "./tables.ts";
 export interface Plan {
   readonly backends: readonly BackendChange[];
   readonly slots: readonly { readonly base: number; readonly ids: readonly number[] }[];
-  readonly maglev: readonly { readonly base: number; readonly size: number; readonly backends: readonly MaglevBackend[] }[];
+  readonly maglev: readonly {
+    readonly base: number;
+    readonly size: number;
+    readonly backends: readonly MaglevBackend[];
+  }[];
   readonly filterBits: readonly number[];
   readonly frontends: readonly FrontendRecord[];
   readonly frontendsGone: readonly FrontendKey[];

@@ -46,7 +46,8 @@ export function writeAddress(view: DataView, at: number, address: Address): void
 
 export function readAddress(view: DataView, at: number): Address {
   const high = view.getBigUint64(at);
-  if (high === 0n && view.getUint32(at + 8) === MAPPED) return { family: "IPv4", value: BigInt(view.getUint32(at + 12)) };
+  if (high === 0n && view.getUint32(at + 8) === MAPPED)
+    return { family: "IPv4", value: BigInt(view.getUint32(at + 12)) };
   return { family: "IPv6", value: (high << 64n) | view.getBigUint64(at + 8) };
 }
 
@@ -143,7 +144,10 @@ export function loadBackend(rows: DataView, id: number): BackendRecord | undefin
 }
 
 /** Every row in use, and the generation of each, used or not. */
-export function loadBackends(rows: DataView): { readonly found: readonly BackendRecord[]; readonly generations: Uint32Array } {
+export function loadBackends(rows: DataView): {
+  readonly found: readonly BackendRecord[];
+  readonly generations: Uint32Array;
+} {
   const count = Math.floor(rows.byteLength / backend.size);
   const generations = new Uint32Array(count);
   const found: BackendRecord[] = [];

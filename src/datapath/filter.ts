@@ -46,12 +46,12 @@ export class FilterCounts {
 
 export function setFilterBit(filter: Uint32Array, part: FilterPart, bit: number): void {
   const at = PART_START[part] + Math.floor(bit / WORD_BITS);
-  filter[at] = (filter[at] as number) | (1 << bit % WORD_BITS);
+  filter[at] = (filter[at] as number) | (1 << (bit % WORD_BITS));
 }
 
 export function clearFilterBit(filter: Uint32Array, part: FilterPart, bit: number): void {
   const at = PART_START[part] + Math.floor(bit / WORD_BITS);
-  filter[at] = (filter[at] as number) & ~(1 << bit % WORD_BITS);
+  filter[at] = (filter[at] as number) & ~(1 << (bit % WORD_BITS));
 }
 
 /** Bits that are set, ascending. */
@@ -59,7 +59,8 @@ export function filterBits(filter: Uint32Array, part: FilterPart): number[] {
   const bits: number[] = [];
   for (let word = 0; word < WORDS; word += 1) {
     const value = filter[PART_START[part] + word] as number;
-    for (let bit = 0; value !== 0 && bit < WORD_BITS; bit += 1) if ((value >>> bit) & 1) bits.push(word * WORD_BITS + bit);
+    for (let bit = 0; value !== 0 && bit < WORD_BITS; bit += 1)
+      if ((value >>> bit) & 1) bits.push(word * WORD_BITS + bit);
   }
   return bits;
 }

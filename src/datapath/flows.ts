@@ -73,7 +73,9 @@ function readEnd(view: DataView, offset: EndOffsets): FlowEnd {
 }
 
 function flowFlagNames(flags: number): string[] {
-  return Object.entries(flow_flag).flatMap(([name, bit]) => (flags & bit ? [name.slice("FLOW_".length).toLowerCase()] : []));
+  return Object.entries(flow_flag).flatMap(([name, bit]) =>
+    flags & bit ? [name.slice("FLOW_".length).toLowerCase()] : [],
+  );
 }
 
 /** As `flow_expired` in bpf/flow.h, on the bytes: this runs over the whole table. `nowSeconds` is CLOCK_MONOTONIC. */

@@ -18,16 +18,25 @@ export function obtainGroup(
   const members = selectable(frontend, ids);
   if (members.length === 0) return undefined;
   const memberIds = members.map((i) => ids[i] as number);
-  const backends = (): MaglevBackend[] => members.flatMap((i) => frontend.backends[i] ?? []).map((b) => ({ text: backendText(b) }));
+  const backends = (): MaglevBackend[] =>
+    members.flatMap((i) => frontend.backends[i] ?? []).map((b) => ({ text: backendText(b) }));
   const wantsMaglev = frontend.algorithm === "maglev" && members.length <= MAGLEV_BACKENDS_MAX;
   const size = wantsMaglev ? maglevSize(members.length, sizeNow) : 0;
   const request = { protocol: frontend.protocol, memberIds, backends };
   const group = findGroup(draft, size, request) ?? createGroup(draft, size, request);
   if (typeof group !== "string") return group;
   if (group === "slots") {
-    return refuse(draft, name, `${frontend.port}/${frontend.protocol} is rejected: no room for ${members.length} rows in the map "slots"`);
+    return refuse(
+      draft,
+      name,
+      `${frontend.port}/${frontend.protocol} is rejected: no room for ${members.length} rows in the map "slots"`,
+    );
   }
-  refuse(draft, name, `${frontend.port}/${frontend.protocol} is balanced at random: no room for a table of ${size} in the map "maglev"`);
+  refuse(
+    draft,
+    name,
+    `${frontend.port}/${frontend.protocol} is balanced at random: no room for a table of ${size} in the map "maglev"`,
+  );
   const random = findGroup(draft, 0, request) ?? createGroup(draft, 0, request);
   return typeof random === "string" ? undefined : random;
 }
@@ -76,7 +85,11 @@ function findGroup({ tables, seed }: Draft, size: number, request: Request): Gro
   return undefined;
 }
 
-function createGroup({ tables, plan, now }: Draft, size: number, { protocol, memberIds, backends }: Request): Group | "slots" | "maglev" {
+function createGroup(
+  { tables, plan, now }: Draft,
+  size: number,
+  { protocol, memberIds, backends }: Request,
+): Group | "slots" | "maglev" {
   const slotBase = tables.slots.allocate(memberIds.length, now);
   if (slotBase === undefined) return "slots";
   const maglevBase = size === 0 ? 0 : tables.maglev.allocate(size, now);

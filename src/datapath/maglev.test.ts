@@ -31,13 +31,20 @@ describe("maglevSize", () => {
     { name: "a table one size too large stays", backends: 10, current: 2003, size: 2003 },
     { name: "a table two sizes too large shrinks", backends: 5, current: 2003, size: 503 },
     { name: "a current size that is not in the list is forgotten", backends: 10, current: 1013, size: 1009 },
-    { name: "more backends than the largest table was made for get the largest", backends: 60_000, current: 0, size: 500_009 },
+    {
+      name: "more backends than the largest table was made for get the largest",
+      backends: 60_000,
+      current: 0,
+      size: 500_009,
+    },
   ];
   for (const row of rows) test(row.name, () => assert.equal(maglevSize(row.backends, row.current), row.size));
 
   test("every size is a prime, or a walk could miss entries", () => {
     for (const size of MAGLEV_SIZES) {
-      const divisor = Array.from({ length: Math.floor(Math.sqrt(size)) - 1 }, (_, i) => i + 2).find((n) => size % n === 0);
+      const divisor = Array.from({ length: Math.floor(Math.sqrt(size)) - 1 }, (_, i) => i + 2).find(
+        (n) => size % n === 0,
+      );
       assert.equal(divisor, undefined, `${size} is divisible by ${divisor}`);
     }
   });
@@ -51,35 +58,67 @@ describe("maglevTable", () => {
   });
 
   test("gives every backend its share within one entry of another", () => {
-    for (const [count, size] of [[1, 101], [3, 503], [10, 1009], [7, 101], [150, 20011]] as const) {
+    for (const [count, size] of [
+      [1, 101],
+      [3, 503],
+      [10, 1009],
+      [7, 101],
+      [150, 20011],
+    ] as const) {
       const counts = [...shares(backends(count), size).values()];
       assert.equal(counts.length, count);
-      assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, `${count} in ${size}: ${Math.min(...counts)}..${Math.max(...counts)}`);
+      assert.ok(
+        Math.max(...counts) - Math.min(...counts) <= 1,
+        `${count} in ${size}: ${Math.min(...counts)}..${Math.max(...counts)}`,
+      );
     }
   });
 
   test("gives shares by weight", () => {
-    const list = [{ text: "a", weight: 1 }, { text: "b", weight: 2 }, { text: "c", weight: 5 }, { text: "d", weight: 0 }];
+    const list = [
+      { text: "a", weight: 1 },
+      { text: "b", weight: 2 },
+      { text: "c", weight: 5 },
+      { text: "d", weight: 0 },
+    ];
     const counts = shares(list, 5003);
     for (const { text, weight } of list) {
       const expected = (5003 * weight) / 8;
-      assert.ok(Math.abs((counts.get(text) ?? -1) - expected) <= 2, `${text}: ${counts.get(text)} instead of ${expected}`);
+      assert.ok(
+        Math.abs((counts.get(text) ?? -1) - expected) <= 2,
+        `${text}: ${counts.get(text)} instead of ${expected}`,
+      );
     }
   });
 
   test("equal weights give the table of no weights", () => {
     const list = backends(9);
-    assert.deepEqual(owners(list.map((backend) => ({ ...backend, weight: 7 })), 1009), owners(list, 1009));
+    assert.deepEqual(
+      owners(
+        list.map((backend) => ({ ...backend, weight: 7 })),
+        1009,
+      ),
+      owners(list, 1009),
+    );
   });
 
   test("does not depend on the order of the backends, weighted or not", () => {
-    const shuffled = fc.tuple(fc.uniqueArray(fc.nat({ max: 60 }), { minLength: 1, maxLength: 12 }), fc.infiniteStream(fc.nat()));
+    const shuffled = fc.tuple(
+      fc.uniqueArray(fc.nat({ max: 60 }), { minLength: 1, maxLength: 12 }),
+      fc.infiniteStream(fc.nat()),
+    );
     fc.assert(
       fc.property(shuffled, fc.boolean(), ([numbers, keys], weighted) => {
         const list = numbers.map((n) => ({ text: `10.0.0.${n}:80/TCP`, weight: weighted ? (n % 3) + 1 : 1 }));
         const other = list.map((backend) => ({ backend, key: keys.next().value as number }));
         other.sort((x, y) => x.key - y.key);
-        assert.deepEqual(owners(other.map(({ backend }) => backend), 1009), owners(list, 1009));
+        assert.deepEqual(
+          owners(
+            other.map(({ backend }) => backend),
+            1009,
+          ),
+          owners(list, 1009),
+        );
       }),
       { numRuns: 40 },
     );
@@ -89,7 +128,10 @@ describe("maglevTable", () => {
     const list = backends(10);
     const before = owners(list, 10007);
     for (const gone of list) {
-      const after = owners(list.filter((backend) => backend !== gone), 10007);
+      const after = owners(
+        list.filter((backend) => backend !== gone),
+        10007,
+      );
       const moved = before.filter((text, i) => text !== gone.text && after[i] !== text).length;
       assert.ok(moved < 10007 * 0.1, `${gone.text} gone: ${moved} of ${10007} moved needlessly`);
     }

@@ -41,9 +41,12 @@ const scratch = { capacity: 0, offset: new Uint32Array(0), skip: new Uint32Array
 export function maglevTable(input: { seed: number; size: number; backends: readonly MaglevBackend[] }): Uint16Array {
   const { size, backends } = input;
   if (backends.length === 0 || backends.length > MAGLEV_BACKENDS_MAX) {
-    throw new RangeError(`Cannot build a Maglev table for ${backends.length} backends: 1 to ${MAGLEV_BACKENDS_MAX} fit`);
+    throw new RangeError(
+      `Cannot build a Maglev table for ${backends.length} backends: 1 to ${MAGLEV_BACKENDS_MAX} fit`,
+    );
   }
-  if (!MAGLEV_SIZES.some((known) => known === size)) throw new RangeError(`Cannot build a Maglev table of ${size} entries`);
+  if (!MAGLEV_SIZES.some((known) => known === size))
+    throw new RangeError(`Cannot build a Maglev table of ${size} entries`);
   const order = permute(input);
   const table = new Uint16Array(size).fill(EMPTY);
   const weights = backends.map((backend) => backend.weight ?? 1);
@@ -53,7 +56,15 @@ export function maglevTable(input: { seed: number; size: number; backends: reado
 }
 
 /** Computes each backend's walk through the table (`offset`, then `skip` at a time) and the order in which they take turns. */
-function permute({ seed, size, backends }: { seed: number; size: number; backends: readonly MaglevBackend[] }): number[] {
+function permute({
+  seed,
+  size,
+  backends,
+}: {
+  seed: number;
+  size: number;
+  backends: readonly MaglevBackend[];
+}): number[] {
   if (scratch.capacity < backends.length) {
     scratch.capacity = backends.length * 2;
     scratch.offset = new Uint32Array(scratch.capacity);

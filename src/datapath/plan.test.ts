@@ -57,10 +57,17 @@ function served(ports: ForwardingPorts): Record<string, string> {
     const algorithm = maglevSize > 0 ? `maglev${maglevSize}` : "random";
     if (maglevSize > 0) {
       const backends = slots.map((slot) => ({ text: `${slot.split(" ")[0]}/${row.protocol}` }));
-      assert.deepEqual(ports.maglev.slice(maglevBase, maglevBase + maglevSize), maglevTable({ seed: SEED, size: maglevSize, backends }));
+      assert.deepEqual(
+        ports.maglev.slice(maglevBase, maglevBase + maglevSize),
+        maglevTable({ seed: SEED, size: maglevSize, backends }),
+      );
     }
-    assert.ok(filterBits(ports.filter, "frontends").includes(filterHash(row.address)), "an address without its filter bit");
-    result[`${formatAddress(row.address)} ${row.port}/${row.protocol}`] = `${algorithm} flags=${flags}: ${slots.join(", ")}`;
+    assert.ok(
+      filterBits(ports.filter, "frontends").includes(filterHash(row.address)),
+      "an address without its filter bit",
+    );
+    result[`${formatAddress(row.address)} ${row.port}/${row.protocol}`] =
+      `${algorithm} flags=${flags}: ${slots.join(", ")}`;
   }
   return result;
 }
@@ -83,7 +90,16 @@ function bench(sizes: MemorySizes = SIZES): Bench {
     now: 0,
     to: (desired) => {
       const plan = planForwarding(self.tables, desired, { seed: SEED, now: self.now });
-      const nothing: Plan = { backends: [], slots: [], maglev: [], filterBits: [], frontends: [], frontendsGone: [], filterBitsGone: [], backendsGone: [] };
+      const nothing: Plan = {
+        backends: [],
+        slots: [],
+        maglev: [],
+        filterBits: [],
+        frontends: [],
+        frontendsGone: [],
+        filterBitsGone: [],
+        backendsGone: [],
+      };
       for (const [step, content] of Object.entries(plan)) {
         applyForwarding({ ...nothing, [step]: content }, ports, SEED);
         served(ports);
@@ -117,13 +133,44 @@ describe("planForwarding", () => {
 
   const single = [
     { name: "no backend leaves no slot", frontend: frontend("10.9.0.1", []), row: "random flags=0: " },
-    { name: "a backend that is not ready gets no slot", frontend: frontend("10.9.0.1", [A, pod("10.0.0.2", "notReady")]), row: "maglev101 flags=0: 10.0.0.1:8080 active" },
-    { name: "only backends that are not ready leave no slot", frontend: frontend("10.9.0.1", [pod("10.0.0.2", "notReady")]), row: "random flags=0: " },
-    { name: "a terminating backend serves when nothing active is left", frontend: frontend("10.9.0.1", [pod("10.0.0.2", "terminating"), pod("10.0.0.3", "notReady")]), row: "maglev101 flags=0: 10.0.0.2:8080 terminating" },
-    { name: "a terminating backend gets no slot beside an active one", frontend: frontend("10.9.0.1", [A, pod("10.0.0.2", "terminating")]), row: "maglev101 flags=0: 10.0.0.1:8080 active" },
-    { name: "random needs no table", frontend: frontend("10.9.0.1", [A, B], { algorithm: "random" }), row: "random flags=0: 10.0.0.1:8080 active, 10.0.0.2:8080 active" },
-    { name: "the Local policy is a flag", frontend: frontend("10.9.0.1", [LOCAL], { externalTrafficPolicy: "Local" }), row: "maglev101 flags=2: 10.1.0.1:8080 active local" },
-    { name: "IPv6 and UDP are served alike", frontend: frontend("fd00::1", [{ ...A, address: address("fd00:10::1"), protocol: "UDP" }], { protocol: "UDP", algorithm: "random" }), row: "random flags=0: fd00:10::1:8080 active" },
+    {
+      name: "a backend that is not ready gets no slot",
+      frontend: frontend("10.9.0.1", [A, pod("10.0.0.2", "notReady")]),
+      row: "maglev101 flags=0: 10.0.0.1:8080 active",
+    },
+    {
+      name: "only backends that are not ready leave no slot",
+      frontend: frontend("10.9.0.1", [pod("10.0.0.2", "notReady")]),
+      row: "random flags=0: ",
+    },
+    {
+      name: "a terminating backend serves when nothing active is left",
+      frontend: frontend("10.9.0.1", [pod("10.0.0.2", "terminating"), pod("10.0.0.3", "notReady")]),
+      row: "maglev101 flags=0: 10.0.0.2:8080 terminating",
+    },
+    {
+      name: "a terminating backend gets no slot beside an active one",
+      frontend: frontend("10.9.0.1", [A, pod("10.0.0.2", "terminating")]),
+      row: "maglev101 flags=0: 10.0.0.1:8080 active",
+    },
+    {
+      name: "random needs no table",
+      frontend: frontend("10.9.0.1", [A, B], { algorithm: "random" }),
+      row: "random flags=0: 10.0.0.1:8080 active, 10.0.0.2:8080 active",
+    },
+    {
+      name: "the Local policy is a flag",
+      frontend: frontend("10.9.0.1", [LOCAL], { externalTrafficPolicy: "Local" }),
+      row: "maglev101 flags=2: 10.1.0.1:8080 active local",
+    },
+    {
+      name: "IPv6 and UDP are served alike",
+      frontend: frontend("fd00::1", [{ ...A, address: address("fd00:10::1"), protocol: "UDP" }], {
+        protocol: "UDP",
+        algorithm: "random",
+      }),
+      row: "random flags=0: fd00:10::1:8080 active",
+    },
   ];
   for (const row of single) {
     test(row.name, () => {
@@ -144,7 +191,10 @@ describe("planForwarding", () => {
   test("a restart with the same wish writes nothing and moves no id", () => {
     const b = bench();
     const services = (): Desired =>
-      wanted({ web: [frontend("192.168.10.1", [A, B])], dns: [frontend("192.168.10.2", [B, LOCAL]), frontend("192.168.10.2", [B], { port: 443 })] });
+      wanted({
+        web: [frontend("192.168.10.1", [A, B])],
+        dns: [frontend("192.168.10.2", [B, LOCAL]), frontend("192.168.10.2", [B], { port: 443 })],
+      });
     b.to(services());
     const ids = [...b.tables.services].map(([name, { id }]) => [name, id]);
     b.restart();
@@ -181,7 +231,10 @@ describe("planForwarding", () => {
     b.restart();
     const plan = planForwarding(b.tables, wanted({ web: [frontend("192.168.10.1", [A, B])] }), { seed: SEED, now: 0 });
     applyForwarding(plan, b.ports, SEED);
-    assert.equal(served(b.ports)["192.168.10.1 80/TCP"], "maglev211 flags=0: 10.0.0.1:8080 active, 10.0.0.2:8080 active");
+    assert.equal(
+      served(b.ports)["192.168.10.1 80/TCP"],
+      "maglev211 flags=0: 10.0.0.1:8080 active, 10.0.0.2:8080 active",
+    );
   });
 
   test("one endpoint more writes one backend, one table and one row, whatever else there is", () => {
@@ -214,7 +267,9 @@ describe("planForwarding", () => {
 
   test("a backend of two Services has one row, in the best state anyone sees", () => {
     const b = bench();
-    b.to(wanted({ web: [frontend("192.168.10.1", [A])], raw: [frontend("192.168.10.2", [pod("10.0.0.1", "notReady")])] }));
+    b.to(
+      wanted({ web: [frontend("192.168.10.1", [A])], raw: [frontend("192.168.10.2", [pod("10.0.0.1", "notReady")])] }),
+    );
     assert.equal(b.tables.rows.count, 1);
     assert.equal(b.tables.rows.get(1)?.state, 1);
     b.to(wanted({ raw: [frontend("192.168.10.2", [pod("10.0.0.1", "notReady")])] }));
@@ -225,7 +280,10 @@ describe("planForwarding", () => {
     const b = bench();
     b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
     const plan = b.to(wanted({ web: [frontend("192.168.10.1", [A, pod("10.0.0.2", "notReady")])] }));
-    assert.deepEqual(plan.backends.map(({ id, fresh, state }) => [id, fresh, state]), [[2, false, 2]]);
+    assert.deepEqual(
+      plan.backends.map(({ id, fresh, state }) => [id, fresh, state]),
+      [[2, false, 2]],
+    );
     assert.deepEqual(plan.backendsGone, []);
   });
 
@@ -246,7 +304,9 @@ describe("planForwarding", () => {
     const first = [frontend("192.168.10.1", [A])];
     const second = [frontend("192.168.10.1", [B])];
     b.to(wanted({ first, second }));
-    assert.deepEqual(b.problems(), ["Service second: 192.168.10.1 80/TCP already belongs to Service first; give one of them another address or port"]);
+    assert.deepEqual(b.problems(), [
+      "Service second: 192.168.10.1 80/TCP already belongs to Service first; give one of them another address or port",
+    ]);
     assert.match(served(b.ports)["192.168.10.1 80/TCP"] ?? "", /10\.0\.0\.1/);
     b.to(wanted({ second }));
     assert.deepEqual(b.problems(), []);
@@ -254,15 +314,37 @@ describe("planForwarding", () => {
   });
 
   const full = [
-    { name: "frontends", sizes: { ...SIZES, frontends: 5 }, problem: /Service s2: .*"frontends" is full \(5 rows\)/, served: 4 },
-    { name: "slots", sizes: { ...SIZES, slots: 5 }, problem: /Service s2: 80\/TCP is rejected: no room for 2 rows in the map "slots"/, served: 6 },
-    { name: "maglev", sizes: { ...SIZES, maglev: 450 }, problem: /Service s2: 80\/TCP is balanced at random: no room for a table of 211 in the map "maglev"/, served: 6 },
-    { name: "backends", sizes: { ...SIZES, backends: 6 }, problem: /Service s2: .*1 of 2 backends found no room in the map "backends"/, served: 6 },
+    {
+      name: "frontends",
+      sizes: { ...SIZES, frontends: 5 },
+      problem: /Service s2: .*"frontends" is full \(5 rows\)/,
+      served: 4,
+    },
+    {
+      name: "slots",
+      sizes: { ...SIZES, slots: 5 },
+      problem: /Service s2: 80\/TCP is rejected: no room for 2 rows in the map "slots"/,
+      served: 6,
+    },
+    {
+      name: "maglev",
+      sizes: { ...SIZES, maglev: 450 },
+      problem: /Service s2: 80\/TCP is balanced at random: no room for a table of 211 in the map "maglev"/,
+      served: 6,
+    },
+    {
+      name: "backends",
+      sizes: { ...SIZES, backends: 6 },
+      problem: /Service s2: .*1 of 2 backends found no room in the map "backends"/,
+      served: 6,
+    },
   ];
   for (const row of full) {
     test(`a full map ${row.name}: the Service that finds no room is named, the others are served`, () => {
       const b = bench(row.sizes);
-      const service = (i: number): readonly Frontend[] => [frontend(`192.168.10.${i}`, [pod(`10.0.${i}.1`), pod(`10.0.${i}.2`)])];
+      const service = (i: number): readonly Frontend[] => [
+        frontend(`192.168.10.${i}`, [pod(`10.0.${i}.1`), pod(`10.0.${i}.2`)]),
+      ];
       b.to(wanted({ s0: service(0), s1: service(1), s2: service(2) }));
       assert.equal(b.problems().length, 1);
       assert.match(b.problems().join(), row.problem);
@@ -271,7 +353,16 @@ describe("planForwarding", () => {
       b.now += QUARANTINE_MS;
       b.to(wanted({ s0: service(0), s2: service(2) }));
       b.now += QUARANTINE_MS;
-      b.to(new Map(b.tables.services.get("s2") === undefined ? [] : [["s0", service(0)], ["s2", service(2)]]));
+      b.to(
+        new Map(
+          b.tables.services.get("s2") === undefined
+            ? []
+            : [
+                ["s0", service(0)],
+                ["s2", service(2)],
+              ],
+        ),
+      );
       assert.deepEqual(b.problems(), [], "room was made and is used");
     });
   }
@@ -279,11 +370,22 @@ describe("planForwarding", () => {
 
 describe("any sequence of wishes", () => {
   const state = fc.constantFrom("active" as const, "active" as const, "notReady" as const, "terminating" as const);
-  const backends = fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 6 }), state), { maxLength: 4, selector: ([n]) => n });
-  const oneFrontend = fc.record({ ip: fc.integer({ min: 1, max: 4 }), port: fc.constantFrom(80, 81), algorithm: fc.constantFrom("maglev" as const, "random" as const), backends });
+  const backends = fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 6 }), state), {
+    maxLength: 4,
+    selector: ([n]) => n,
+  });
+  const oneFrontend = fc.record({
+    ip: fc.integer({ min: 1, max: 4 }),
+    port: fc.constantFrom(80, 81),
+    algorithm: fc.constantFrom("maglev" as const, "random" as const),
+    backends,
+  });
   const wishes = fc.array(
     fc.record({
-      services: fc.dictionary(fc.constantFrom("a", "b", "c"), fc.uniqueArray(oneFrontend, { maxLength: 2, selector: ({ ip, port }) => `${ip} ${port}` })),
+      services: fc.dictionary(
+        fc.constantFrom("a", "b", "c"),
+        fc.uniqueArray(oneFrontend, { maxLength: 2, selector: ({ ip, port }) => `${ip} ${port}` }),
+      ),
       wait: fc.constantFrom(0, QUARANTINE_MS),
       restart: fc.boolean(),
     }),
@@ -297,7 +399,12 @@ describe("any sequence of wishes", () => {
         for (const step of steps) {
           const entries = Object.entries(step.services).map(([name, list]) => {
             const frontends = list.map(({ ip, port, algorithm, backends: pods }) =>
-              frontend(`192.168.10.${ip}`, pods.map(([n, s]) => pod(`10.0.0.${n}`, s)), { port, algorithm }));
+              frontend(
+                `192.168.10.${ip}`,
+                pods.map(([n, s]) => pod(`10.0.0.${n}`, s)),
+                { port, algorithm },
+              ),
+            );
             return [name, frontends] as const;
           });
           if (step.restart) b.restart();
@@ -307,7 +414,9 @@ describe("any sequence of wishes", () => {
           assert.equal(planSize(b.to(new Map([...desired].map(([name, list]) => [name, [...list]])))), 0);
 
           const keys = new Set<string>();
-          for (const [, list] of entries) for (const f of list) for (const key of [`${f.port}/TCP`, "0/any"]) keys.add(`${formatAddress(f.address)} ${key}`);
+          for (const [, list] of entries)
+            for (const f of list)
+              for (const key of [`${f.port}/TCP`, "0/any"]) keys.add(`${formatAddress(f.address)} ${key}`);
           assert.deepEqual(Object.keys(served(b.ports)).sort(), [...keys].sort());
         }
         b.to(new Map());

@@ -2,7 +2,7 @@
  * From the frontends wanted and the tables there are to the writes that lead from one to the other. No effects but on
  * {@link Tables}, which afterwards describe the maps as they will be when the plan is applied.
  *
- * Only Services whose list of frontends is another one (by identity) than last time are looked at, so the cost of a change
+ * Only Services of which a frontend is another one (by identity) than last time are looked at, so the cost of a change
  * follows the change. The order of the steps in a {@link Plan} is the order in which they must be written: a reader of the
  * maps never meets a reference to something that is not there yet, or no longer.
  */
@@ -38,7 +38,9 @@ export function planForwarding(
 }
 
 function needsPlanning(programmed: ProgrammedService | undefined, frontends: readonly Frontend[]): boolean {
-  return programmed === undefined || programmed.wanted !== frontends || programmed.problems.length > 0;
+  if (programmed === undefined || programmed.problems.length > 0) return true;
+  const { wanted } = programmed;
+  return wanted.length !== frontends.length || wanted.some((frontend, i) => frontend !== frontends[i]);
 }
 
 function disown(tables: Tables, name: string, old: readonly ProgrammedFrontend[], wanted: readonly Frontend[]): void {
@@ -66,7 +68,12 @@ function identify(tables: Tables, name: string, wanted: readonly Frontend[]): nu
   return id;
 }
 
-function programFrontend(draft: Draft, name: string, serviceId: number, frontend: Frontend): ProgrammedFrontend | undefined {
+function programFrontend(
+  draft: Draft,
+  name: string,
+  serviceId: number,
+  frontend: Frontend,
+): ProgrammedFrontend | undefined {
   const { tables, now } = draft;
   const key = frontendKeyText(frontend);
   const owner = tables.owners.get(key);
@@ -82,7 +89,8 @@ function programFrontend(draft: Draft, name: string, serviceId: number, frontend
   useAddress(draft, name, serviceId, frontend.address);
   const ids = frontend.backends.map((backend) => tables.rows.use(backend, now));
   const missing = ids.filter((id) => id === 0).length;
-  if (missing > 0) refuse(draft, name, `${key}: ${missing} of ${ids.length} backends found no room in the map "backends"`);
+  if (missing > 0)
+    refuse(draft, name, `${key}: ${missing} of ${ids.length} backends found no room in the map "backends"`);
   const group = obtainGroup(draft, name, frontend, ids, known?.value.maglevSize ?? 0);
   const flags = frontend.externalTrafficPolicy === "Local" ? frontend_flag.FRONTEND_LOCAL_ONLY : 0;
   const { address, port, protocol } = frontend;
@@ -175,7 +183,8 @@ function releaseLeftovers(draft: Draft): void {
   const { tables, plan } = draft;
   tables.fresh = false;
   for (const [key, record] of [...tables.frontends]) {
-    const used = record.protocol === "any" ? tables.addresses.has(formatAddress(record.address)) : tables.owners.has(key);
+    const used =
+      record.protocol === "any" ? tables.addresses.has(formatAddress(record.address)) : tables.owners.has(key);
     if (!used) removeFrontend(draft, key);
   }
   for (const group of [...tables.groups.values()]) {

@@ -93,7 +93,10 @@ export function storeRuntime(row: DataView, { answerMarginNs, probeKey, probePor
 }
 
 /** One packet in N goes to the ring buffer; 0: none. */
-export function storeSampling(row: DataView, { flows, drops }: { readonly flows: number; readonly drops: number }): void {
+export function storeSampling(
+  row: DataView,
+  { flows, drops }: { readonly flows: number; readonly drops: number },
+): void {
   row.setUint32(runtime.offset.sample_flows, flows, true);
   row.setUint32(runtime.offset.sample_drops, drops, true);
 }

@@ -5,7 +5,10 @@ import { QUARANTINE_MS, Regions, type Extent } from "./regions.ts";
 
 describe("Regions", () => {
   test("gives out the first gap that is long enough", () => {
-    const regions = new Regions(100, [{ base: 5, length: 5 }, { base: 20, length: 30 }]);
+    const regions = new Regions(100, [
+      { base: 5, length: 5 },
+      { base: 20, length: 30 },
+    ]);
     assert.equal(regions.allocate(6, 0), 10);
     assert.equal(regions.allocate(5, 0), 0);
     assert.equal(regions.allocate(6, 0), 50);
@@ -23,7 +26,12 @@ describe("Regions", () => {
   });
 
   test("neighbours given back become one gap, in whatever order", () => {
-    for (const order of [[0, 1, 2], [2, 1, 0], [0, 2, 1], [1, 0, 2]]) {
+    for (const order of [
+      [0, 1, 2],
+      [2, 1, 0],
+      [0, 2, 1],
+      [1, 0, 2],
+    ]) {
       const regions = new Regions(30);
       const bases = [0, 1, 2].map(() => regions.allocate(10, 0) as number);
       for (const i of order) regions.release(bases[i] as number, 10, 0);
@@ -38,14 +46,26 @@ describe("Regions", () => {
   });
 
   test("extents found twice, overlapping or beyond the end are taken once", () => {
-    const regions = new Regions(20, [{ base: 0, length: 10 }, { base: 0, length: 10 }, { base: 5, length: 10 }, { base: 18, length: 50 }]);
+    const regions = new Regions(20, [
+      { base: 0, length: 10 },
+      { base: 0, length: 10 },
+      { base: 5, length: 10 },
+      { base: 18, length: 50 },
+    ]);
     assert.equal(regions.unused, 3);
     assert.equal(regions.allocate(3, 0), 15);
     assert.equal(regions.allocate(1, 0), undefined);
   });
 
   test("never gives one element to two owners, and loses none", () => {
-    const steps = fc.array(fc.record({ length: fc.integer({ min: 1, max: 12 }), release: fc.boolean(), wait: fc.constantFrom(0, 400, 1000) }), { maxLength: 60 });
+    const steps = fc.array(
+      fc.record({
+        length: fc.integer({ min: 1, max: 12 }),
+        release: fc.boolean(),
+        wait: fc.constantFrom(0, 400, 1000),
+      }),
+      { maxLength: 60 },
+    );
     fc.assert(
       fc.property(steps, (list) => {
         const regions = new Regions(64);

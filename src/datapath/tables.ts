@@ -8,7 +8,14 @@ import { formatAddress, type Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";
 import { BackendRows } from "./backends.ts";
-import { decodeFrontend, loadBackends, viewOf, type FrontendKey, type FrontendRecord, type FrontendValue } from "./encode.ts";
+import {
+  decodeFrontend,
+  loadBackends,
+  viewOf,
+  type FrontendKey,
+  type FrontendRecord,
+  type FrontendValue,
+} from "./encode.ts";
 import { FilterCounts, filterBits } from "./filter.ts";
 import type { ForwardingPorts } from "./ports.ts";
 import { Regions, type Extent } from "./regions.ts";
@@ -36,7 +43,7 @@ export interface ProgrammedFrontend {
 
 export interface ProgrammedService {
   readonly id: number;
-  /** What was asked for: the same array again means that nothing changed. */
+  /** What was asked for: the same frontends (===) again mean that nothing changed. */
   wanted: readonly Frontend[];
   frontends: readonly ProgrammedFrontend[];
   /** Why this is not all that was asked for. Not empty: tried again with every plan. */
@@ -123,7 +130,11 @@ interface FoundGroups {
 }
 
 /** Every region that a frontend row points to. One that makes no sense stays taken until its row was replaced. */
-function findGroups(frontends: ReadonlyMap<string, FrontendRecord>, rows: BackendRows, ports: ForwardingPorts): FoundGroups {
+function findGroups(
+  frontends: ReadonlyMap<string, FrontendRecord>,
+  rows: BackendRows,
+  ports: ForwardingPorts,
+): FoundGroups {
   const result: FoundGroups = { groups: new Map(), slotExtents: [], maglevExtents: [] };
   const known = new Set<string>();
   for (const { protocol, value } of frontends.values()) {
@@ -135,7 +146,10 @@ function findGroups(frontends: ReadonlyMap<string, FrontendRecord>, rows: Backen
     result.maglevExtents.push({ base: value.maglevBase, length: value.maglevSize });
     const ids = Array.from(ports.slots.subarray(value.slotBase, value.slotBase + value.slotCount));
     const table = ports.maglev.subarray(value.maglevBase, value.maglevBase + value.maglevSize);
-    const sound = ids.length === value.slotCount && table.length === value.maglevSize && ids.every((id) => rows.get(id) !== undefined);
+    const sound =
+      ids.length === value.slotCount &&
+      table.length === value.maglevSize &&
+      ids.every((id) => rows.get(id) !== undefined);
     const key = sound ? groupKey(value.maglevSize, protocol, ids) : place;
     const { slotBase, slotCount, maglevBase, maglevSize } = value;
     result.groups.set(result.groups.has(key) ? place : key, {
@@ -152,6 +166,11 @@ function findGroups(frontends: ReadonlyMap<string, FrontendRecord>, rows: Backen
 }
 
 /** Names a group by where it lies: no {@link groupKey} looks like this, so nobody asks for it. */
-export function placeKey({ slotBase, slotCount, maglevBase, maglevSize }: Omit<FrontendValue, "serviceId" | "flags">): string {
+export function placeKey({
+  slotBase,
+  slotCount,
+  maglevBase,
+  maglevSize,
+}: Omit<FrontendValue, "serviceId" | "flags">): string {
   return `at ${slotBase}+${slotCount} ${maglevBase}+${maglevSize}`;
 }

@@ -1,0 +1,135 @@
+/**
+ * The local API: HTTP on a unix socket, GET only, JSON. Whoever may open the socket may read; nothing can be changed here
+ * but how many packets the monitor samples while it is open.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { mkdirSync, rmSync } from "node:fs";
+import { createConnection, type ListenOptions } from "node:net";
+import { dirname } from "node:path";
+import { METRICS_PATH, MONITOR_PATH, type ApiDocuments, type ApiError, type MonitorEvent } from "./status.ts";
+
+export type Query = ReadonlyMap<string, string>;
+
+/** How each document is made. A function that throws answers 500 with the message. */
+export type DocumentProducers = { readonly [P in keyof ApiDocuments]: (query: Query) => ApiDocuments[P] };
+
+export interface ApiHandlers {
+  readonly documents: DocumentProducers;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Samples one packet in N until the returned function is called; 0: none. */
+  readonly monitor: (sampling: { flows: number; drops: number }, emit: (event: MonitorEvent) => void) => () => void;
+  readonly onError: (path: string, error: unknown) => void;
+}
+
+/** Events that wait for a slow reader, in bytes: more are left out. */
+const MONITOR_BACKLOG_MAX = 1 << 20;
+
+/**
+ * Listens on a unix socket; rejects when another agent answers there. A socket file without a listener is left over from a
+ * killed agent and replaced.
+ */
+export async function serveApi(path: string, handlers: ApiHandlers): Promise<Server> {
+  if (await answers(path)) throw new Error(`Cannot serve the API on ${path}: another agent answers there`);
+  mkdirSync(dirname(path), { recursive: true });
+  rmSync(path, { force: true });
+  return listen({ path }, (request, response) => handle(handlers, request, response));
+}
+
+/** `/metrics` alone, over TCP, for Prometheus. */
+export async function serveMetrics(address: { host: string; port: number }, handlers: ApiHandlers): Promise<Server> {
+  return listen(address, (request, response) => {
+    if (request.url === METRICS_PATH) return handle(handlers, request, response);
+    return answer(response, 404, { error: `only ${METRICS_PATH} is here` });
+  });
+}
+
+async function listen(
+  where: ListenOptions,
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Server> {
+  const server = createServer(onRequest);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(where, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  return server;
+}
+
+function handle(handlers: ApiHandlers, request: IncomingMessage, response: ServerResponse): void {
+  const { pathname, searchParams } = parseUrl(request.url);
+  if (request.method !== "GET")
+    return answer(response, 405, { error: `${request.method} is not allowed: this API is read with GET` });
+  if (pathname === MONITOR_PATH) return monitor(handlers, searchParams, response);
+  if (pathname === METRICS_PATH) return scrape(handlers, response);
+  const { documents } = handlers;
+  if (!isDocument(documents, pathname)) {
+    return answer(response, 404, {
+      error: `nothing at ${pathname}: there are ${[...Object.keys(documents), MONITOR_PATH, METRICS_PATH].join(", ")}`,
+    });
+  }
+  try {
+    return answer(response, 200, documents[pathname](searchParams));
+  } catch (error) {
+    return fail(handlers, pathname, response, error);
+  }
+}
+
+function parseUrl(url = "/"): { pathname: string; searchParams: Query } {
+  const [pathname = "/", search = ""] = url.split("?", 2);
+  return { pathname, searchParams: new Map(new URLSearchParams(search)) };
+}
+
+function isDocument(documents: DocumentProducers, path: string): path is keyof ApiDocuments {
+  return Object.hasOwn(documents, path);
+}
+
+function answer(response: ServerResponse, status: number, document: ApiDocuments[keyof ApiDocuments] | ApiError): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(`${JSON.stringify(document)}\n`);
+}
+
+function fail(handlers: ApiHandlers, path: string, response: ServerResponse, error: unknown): void {
+  handlers.onError(path, error);
+  answer(response, 500, { error: error instanceof Error ? error.message : String(error) });
+}
+
+function scrape(handlers: ApiHandlers, response: ServerResponse): void {
+  handlers.metrics().then(
+    ({ contentType, text }) => response.writeHead(200, { "content-type": contentType }).end(text),
+    (error: unknown) => fail(handlers, METRICS_PATH, response, error),
+  );
+}
+
+function monitor(handlers: ApiHandlers, query: Query, response: ServerResponse): void {
+  const flows = parseCount(query.get("flows") ?? "0");
+  const drops = parseCount(query.get("drops") ?? "1");
+  if (flows === undefined || drops === undefined) {
+    return answer(response, 400, { error: "flows and drops are whole numbers: one packet in N is shown, 0 is none" });
+  }
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  response.flushHeaders();
+  const stop = handlers.monitor({ flows, drops }, (event) => {
+    if (response.writableLength < MONITOR_BACKLOG_MAX) response.write(`${JSON.stringify(event)}\n`);
+  });
+  response.once("close", stop);
+}
+
+/** A whole number from 0 to 2^32-1. */
+export function parseCount(text: string): number | undefined {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  return value <= 0xffff_ffff ? value : undefined;
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,177 @@
+/**
+ * Prometheus metrics of the agent: all of them stand here, read from the kernel and the agent's state at the moment of the
+ * scrape. Names that start with `metallb_` mean exactly what MetalLB's mean, so that its dashboards and alerts go on working.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import type { Problem } from "../net/problem.ts";
+
+/** What is asked for at every scrape. */
+export interface MetricsSource {
+  readonly node: string;
+  readonly version: string;
+  /** Packets by verdict since the datapath was loaded. */
+  verdicts(): Readonly<Record<string, number>>;
+  /** Refused packets by verdict and Service. */
+  drops(): readonly { readonly verdict: string; readonly service?: string; readonly count: number }[];
+  counts(): Readonly<Record<"services" | "frontends" | "backends" | "announced" | "endpoints", number>>;
+  /** Of the flow table, at the last sweep. */
+  flows(): number;
+  announced(): readonly { readonly service: string; readonly ip: string }[];
+  /** Answers by address. */
+  answers(): readonly { readonly ip: string; readonly count: number }[];
+  peers(): readonly { readonly name: string; readonly state: string }[];
+  isolated(): boolean;
+  stampSeconds(): number;
+  /** Seconds since the epoch; 0: never. */
+  lastReconcile(): { readonly atSeconds: number; readonly durationSeconds: number; readonly operations: number };
+  problems(): readonly Problem[];
+  synced(): boolean;
+}
+
+export interface Metrics {
+  readonly gratuitousSent: Counter;
+  readonly reconciles: Counter;
+  /** The text of a scrape. */
+  scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+const PEER_STATES = ["alive", "abandoned", "gone"];
+
+export function createMetrics(source: MetricsSource): Metrics {
+  const register = new Registry();
+  collectDefaultMetrics({ register });
+  registerDatapath(register, source);
+  registerAnnouncing(register, source);
+  registerAgent(register, source);
+  return {
+    gratuitousSent: new Counter({
+      name: "metallb_layer2_gratuitous_sent",
+      help: "Gratuitous ARP packets and unsolicited neighbor advertisements sent, by address",
+      labelNames: ["ip"],
+      registers: [register],
+    }),
+    reconciles: new Counter({
+      name: "fairlead_reconciles_total",
+      help: "Passes over the desired state, by how they ended",
+      labelNames: ["result"],
+      registers: [register],
+    }),
+    scrape: async () => ({ contentType: register.contentType, text: await register.metrics() }),
+  };
+}
+
+interface GaugeRow {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** A metric whose rows are asked for anew at every scrape: a row that is no longer there is gone. */
+function observe(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  rows: () => readonly GaugeRow[],
+): void {
+  void new Gauge({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, value } of rows()) this.set({ ...labels }, value);
+    },
+  });
+}
+
+/** As {@link observe}, for numbers that only grow: they live in the kernel, so they survive the agent. */
+function observeTotal(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  rows: () => readonly GaugeRow[],
+): void {
+  void new Counter({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, value } of rows()) this.inc({ ...labels }, value);
+    },
+  });
+}
+
+function registerDatapath(registry: Registry, source: MetricsSource): void {
+  observeTotal(registry, "fairlead_packets_total", "Packets that were ours, by what became of them", ["verdict"], () =>
+    Object.entries(source.verdicts()).map(([verdict, value]) => ({ labels: { verdict }, value })),
+  );
+  observeTotal(
+    registry,
+    "fairlead_refused_packets_total",
+    "Packets dropped or rejected, by reason and Service",
+    ["verdict", "service"],
+    () => source.drops().map(({ verdict, service = "", count }) => ({ labels: { verdict, service }, value: count })),
+  );
+  observe(registry, "fairlead_objects", "What the datapath is programmed with", ["kind"], () =>
+    Object.entries(source.counts()).map(([kind, value]) => ({ labels: { kind }, value })),
+  );
+  observe(registry, "fairlead_flows", "Rows of the flow table (two a connection) at the last sweep", [], () => [
+    { value: source.flows() },
+  ]);
+}
+
+function registerAnnouncing(registry: Registry, source: MetricsSource): void {
+  const { node } = source;
+  observe(
+    registry,
+    "metallb_speaker_announced",
+    "Services announced from this node: 1 for each address while it is",
+    ["service", "protocol", "node", "ip"],
+    () =>
+      source.announced().map(({ service, ip }) => ({ labels: { service, protocol: "layer2", node, ip }, value: 1 })),
+  );
+  observeTotal(
+    registry,
+    "metallb_layer2_responses_sent",
+    "ARP replies and neighbor advertisements sent for an address",
+    ["ip"],
+    () => source.answers().map(({ ip, count }) => ({ labels: { ip }, value: count })),
+  );
+  observe(registry, "fairlead_peers", "Other nodes, by state", ["state"], () => {
+    const peers = source.peers();
+    return PEER_STATES.map((state) => ({
+      labels: { state },
+      value: peers.filter((peer) => peer.state === state).length,
+    }));
+  });
+  observe(registry, "fairlead_isolated", "1 while all peers are silent at once", [], () => [
+    { value: Number(source.isolated()) },
+  ]);
+  observe(registry, "fairlead_stamp_seconds", "How long peers will believe in this node's agent", [], () => [
+    { value: source.stampSeconds() },
+  ]);
+}
+
+function registerAgent(registry: Registry, source: MetricsSource): void {
+  const { node, version } = source;
+  observe(registry, "fairlead_build_info", "1; the labels say what runs here", ["node", "version"], () => [
+    { labels: { node, version }, value: 1 },
+  ]);
+  observe(registry, "fairlead_last_reconcile_timestamp_seconds", "When the last pass ended", [], () => [
+    { value: source.lastReconcile().atSeconds },
+  ]);
+  observe(registry, "fairlead_last_reconcile_duration_seconds", "How long the last pass took", [], () => [
+    { value: source.lastReconcile().durationSeconds },
+  ]);
+  observe(registry, "fairlead_last_reconcile_operations", "Rows the last pass wrote", [], () => [
+    { value: source.lastReconcile().operations },
+  ]);
+  observe(registry, "fairlead_problems", "Problems known now", [], () => [{ value: source.problems().length }]);
+  observe(registry, "metallb_k8s_client_config_loaded_bool", "1 if the objects were read at least once", [], () => [
+    { value: Number(source.synced()) },
+  ]);
+}
