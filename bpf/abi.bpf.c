@@ -17,6 +17,7 @@ struct maglev_chunk abi_maglev_chunk;
 struct flow_key abi_flow_key;
 enum flow_flag abi_flow_flag;
 struct flow abi_flow;
+struct flow_cell abi_flow_cell;
 struct announced_key abi_announced_key;
 struct announced abi_announced;
 struct device abi_device;

@@ -11,8 +11,18 @@ export interface Member {
 }
 
 export type BtfType =
-  | { readonly kind: "struct" | "union"; readonly name: string; readonly size: number; readonly members: readonly Member[] }
-  | { readonly kind: "enum"; readonly name: string; readonly size: number; readonly values: ReadonlyMap<string, number | bigint> }
+  | {
+      readonly kind: "struct" | "union";
+      readonly name: string;
+      readonly size: number;
+      readonly members: readonly Member[];
+    }
+  | {
+      readonly kind: "enum";
+      readonly name: string;
+      readonly size: number;
+      readonly values: ReadonlyMap<string, number | bigint>;
+    }
   | { readonly kind: "integer" | "float"; readonly name: string; readonly size: number }
   | { readonly kind: "array"; readonly elementId: number; readonly count: number }
   | { readonly kind: "pointer" }
@@ -33,20 +43,38 @@ export interface Btf {
 
 const MAGIC = 0xeb9f;
 const KIND = {
-  integer: 1, pointer: 2, array: 3, struct: 4, union: 5, enum: 6, forward: 7, typedef: 8, volatile: 9, const: 10, restrict: 11,
-  function: 12, prototype: 13, variable: 14, section: 15, float: 16, declTag: 17, typeTag: 18, enum64: 19,
+  integer: 1,
+  pointer: 2,
+  array: 3,
+  struct: 4,
+  union: 5,
+  enum: 6,
+  forward: 7,
+  typedef: 8,
+  volatile: 9,
+  const: 10,
+  restrict: 11,
+  function: 12,
+  prototype: 13,
+  variable: 14,
+  section: 15,
+  float: 16,
+  declTag: 17,
+  typeTag: 18,
+  enum64: 19,
 } as const;
 
 /** Parses the contents of a .BTF section. Throws on what clang or the kernel cannot have written. */
 export function parseBtf(bytes: Uint8Array): Btf {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint16(0, true) !== MAGIC) throw new Error("Cannot read BTF: it does not start with the magic number 0xeb9f");
+  if (view.getUint16(0, true) !== MAGIC)
+    throw new Error("Cannot read BTF: it does not start with the magic number 0xeb9f");
   const header = view.getUint32(4, true);
   const typesAt = header + view.getUint32(8, true);
   const typesEnd = typesAt + view.getUint32(12, true);
   const text = stringReader(bytes, header + view.getUint32(16, true));
   const types: BtfType[] = [{ kind: "other", name: "void" }];
-  for (let at = typesAt; at < typesEnd; ) {
+  for (let at = typesAt; at < typesEnd;) {
     const { type, length } = readType(view, at, text);
     types.push(type);
     at += length;
@@ -88,15 +116,30 @@ function readType(view: DataView, at: number, text: Text): { readonly type: BtfT
     case KIND.pointer:
       return { type: { kind: "pointer" }, length: 12 };
     case KIND.array:
-      return { type: { kind: "array", elementId: view.getUint32(body, true), count: view.getUint32(body + 8, true) }, length: 24 };
+      return {
+        type: { kind: "array", elementId: view.getUint32(body, true), count: view.getUint32(body + 8, true) },
+        length: 24,
+      };
     case KIND.struct:
-      return { type: { kind: "struct", name, size: sizeOrType, members: readMembers(view, body, count, flag, text) }, length: 12 + count * 12 };
+      return {
+        type: { kind: "struct", name, size: sizeOrType, members: readMembers(view, body, count, flag, text) },
+        length: 12 + count * 12,
+      };
     case KIND.union:
-      return { type: { kind: "union", name, size: sizeOrType, members: readMembers(view, body, count, flag, text) }, length: 12 + count * 12 };
+      return {
+        type: { kind: "union", name, size: sizeOrType, members: readMembers(view, body, count, flag, text) },
+        length: 12 + count * 12,
+      };
     case KIND.enum:
-      return { type: { kind: "enum", name, size: sizeOrType, values: readValues(view, body, count, flag, 8, text) }, length: 12 + count * 8 };
+      return {
+        type: { kind: "enum", name, size: sizeOrType, values: readValues(view, body, count, flag, 8, text) },
+        length: 12 + count * 8,
+      };
     case KIND.enum64:
-      return { type: { kind: "enum", name, size: sizeOrType, values: readValues(view, body, count, flag, 12, text) }, length: 12 + count * 12 };
+      return {
+        type: { kind: "enum", name, size: sizeOrType, values: readValues(view, body, count, flag, 12, text) },
+        length: 12 + count * 12,
+      };
     case KIND.typedef:
     case KIND.volatile:
     case KIND.const:
@@ -127,7 +170,14 @@ function readMembers(view: DataView, at: number, count: number, bitfields: boole
   });
 }
 
-function readValues(view: DataView, at: number, count: number, signed: boolean, stride: 8 | 12, text: Text): Map<string, number | bigint> {
+function readValues(
+  view: DataView,
+  at: number,
+  count: number,
+  signed: boolean,
+  stride: 8 | 12,
+  text: Text,
+): Map<string, number | bigint> {
   const values = new Map<string, number | bigint>();
   for (let row = at; row < at + count * stride; row += stride) {
     const name = text(view.getUint32(row, true));

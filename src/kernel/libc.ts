@@ -9,17 +9,27 @@ export const MAP_SHARED = 1;
 
 export const strerror: (errno: number) => string = libc.func("const char *strerror(int errnum)");
 export const close: (fd: number) => number = libc.func("int close(int fd)");
-export const mmap: (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => bigint =
-  libc.func("void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)");
+export const mmap: (
+  address: null,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => bigint = libc.func("void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)");
 export const munmap: (address: bigint, length: number) => number = libc.func("int munmap(void *addr, size_t length)");
-export const vsnprintf: (text: Uint8Array, size: number, format: bigint, args: bigint) => number =
-  libc.func("int vsnprintf(void *str, size_t size, void *format, void *ap)");
-export const socket: (domain: number, type: number, protocol: number) => number =
-  libc.func("int socket(int domain, int type, int protocol)");
-export const bind: (fd: number, address: Uint8Array, length: number) => number =
-  libc.func("int bind(int fd, const void *addr, uint32_t addrlen)");
-export const send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number =
-  libc.func("int64_t send(int fd, const void *buf, size_t len, int flags)");
+export const vsnprintf: (text: Uint8Array, size: number, format: bigint, args: bigint) => number = libc.func(
+  "int vsnprintf(void *str, size_t size, void *format, void *ap)",
+);
+export const socket: (domain: number, type: number, protocol: number) => number = libc.func(
+  "int socket(int domain, int type, int protocol)",
+);
+export const bind: (fd: number, address: Uint8Array, length: number) => number = libc.func(
+  "int bind(int fd, const void *addr, uint32_t addrlen)",
+);
+export const send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
+  "int64_t send(int fd, const void *buf, size_t len, int flags)",
+);
 export const setns: (fd: number, type: number) => number = libc.func("int setns(int fd, int nstype)");
 
 /** errno of the last call of this thread. */

@@ -7,7 +7,15 @@ import { checked, SystemError } from "./error.ts";
 import * as libbpf from "./libbpf.ts";
 import { close, lastErrno, MAP_FAILED, MAP_SHARED, mmap, munmap, PROT } from "./libc.ts";
 
-export const MAP_TYPE = { hash: 1, array: 2, percpuHash: 5, percpuArray: 6, lruHash: 9, lruPercpuHash: 10, ringbuf: 27 } as const;
+export const MAP_TYPE = {
+  hash: 1,
+  array: 2,
+  percpuHash: 5,
+  percpuArray: 6,
+  lruHash: 9,
+  lruPercpuHash: 10,
+  ringbuf: 27,
+} as const;
 const PERCPU_TYPES: ReadonlySet<number> = new Set([MAP_TYPE.percpuHash, MAP_TYPE.percpuArray, MAP_TYPE.lruPercpuHash]);
 
 export interface MapShape {
@@ -112,7 +120,10 @@ export class BpfMap {
       }
       if (result !== -ENOENT) checked(result, this.#failure("bpf_map_lookup_batch", "list the rows of"));
       for (let i = 0; i < (count[0] ?? 0); i += 1) {
-        yield [keys.subarray(i * keySize, (i + 1) * keySize), values.subarray(i * this.valueBytes, (i + 1) * this.valueBytes)];
+        yield [
+          keys.subarray(i * keySize, (i + 1) * keySize),
+          values.subarray(i * this.valueBytes, (i + 1) * this.valueBytes),
+        ];
       }
       if (result === -ENOENT) return;
       from = next;
@@ -135,7 +146,7 @@ export class BpfMap {
   deleteBatch(keys: Uint8Array, count: number): void {
     const { keySize } = this.shape;
     this.#expect("keys", keys, count * keySize);
-    for (let start = 0; start < count; ) {
+    for (let start = 0; start < count;) {
       const done = Uint32Array.of(count - start);
       const result = libbpf.bpf_map_delete_batch(this.fd, keys.subarray(start * keySize), done, null);
       if (result === 0) return;
@@ -252,7 +263,11 @@ let cpus = 0;
 /** CPUs the kernel reserves per-CPU values for. */
 export function possibleCpus(): number {
   if (cpus === 0) {
-    const failure = { call: "libbpf_num_possible_cpus", subject: "/sys/devices/system/cpu/possible", attempt: "count the possible CPUs" };
+    const failure = {
+      call: "libbpf_num_possible_cpus",
+      subject: "/sys/devices/system/cpu/possible",
+      attempt: "count the possible CPUs",
+    };
     cpus = checked(libbpf.libbpf_num_possible_cpus(), failure);
   }
   return cpus;

@@ -89,13 +89,25 @@ function prepareAndLoad(object: libbpf.Pointer, options: LoadOptions, log: bigin
   return loadedObject(object, options, programs, maps);
 }
 
-function loadedObject(object: libbpf.Pointer, options: LoadOptions, programs: readonly libbpf.Pointer[], maps: readonly libbpf.Pointer[]): LoadedObject {
+function loadedObject(
+  object: libbpf.Pointer,
+  options: LoadOptions,
+  programs: readonly libbpf.Pointer[],
+  maps: readonly libbpf.Pointer[],
+): LoadedObject {
   const loadedPrograms = programs
-    .map((pointer) => ({ name: libbpf.bpf_program__name(pointer), fd: libbpf.bpf_program__fd(pointer), type: libbpf.bpf_program__type(pointer) }))
+    .map((pointer) => ({
+      name: libbpf.bpf_program__name(pointer),
+      fd: libbpf.bpf_program__fd(pointer),
+      type: libbpf.bpf_program__type(pointer),
+    }))
     .filter(({ fd }) => fd >= 0);
   const loadedMaps = maps
     .filter((pointer) => !libbpf.bpf_map__is_internal(pointer))
-    .map((pointer) => new BpfMap(libbpf.bpf_map__name(pointer), libbpf.bpf_map__fd(pointer), mapShape(pointer), "borrowed"));
+    .map(
+      (pointer) =>
+        new BpfMap(libbpf.bpf_map__name(pointer), libbpf.bpf_map__fd(pointer), mapShape(pointer), "borrowed"),
+    );
   let open = true;
   const close = (): void => {
     if (!open) return;
@@ -121,8 +133,10 @@ function setConstants(maps: readonly libbpf.Pointer[], btf: Btf, { rodata = {}, 
     const memory = section === undefined ? null : libbpf.bpf_map__initial_value(section, new BigUint64Array(1));
     if (variable === undefined || memory === null) throw new Error(`${path} has no constant "${name}"`);
     const bits = variable.size * 8;
-    if (![8, 16, 32, 64].includes(bits)) throw new Error(`${path}: constant "${name}" has ${variable.size} bytes; only 1, 2, 4 and 8 can be set`);
-    if (BigInt.asUintN(bits, BigInt(value)) !== BigInt(value)) throw new RangeError(`Constant "${name}" of ${path} has ${bits} bits; ${value} does not fit`);
+    if (![8, 16, 32, 64].includes(bits))
+      throw new Error(`${path}: constant "${name}" has ${variable.size} bytes; only 1, 2, 4 and 8 can be set`);
+    if (BigInt.asUintN(bits, BigInt(value)) !== BigInt(value))
+      throw new RangeError(`Constant "${name}" of ${path} has ${bits} bits; ${value} does not fit`);
     koffi.encode(memory, variable.offset, `uint${bits}_t`, value);
   }
 }
@@ -132,7 +146,13 @@ function setMaxEntries(maps: readonly libbpf.Pointer[], { maxEntries = {}, path 
     const map = maps.find((pointer) => libbpf.bpf_map__name(pointer) === name);
     if (map === undefined) throw new Error(`${path} has no map "${name}"`);
     const result = libbpf.bpf_map__set_max_entries(map, count);
-    if (result < 0) throw new SystemError({ call: "bpf_map__set_max_entries", errno: result, subject: name, attempt: `give BPF map "${name}" room for ${count} rows` });
+    if (result < 0)
+      throw new SystemError({
+        call: "bpf_map__set_max_entries",
+        errno: result,
+        subject: name,
+        attempt: `give BPF map "${name}" room for ${count} rows`,
+      });
   }
 }
 
@@ -142,7 +162,9 @@ export class IncompatibleMapsError extends Error {
   readonly differences: readonly string[];
 
   constructor(path: string, differences: readonly string[]) {
-    super(`Cannot load ${path}: pinned maps differ from what it expects:\n${differences.map((line) => `  ${line}`).join("\n")}`);
+    super(
+      `Cannot load ${path}: pinned maps differ from what it expects:\n${differences.map((line) => `  ${line}`).join("\n")}`,
+    );
     this.differences = differences;
   }
 }
@@ -156,7 +178,8 @@ function joinMaps(maps: readonly libbpf.Pointer[], btf: Btf, { path, pinRoot, sh
     const shared = shareWith?.maps.find((other) => other.name === name);
     const types = { key: libbpf.bpf_map__btf_key_type_id(map), value: libbpf.bpf_map__btf_value_type_id(map) };
     if (shared !== undefined) libbpf.bpf_map__reuse_fd(map, shared.fd);
-    else if (pinRoot !== undefined) differences.push(...pinnedMapDifferences(pin, { shape: mapShape(map), types }, btf));
+    else if (pinRoot !== undefined)
+      differences.push(...pinnedMapDifferences(pin, { shape: mapShape(map), types }, btf));
     if (pinRoot === undefined) libbpf.bpf_map__set_pin_path(map, null);
   }
   if (differences.length > 0) throw new IncompatibleMapsError(path, differences);
@@ -180,7 +203,10 @@ function mapShape(map: libbpf.Pointer): MapShape {
   };
 }
 
-function listPointers(object: libbpf.Pointer, next: (object: libbpf.Pointer, previous: libbpf.Pointer | null) => libbpf.Pointer | null): libbpf.Pointer[] {
+function listPointers(
+  object: libbpf.Pointer,
+  next: (object: libbpf.Pointer, previous: libbpf.Pointer | null) => libbpf.Pointer | null,
+): libbpf.Pointer[] {
   const list: libbpf.Pointer[] = [];
   for (let pointer = next(object, null); pointer !== null; pointer = next(object, pointer)) list.push(pointer);
   return list;
@@ -188,11 +214,18 @@ function listPointers(object: libbpf.Pointer, next: (object: libbpf.Pointer, pre
 
 function named<T extends { readonly name: string }>(list: readonly T[], name: string, what: string, path: string): T {
   const found = list.find((one) => one.name === name);
-  if (found === undefined) throw new Error(`${path} has no ${what} "${name}"; it has ${list.map((one) => one.name).join(", ")}`);
+  if (found === undefined)
+    throw new Error(`${path} has no ${what} "${name}"; it has ${list.map((one) => one.name).join(", ")}`);
   return found;
 }
 
 function loadError(call: string, errno: number, path: string, messages: readonly string[], log: string): SystemError {
   const detail = [...messages, summarizeVerifierLog(log)].filter((text) => text !== "").join("\n");
-  return new SystemError({ call, errno, subject: path, attempt: `load BPF object ${path}`, ...(detail === "" ? {} : { detail }) });
+  return new SystemError({
+    call,
+    errno,
+    subject: path,
+    attempt: `load BPF object ${path}`,
+    ...(detail === "" ? {} : { detail }),
+  });
 }

@@ -20,7 +20,8 @@ export interface ExpectedMap {
 export function pinnedMapDifferences(pin: string, expected: ExpectedMap, btf: Btf): string[] {
   if (!existsSync(pin)) return [];
   const fd = libbpf.bpf_obj_get(pin);
-  if (fd < 0) throw new SystemError({ call: "bpf_obj_get", errno: fd, subject: pin, attempt: `open the pinned BPF map ${pin}` });
+  if (fd < 0)
+    throw new SystemError({ call: "bpf_obj_get", errno: fd, subject: pin, attempt: `open the pinned BPF map ${pin}` });
   try {
     const info = readMapInfo(fd, pin);
     return [...shapeDifferences(pin, info, expected.shape), ...layoutDifferences(pin, info, expected, btf)];
@@ -58,11 +59,17 @@ function layoutDifferences(pin: string, info: MapInfo, { types }: ExpectedMap, b
   }
 }
 
-function fieldDifferences(what: string, found: ReadonlyMap<string, string>, expected: ReadonlyMap<string, string>): string[] {
+function fieldDifferences(
+  what: string,
+  found: ReadonlyMap<string, string>,
+  expected: ReadonlyMap<string, string>,
+): string[] {
   const names = new Set([...found.keys(), ...expected.keys()]);
   return [...names]
     .filter((name) => found.get(name) !== expected.get(name))
-    .map((name) => `${what} field "${name}" is ${found.get(name) ?? "missing"}, expected ${expected.get(name) ?? "none"}`);
+    .map(
+      (name) => `${what} field "${name}" is ${found.get(name) ?? "missing"}, expected ${expected.get(name) ?? "none"}`,
+    );
 }
 
 /** Field path → place and type, e.g. `address.word` → `4 × 4 bytes at 0`. */

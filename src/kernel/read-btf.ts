@@ -8,7 +8,13 @@ import { lastErrno } from "./libc.ts";
 /** BTF of a compiled BPF object. */
 export function readObjectBtf(path: string): Btf {
   const btf = libbpf.btf__parse_elf(path, null);
-  if (btf === null) throw new SystemError({ call: "btf__parse_elf", errno: lastErrno(), subject: path, attempt: `read the BTF of ${path}` });
+  if (btf === null)
+    throw new SystemError({
+      call: "btf__parse_elf",
+      errno: lastErrno(),
+      subject: path,
+      attempt: `read the BTF of ${path}`,
+    });
   try {
     return parseBtf(btfBytes(btf, path));
   } finally {

@@ -76,7 +76,12 @@ export function testRun(program: BpfProgram, packet: Uint8Array, options: TestRu
   }
   const metadataOut = xdp && contextOut !== null ? viewOf(contextOut).getUint32(XDP_MD.data, true) : 0;
   const data = dataOut?.subarray(0, run.data_size_out) ?? new Uint8Array();
-  return { retval: run.retval | 0, data: data.subarray(metadataOut), metadata: data.subarray(0, metadataOut), durationNs: run.duration };
+  return {
+    retval: run.retval | 0,
+    data: data.subarray(metadataOut),
+    metadata: data.subarray(0, metadataOut),
+    durationNs: run.duration,
+  };
 }
 
 function xdpContext(length: number, metadataLength: number, { ingressIfindex = 0 }: TestRunOptions): Uint8Array {
