@@ -15,6 +15,8 @@ export interface PeerView {
   readonly remainingMilliseconds: number | undefined;
   /** Since its last answer. Undefined: it never answered. */
   readonly lastAnswerMilliseconds: number | undefined;
+  /** Why it cannot even be asked, in words. */
+  readonly problem: string | undefined;
 }
 
 export interface MembershipView {
@@ -22,6 +24,11 @@ export interface MembershipView {
   readonly alive: ReadonlySet<string>;
   /** The nodes whose backends get no more packets. */
   readonly gone: ReadonlySet<string>;
+  /**
+   * Every peer has answered or been found gone since the start. Until then (a window at most) an agent should change
+   * nothing: it does not know yet what it had taken over from whom.
+   */
+  readonly complete: boolean;
   /** All peers fell silent at once: it is we who are cut off, and the states are those of before. */
   readonly isolated: boolean;
   /**

@@ -1,0 +1,100 @@
+/**
+ * The worker thread of membership: the machine between UDP sockets and the clock. In a thread of its own, because a busy
+ * agent would hear its peers too late (measured: with the main thread saturated, a timer here is at most 23 ms late).
+ *
+ *     agent ── peers ──► worker ── requests ──► peer's datapath
+ *           ◄── report ─        ◄── answers ──
+ */
+import { getRandomValues } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
+import { parentPort, workerData } from "node:worker_threads";
+import { address as addressOf, formatAddress, type Address, type Family } from "../../../net/address.ts";
+import { systemClock } from "../../../time/clock.ts";
+import { STAMP_INTERVAL_MILLISECONDS } from "../config.ts";
+import { deadline, initialState, step, type Event } from "../machine.ts";
+import type { Report, ToWorker, WorkerOptions } from "../messages.ts";
+import { decodeProbe, encodeProbe, type Probe } from "../packet.ts";
+
+const SOCKETS = { IPv4: { type: "udp4", wildcard: "0.0.0.0" }, IPv6: { type: "udp6", wildcard: "::" } } as const;
+
+const port = parentPort;
+if (port === null) throw new Error("The membership worker runs only as a worker thread of an agent");
+// The starting thread is ours and types its side the same.
+run(workerData as WorkerOptions, port);
+
+interface Agent {
+  postMessage(report: Report): void;
+  on(event: "message", listener: (message: ToWorker) => void): unknown;
+  close(): void;
+}
+
+function run(options: WorkerOptions, agent: Agent): void {
+  let state = initialState(options.timing, systemClock.now());
+  let cancel = (): void => {};
+  const sockets = new Map<Family, Socket>();
+  const problems = new Map<string, string>();
+
+  const handle = (event: Event): void => {
+    const [next, effects] = step(state, event, systemClock.now(), Math.random);
+    state = next;
+    for (const effect of effects) {
+      if (effect.type === "send") send(effect.to, effect.probe);
+      else report(true);
+    }
+    cancel();
+    const wakeAt = deadline(state);
+    cancel = wakeAt === undefined ? (): void => {} : systemClock.at(wakeAt, () => handle({ type: "clock" }));
+  };
+
+  const report = (changed: boolean): void => {
+    const peers = state.peers.map(({ name, address, state: peerState, lastAnswerAt, expiresAt }) => {
+      const text = formatAddress(address);
+      return { name, address: text, state: peerState, lastAnswerAt, expiresAt, problem: problems.get(text) };
+    });
+    agent.postMessage({ isolated: state.isolated, reunions: state.reunions, changed, peers });
+  };
+
+  const send = (to: Address, probe: Probe): void => {
+    const text = formatAddress(to);
+    // A probe that cannot be sent is silence like any other; why is told with the report.
+    socketFor(to.family).send(encodeProbe(probe, options.key), options.port, text, (error) => {
+      if (error === null) problems.delete(text);
+      else problems.set(text, `Cannot send a probe to ${text}: ${error.message}`);
+    });
+  };
+
+  /** Opened when the first peer of the family appears: where there is no IPv6, nothing asks for it. */
+  const socketFor = (family: Family): Socket => {
+    const open = sockets.get(family);
+    if (open !== undefined) return open;
+    const { type, wildcard } = SOCKETS[family];
+    const socket = createSocket({ type, ipv6Only: family === "IPv6" });
+    socket.on("message", (bytes) => {
+      const probe = decodeProbe(bytes, options.key);
+      if (probe.ok) handle({ type: "received", probe: probe.value });
+    });
+    socket.on("error", (error) => {
+      throw new Error(`Cannot use UDP port ${options.sourcePort} (${family}) for membership: ${error.message}; does another agent run here?`, { cause: error });
+    });
+    socket.bind(options.sourcePort, wildcard);
+    sockets.set(family, socket);
+    return socket;
+  };
+
+  const freshness = setInterval(() => report(false), STAMP_INTERVAL_MILLISECONDS);
+  agent.on("message", (message) => {
+    if (message.type === "peers") {
+      handle({ type: "peers", peers: message.peers.map(({ name, address }) => ({ name, address: addressOf(address), nonce: randomNonce() })) });
+      return;
+    }
+    cancel();
+    clearInterval(freshness);
+    for (const socket of sockets.values()) socket.close();
+    agent.close();
+  });
+}
+
+/** From the system's generator: whoever can guess it could play back old answers. */
+function randomNonce(): bigint {
+  return getRandomValues(new BigUint64Array(1))[0] ?? 0n;
+}
