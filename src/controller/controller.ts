@@ -76,7 +76,7 @@ async function apply(
       await write();
     } catch (error) {
       failure = `Cannot write ${what}: ${error instanceof Error ? error.message : String(error)}`;
-      parts.log.error({ error }, failure);
+      parts.log.error({ event: "writeFailed" }, failure);
     }
   };
   const events: Promise<void>[] = [];
@@ -118,7 +118,7 @@ function nameOf(operation: Operation): string {
 function logOperation(operation: Operation, log: ControllerParts["log"]): void {
   if (operation.type !== "event") return;
   const { regarding, type, reason, message } = operation.write;
-  const object = { object: `${regarding.kind} ${regarding.namespace}/${regarding.name}`, reason };
+  const object = { event: "kubernetesEvent", object: `${regarding.kind} ${regarding.namespace}/${regarding.name}`, reason };
   if (type === "Warning") log.warn(object, message);
   else log.info(object, message);
 }
@@ -127,9 +127,9 @@ function logOperation(operation: Operation, log: ControllerParts["log"]): void {
 function tell(now: readonly Problem[], before: readonly Problem[], log: ControllerParts["log"]): readonly Problem[] {
   const texts = new Set(now.map(formatProblem));
   const known = new Set(before.map(formatProblem));
-  for (const problem of now) if (!known.has(formatProblem(problem))) log.warn({ problem }, formatProblem(problem));
+  for (const problem of now) if (!known.has(formatProblem(problem))) log.warn({ event: "problem", problem }, formatProblem(problem));
   for (const problem of before)
-    if (!texts.has(formatProblem(problem))) log.info({ problem }, `Solved: ${formatProblem(problem)}`);
+    if (!texts.has(formatProblem(problem))) log.info({ event: "problemSolved", problem }, `Solved: ${formatProblem(problem)}`);
   return now;
 }
 

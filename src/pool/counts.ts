@@ -45,8 +45,8 @@ function countsOf(pool: Pool, used: Record<Family, ReadonlySet<bigint>> | undefi
   return {
     assignedIPv4,
     assignedIPv6,
-    availableIPv4: atLeastZero(poolCapacity(pool, "IPv4") - assignedIPv4),
-    availableIPv6: atLeastZero(poolCapacity(pool, "IPv6") - assignedIPv6),
+    availableIPv4: available(pool, "IPv4", assignedIPv4),
+    availableIPv6: available(pool, "IPv6", assignedIPv6),
   };
 }
 
@@ -62,6 +62,8 @@ function buggyUpTo(value: bigint): bigint {
   return value < 0n ? 0n : value / 256n + 1n + (value + 1n) / 256n;
 }
 
-function atLeastZero(value: bigint): bigint {
-  return value < 0n ? 0n : value;
+/** A pool with errors has nothing to give, however much it holds. */
+function available(pool: Pool, family: Family, assigned: bigint): bigint {
+  const left = poolCapacity(pool, family) - assigned;
+  return pool.closedBecause !== undefined || left < 0n ? 0n : left;
 }

@@ -120,7 +120,8 @@ export class FolderFiles<E extends Entry> {
   }
 }
 
-function keepLastGood<E extends Entry>(reading: Reading<E>, before: Reading<E> | undefined): Reading<E> {
+/** What is known of a file after a reading: nothing disappears from one that is broken, and what is unchanged is the same object. */
+export function keepLastGood<E extends Entry>(reading: Reading<E>, before: Reading<E> | undefined): Reading<E> {
   const old = new Map(before?.entries.map((entry) => [entry.key, entry]));
   const entries = reading.entries.map((entry) => {
     const same = old.get(entry.key);

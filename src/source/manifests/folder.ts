@@ -199,7 +199,8 @@ interface Refreshable {
   refresh(name?: string): boolean;
 }
 
-function decodeFile(text: string, path: string): Reading<ManifestEntry> {
+/** The text of a manifest file as entries of a snapshot. */
+export function decodeFile(text: string, path: string): Reading<ManifestEntry> {
   const { objects, problems } = decodeManifest(text);
   return {
     entries: objects.map((object) => ({ ...object, path })),

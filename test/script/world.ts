@@ -1,0 +1,126 @@
+/** A controller with its manifests and its state in memory: the same decisions as the program, without files and time. */
+import { plan, type Operation } from "../../src/controller/plan.ts";
+import { formatProblem } from "../../src/net/problem.ts";
+import { assign, type Decision } from "../../src/pool/assign.ts";
+import { keepLastGood, type Reading } from "../../src/source/manifests/files.ts";
+import { decodeFile } from "../../src/source/manifests/folder.ts";
+import { Merger, type ManifestEntry } from "../../src/source/manifests/merge.ts";
+import type { PoolState, ServiceState } from "../../src/source/manifests/state.ts";
+import type { EventWrite, Snapshot } from "../../src/source/source.ts";
+
+const NOW = new Date("2026-01-01T00:00:00Z");
+/** A controller that still writes after so many passes does not converge. */
+const PASSES_MAX = 5;
+
+export class World {
+  readonly #texts = new Map<string, string>();
+  readonly #readings = new Map<string, Reading<ManifestEntry>>();
+  readonly #serviceStates = new Map<string, ServiceState>();
+  readonly #poolStates = new Map<string, PoolState>();
+  readonly #loadBalancerClass: string | undefined;
+  #merger = new Merger();
+  /** Since they were last taken. */
+  #events: EventWrite[] = [];
+  #writes: string[] = [];
+
+  constructor(loadBalancerClass?: string) {
+    this.#loadBalancerClass = loadBalancerClass;
+  }
+
+  apply(name: string, text: string): void {
+    this.#texts.set(name, text);
+    this.#readings.set(name, keepLastGood(decodeFile(text, name), this.#readings.get(name)));
+    this.settle();
+  }
+
+  delete(name: string): void {
+    if (!this.#texts.delete(name)) throw new Error(`Cannot delete ${name}: there is no such file`);
+    this.#readings.delete(name);
+    this.settle();
+  }
+
+  restart(): void {
+    this.#merger = new Merger();
+    this.#readings.clear();
+    for (const [name, text] of this.#texts) this.#readings.set(name, decodeFile(text, name));
+    this.settle();
+  }
+
+  /** Decides and writes until nothing is left to write. */
+  settle(): void {
+    this.#writes = [];
+    for (let pass = 0; ; pass += 1) {
+      const snapshot = this.snapshot();
+      const operations = plan(snapshot, this.decision(), NOW);
+      for (const operation of operations) this.#perform(operation);
+      if (snapshot.complete) this.#forgetDeleted(snapshot);
+      if (operations.length === 0) return;
+      if (pass === PASSES_MAX) throw new Error(`The controller does not converge: ${JSON.stringify(operations)}`);
+    }
+  }
+
+  snapshot(): Snapshot {
+    const readings = [...this.#readings].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, reading]) => reading);
+    return this.#merger.merge({
+      files: readings,
+      serviceStates: this.#serviceStates,
+      poolStates: this.#poolStates,
+      problems: readings.flatMap((reading) => reading.problems),
+      complete: !readings.some((reading) => reading.broken),
+    });
+  }
+
+  decision(): Decision {
+    return assign(this.snapshot(), this.#loadBalancerClass);
+  }
+
+  problems(): readonly string[] {
+    return [...this.snapshot().problems, ...this.decision().problems].map(formatProblem);
+  }
+
+  takeEvents(): readonly EventWrite[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  /** What the last step wrote: `service default/web`, in order. */
+  writes(): readonly string[] {
+    return this.#writes;
+  }
+
+  #perform(operation: Operation): void {
+    switch (operation.type) {
+      case "service": {
+        const { key, write } = operation;
+        const annotations: Record<string, string> = {};
+        for (const [name, value] of Object.entries(write.annotations)) if (value !== undefined) annotations[name] = value;
+        const status = { loadBalancer: { ingress: write.ingress }, conditions: write.conditions };
+        this.#serviceStates.set(key, { key, text: "", annotations, status });
+        this.#writes.push(`service ${key}`);
+        return;
+      }
+      case "pool": {
+        const { key, write } = operation;
+        const status = {
+          conditions: write.conditions,
+          assignedIPv4: Number(write.assignedIPv4),
+          assignedIPv6: Number(write.assignedIPv6),
+          availableIPv4: Number(write.availableIPv4),
+          availableIPv6: Number(write.availableIPv6),
+        };
+        this.#poolStates.set(key, { key, text: "", status });
+        this.#writes.push(`pool ${key}`);
+        return;
+      }
+      case "event":
+        this.#events.push(operation.write);
+        this.#writes.push(`event ${operation.write.regarding.namespace}/${operation.write.regarding.name}`);
+    }
+  }
+
+  #forgetDeleted(snapshot: Snapshot): void {
+    for (const key of this.#serviceStates.keys()) if (!snapshot.services.has(key)) this.#serviceStates.delete(key);
+    for (const key of this.#poolStates.keys()) if (!snapshot.ipAddressPools.has(key)) this.#poolStates.delete(key);
+  }
+}
