@@ -1,7 +1,16 @@
 /** Packets in, verdict and packet out: the XDP program on a real kernel, run by BPF_PROG_TEST_RUN. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { arpRequest, frame, icmpError, neighborSolicitation, quotedTuple, read, type Frame, type Read } from "./frame.ts";
+import {
+  arpRequest,
+  frame,
+  icmpError,
+  neighborSolicitation,
+  quotedTuple,
+  read,
+  type Frame,
+  type Read,
+} from "./frame.ts";
 import { openWorld, type Outcome, type World } from "./world.ts";
 
 const CLIENT = { IPv4: "192.168.10.250", IPv6: "fd10::250" };
@@ -28,7 +37,15 @@ beforeEach(() => {
 });
 
 function toService(f: (typeof FAMILIES)[number], more: Partial<Frame> = {}): Uint8Array {
-  return frame({ sourceMac: CLIENT_MAC, destinationMac: world.mac, source: CLIENT[f], destination: ADDRESS[f], sourcePort: 40000, destinationPort: 80, ...more });
+  return frame({
+    sourceMac: CLIENT_MAC,
+    destinationMac: world.mac,
+    source: CLIENT[f],
+    destination: ADDRESS[f],
+    sourcePort: 40000,
+    destinationPort: 80,
+    ...more,
+  });
 }
 
 function tuple(r: Read): string {
@@ -59,7 +76,16 @@ for (const f of FAMILIES)
         assert.equal(there.ttl, 63);
         assert.equal(new TextDecoder().decode(there.payload), "fairlead");
 
-        const reply = frame({ sourceMac: world.nextHopMac, destinationMac: world.mac, source: REMOTE[f], destination: NODE[f], protocol, sourcePort: 8080, destinationPort: port, flags: "SA" });
+        const reply = frame({
+          sourceMac: world.nextHopMac,
+          destinationMac: world.mac,
+          source: REMOTE[f],
+          destination: NODE[f],
+          protocol,
+          sourcePort: 8080,
+          destinationPort: port,
+          flags: "SA",
+        });
         const back = expect(world.run(reply), "tx", "VERDICT_REPLIED");
         assert.equal(tuple(back), `${ADDRESS[f]}:80 > ${CLIENT[f]}:40000`);
         assert.equal(back.destinationMac, CLIENT_MAC);
@@ -67,7 +93,12 @@ for (const f of FAMILIES)
       });
 
       test("a pod here whose veth is ours gets the packet with the client's address", () => {
-        world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: LOCAL_POD[f], port: 8080, local: true }] });
+        world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: LOCAL_POD[f], port: 8080, local: true }],
+        });
         world.endpoint(LOCAL_POD[f]);
         const out = expect(world.run(toService(f, { protocol })), "pass", "VERDICT_DELIVERED");
         assert.equal(tuple(out), `${CLIENT[f]}:40000 > ${LOCAL_POD[f]}:8080`);
@@ -75,7 +106,12 @@ for (const f of FAMILIES)
       });
 
       test("a pod here on a foreign pod network is left to the stack, which takes the hop itself", () => {
-        world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: FOREIGN_POD[f], port: 8080, local: true }] });
+        world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: FOREIGN_POD[f], port: 8080, local: true }],
+        });
         const out = expect(world.run(toService(f, { protocol })), "pass", "VERDICT_DELIVERED_BY_STACK");
         assert.equal(tuple(out), `${CLIENT[f]}:40000 > ${FOREIGN_POD[f]}:8080`);
         assert.equal(out.ttl, 64);
@@ -91,34 +127,62 @@ for (const f of FAMILIES)
 
       test("a port that no Service has on the address is refused", () => {
         world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: REMOTE[f], port: 8080 }] });
-        const out = expect(world.run(toService(f, { protocol, destinationPort: 81 })), "tx", "VERDICT_REJECTED_UNKNOWN_PORT");
+        const out = expect(
+          world.run(toService(f, { protocol, destinationPort: 81 })),
+          "tx",
+          "VERDICT_REJECTED_UNKNOWN_PORT",
+        );
         assert.equal(quotedTuple(out.icmp?.body ?? new Uint8Array()), `${CLIENT[f]}:40000 > ${ADDRESS[f]}:81`);
       });
 
       test("the same port of the other protocol is refused", () => {
         world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: REMOTE[f], port: 8080 }] });
-        expect(world.run(toService(f, { protocol: protocol === "tcp" ? "udp" : "tcp" })), "tx", "VERDICT_REJECTED_UNKNOWN_PORT");
+        expect(
+          world.run(toService(f, { protocol: protocol === "tcp" ? "udp" : "tcp" })),
+          "tx",
+          "VERDICT_REJECTED_UNKNOWN_PORT",
+        );
       });
 
       test("a flow keeps its backend when the choice would now be another", () => {
         world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: REMOTE[f], port: 8080 }] });
         const first = expect(world.run(toService(f, { protocol })), "tx", "VERDICT_FORWARDED");
-        world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: OTHER_REMOTE[f], port: 8080 }] });
+        world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: OTHER_REMOTE[f], port: 8080 }],
+        });
         const second = expect(world.run(toService(f, { protocol, flags: "A" })), "tx", "VERDICT_FORWARDED");
         assert.equal(tuple(second), tuple(first));
       });
 
       test("a flow whose backend is gone gets another at once", () => {
-        const gone = world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: REMOTE[f], port: 8080 }] });
+        const gone = world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: REMOTE[f], port: 8080 }],
+        });
         world.run(toService(f, { protocol }));
-        world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: OTHER_REMOTE[f], port: 8080 }] });
+        world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: OTHER_REMOTE[f], port: 8080 }],
+        });
         world.backendState(gone[0] ?? 0, "BACKEND_GONE");
         const out = expect(world.run(toService(f, { protocol, flags: "A" })), "tx", "VERDICT_FORWARDED");
         assert.equal(out.destination, OTHER_REMOTE[f]);
       });
 
       test("a row given to another backend does not catch the old one's flows", () => {
-        const [id = 0] = world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: REMOTE[f], port: 8080 }] });
+        const [id = 0] = world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: REMOTE[f], port: 8080 }],
+        });
         world.run(toService(f, { protocol }));
         world.giveBackend(id, OTHER_REMOTE[f], 9090);
         const out = expect(world.run(toService(f, { protocol, flags: "A" })), "tx", "VERDICT_FORWARDED");
@@ -128,9 +192,18 @@ for (const f of FAMILIES)
       test("two addresses in front of one pod do not mix up a client that uses the same port for both", () => {
         world.endpoint(LOCAL_POD[f]);
         for (const address of [ADDRESS[f], SECOND[f]])
-          world.frontend({ address, port: 80, protocol, backends: [{ address: LOCAL_POD[f], port: 8080, local: true }] });
+          world.frontend({
+            address,
+            port: 80,
+            protocol,
+            backends: [{ address: LOCAL_POD[f], port: 8080, local: true }],
+          });
         const first = expect(world.run(toService(f, { protocol })), "pass", "VERDICT_DELIVERED");
-        const second = expect(world.run(toService(f, { protocol, destination: SECOND[f] })), "pass", "VERDICT_DELIVERED");
+        const second = expect(
+          world.run(toService(f, { protocol, destination: SECOND[f] })),
+          "pass",
+          "VERDICT_DELIVERED",
+        );
         assert.deepEqual([first.source, first.sourcePort], [CLIENT[f], 40000]);
         assert.equal(second.source, CLIENT[f]);
         assert.notEqual(second.sourcePort, 40000);
@@ -143,13 +216,23 @@ for (const f of FAMILIES)
       });
 
       test("a backend to which no route leads is a drop with that name", () => {
-        world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: f === "IPv4" ? "198.18.0.1" : "2001:db8:dead::1", port: 8080 }] });
+        world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: f === "IPv4" ? "198.18.0.1" : "2001:db8:dead::1", port: 8080 }],
+        });
         const outcome = world.run(toService(f, { protocol }));
         assert.deepEqual([outcome.action, outcome.verdict], ["drop", "DROP_NO_ROUTE"]);
       });
 
       test("a backend behind an unresolved neighbor is left to tc, untouched", () => {
-        world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: f === "IPv4" ? "10.244.3.5" : "fd20:3::5", port: 8080 }] });
+        world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: f === "IPv4" ? "10.244.3.5" : "fd20:3::5", port: 8080 }],
+        });
         const input = toService(f, { protocol });
         untouched(world.run(input), input, "VERDICT_LEFT_TO_TC");
       });
@@ -157,18 +240,36 @@ for (const f of FAMILIES)
       test("an error about the reply reaches the backend, quoting what the backend sent", () => {
         world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: REMOTE[f], port: 8080 }] });
         const there = read(world.run(toService(f, { protocol })).frame);
-        const reply = frame({ source: ADDRESS[f], destination: CLIENT[f], protocol, sourcePort: 80, destinationPort: 40000, flags: "A" });
+        const reply = frame({
+          source: ADDRESS[f],
+          destination: CLIENT[f],
+          protocol,
+          sourcePort: 80,
+          destinationPort: 40000,
+          flags: "A",
+        });
         const [type, code] = f === "IPv4" ? [3, 4] : [2, 0];
-        const out = expect(world.run(icmpError(CLIENT[f], ADDRESS[f], type, code, reply)), "tx", "VERDICT_TRANSLATED_ICMP");
+        const out = expect(
+          world.run(icmpError(CLIENT[f], ADDRESS[f], type, code, reply)),
+          "tx",
+          "VERDICT_TRANSLATED_ICMP",
+        );
         assert.deepEqual([out.source, out.destination], [NODE[f], REMOTE[f]]);
-        assert.equal(quotedTuple(out.icmp?.body ?? new Uint8Array()), `${REMOTE[f]}:8080 > ${NODE[f]}:${there.sourcePort}`);
+        assert.equal(
+          quotedTuple(out.icmp?.body ?? new Uint8Array()),
+          `${REMOTE[f]}:8080 > ${NODE[f]}:${there.sourcePort}`,
+        );
       });
 
       test("an error about the request reaches the client, quoting what the client sent", () => {
         world.frontend({ address: ADDRESS[f], port: 80, protocol, backends: [{ address: REMOTE[f], port: 8080 }] });
         const there = world.run(toService(f, { protocol })).frame;
         const [type, code] = f === "IPv4" ? [3, 3] : [1, 4];
-        const out = expect(world.run(icmpError(REMOTE[f], NODE[f], type, code, there)), "tx", "VERDICT_TRANSLATED_ICMP");
+        const out = expect(
+          world.run(icmpError(REMOTE[f], NODE[f], type, code, there)),
+          "tx",
+          "VERDICT_TRANSLATED_ICMP",
+        );
         assert.deepEqual([out.source, out.destination, out.destinationMac], [ADDRESS[f], CLIENT[f], CLIENT_MAC]);
         assert.equal(quotedTuple(out.icmp?.body ?? new Uint8Array()), `${CLIENT[f]}:40000 > ${ADDRESS[f]}:80`);
       });
@@ -207,7 +308,10 @@ for (const f of FAMILIES)
     });
 
     test("a retransmitted SYN goes where the first went; a new connection on the same ports chooses again", () => {
-      const two = [{ address: REMOTE[f], port: 8080 }, { address: OTHER_REMOTE[f], port: 8080 }];
+      const two = [
+        { address: REMOTE[f], port: 8080 },
+        { address: OTHER_REMOTE[f], port: 8080 },
+      ];
       world.frontend({ address: ADDRESS[f], port: 80, protocol: "tcp", algorithm: "random", backends: two });
       const first = tuple(read(world.run(toService(f)).frame));
       for (let i = 0; i < 20; i += 1) assert.equal(tuple(read(world.run(toService(f)).frame)), first);
@@ -220,21 +324,37 @@ for (const f of FAMILIES)
     });
 
     test("a backend that is not ready keeps its flows and gets no new ones", () => {
-      const [id = 0] = world.frontend({ address: ADDRESS[f], port: 80, protocol: "tcp", backends: [{ address: REMOTE[f], port: 8080 }] });
+      const [id = 0] = world.frontend({
+        address: ADDRESS[f],
+        port: 80,
+        protocol: "tcp",
+        backends: [{ address: REMOTE[f], port: 8080 }],
+      });
       const first = read(world.run(toService(f)).frame);
       world.run(toService(f, { flags: "A" }));
-      world.frontend({ address: ADDRESS[f], port: 80, protocol: "tcp", backends: [{ address: OTHER_REMOTE[f], port: 8080 }] });
+      world.frontend({
+        address: ADDRESS[f],
+        port: 80,
+        protocol: "tcp",
+        backends: [{ address: OTHER_REMOTE[f], port: 8080 }],
+      });
       world.backendState(id, "BACKEND_NOT_READY");
       assert.equal(tuple(read(world.run(toService(f, { flags: "A" })).frame)), tuple(first));
       assert.equal(read(world.run(toService(f, { flags: "S" })).frame).destination, OTHER_REMOTE[f]);
     });
 
     test("a client is mapped alike by all addresses of a Service, and by every table with the same content", () => {
-      const two = [{ address: REMOTE[f], port: 8080 }, { address: OTHER_REMOTE[f], port: 8080 }];
-      for (const address of [ADDRESS[f], SECOND[f]]) world.frontend({ address, port: 80, protocol: "tcp", backends: two });
+      const two = [
+        { address: REMOTE[f], port: 8080 },
+        { address: OTHER_REMOTE[f], port: 8080 },
+      ];
+      for (const address of [ADDRESS[f], SECOND[f]])
+        world.frontend({ address, port: 80, protocol: "tcp", backends: two });
       const chosen = new Set<string>();
       for (let sourcePort = 50000; sourcePort < 50040; sourcePort += 1) {
-        const [a, b] = [ADDRESS[f], SECOND[f]].map((destination) => read(world.run(toService(f, { destination, sourcePort })).frame).destination);
+        const [a, b] = [ADDRESS[f], SECOND[f]].map(
+          (destination) => read(world.run(toService(f, { destination, sourcePort })).frame).destination,
+        );
         assert.equal(a, b);
         chosen.add(a ?? "");
       }
@@ -250,19 +370,53 @@ describe("headers that cannot be", () => {
     return out;
   };
   const rows: readonly { name: string; input: () => Uint8Array; verdict: string }[] = [
-    { name: "an IPv4 header shorter than twenty bytes", input: () => changed(good(), 14, 0x44), verdict: "DROP_BAD_HEADER" },
-    { name: "an IPv4 packet that says it is version 5", input: () => changed(good(), 14, 0x55), verdict: "DROP_BAD_HEADER" },
+    {
+      name: "an IPv4 header shorter than twenty bytes",
+      input: () => changed(good(), 14, 0x44),
+      verdict: "DROP_BAD_HEADER",
+    },
+    {
+      name: "an IPv4 packet that says it is version 5",
+      input: () => changed(good(), 14, 0x55),
+      verdict: "DROP_BAD_HEADER",
+    },
     { name: "a total length below the header's", input: () => changed(good(), 16, 0, 19), verdict: "DROP_BAD_HEADER" },
-    { name: "a total length that leaves no room for TCP", input: () => changed(good(), 16, 0, 39), verdict: "DROP_TRUNCATED" },
-    { name: "IPv4 options that end after the packet", input: () => changed(good(), 14, 0x4f).subarray(0, 60), verdict: "DROP_TRUNCATED" },
+    {
+      name: "a total length that leaves no room for TCP",
+      input: () => changed(good(), 16, 0, 39),
+      verdict: "DROP_TRUNCATED",
+    },
+    {
+      name: "IPv4 options that end after the packet",
+      input: () => changed(changed(good(), 14, 0x4f), 16, 0, 100).subarray(0, 60),
+      verdict: "DROP_TRUNCATED",
+    },
     { name: "a TCP header cut off", input: () => good().subarray(0, 44), verdict: "DROP_TRUNCATED" },
-    { name: "an IPv6 packet that says it is version 7", input: () => changed(toService("IPv6"), 14, 0x70), verdict: "DROP_BAD_HEADER" },
-    { name: "an IPv6 payload length that leaves no room for TCP", input: () => changed(toService("IPv6"), 18, 0, 19), verdict: "DROP_TRUNCATED" },
-    { name: "an IPv6 extension header longer than we follow", input: () => changed(toService("IPv6"), 20, 0).map((b, i) => (i === 55 ? 255 : b)), verdict: "DROP_BAD_HEADER" },
+    {
+      name: "an IPv6 packet that says it is version 7",
+      input: () => changed(toService("IPv6"), 14, 0x70),
+      verdict: "DROP_BAD_HEADER",
+    },
+    {
+      name: "an IPv6 payload length that leaves no room for TCP",
+      input: () => changed(toService("IPv6"), 18, 0, 19),
+      verdict: "DROP_TRUNCATED",
+    },
+    {
+      name: "an IPv6 extension header longer than we follow",
+      input: () => changed(toService("IPv6"), 20, 0).map((b, i) => (i === 55 ? 255 : b)),
+      verdict: "DROP_BAD_HEADER",
+    },
   ];
   for (const { name, input, verdict } of rows)
     test(`${name}: to our address it is dropped by name, to another it passes`, () => {
-      for (const f of FAMILIES) world.frontend({ address: ADDRESS[f], port: 80, protocol: "tcp", backends: [{ address: REMOTE[f], port: 8080 }] });
+      for (const f of FAMILIES)
+        world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol: "tcp",
+          backends: [{ address: REMOTE[f], port: 8080 }],
+        });
       const bytes = input();
       const outcome = world.run(bytes);
       assert.deepEqual([outcome.action, outcome.verdict], ["drop", verdict]);
@@ -274,8 +428,18 @@ describe("headers that cannot be", () => {
 
 describe("fragments and options", () => {
   beforeEach(() => {
-    world.frontend({ address: ADDRESS.IPv4, port: 80, protocol: "udp", backends: [{ address: REMOTE.IPv4, port: 8080 }] });
-    world.frontend({ address: ADDRESS.IPv4, port: 80, protocol: "tcp", backends: [{ address: REMOTE.IPv4, port: 8080 }] });
+    world.frontend({
+      address: ADDRESS.IPv4,
+      port: 80,
+      protocol: "udp",
+      backends: [{ address: REMOTE.IPv4, port: 8080 }],
+    });
+    world.frontend({
+      address: ADDRESS.IPv4,
+      port: 80,
+      protocol: "tcp",
+      backends: [{ address: REMOTE.IPv4, port: 8080 }],
+    });
   });
 
   test("a later fragment follows the first", () => {
@@ -283,13 +447,18 @@ describe("fragments and options", () => {
     const first = read(world.run(toService("IPv4", { ...part, fragment: { offset: 0, more: true } })).frame);
     const later = world.run(toService("IPv4", { ...part, fragment: { offset: 16, more: false } }));
     assert.deepEqual([later.action, later.verdict], ["tx", "VERDICT_FORWARDED"]);
-    assert.deepEqual([...later.frame.subarray(26, 34)], [...world.run(toService("IPv4", { ...part, fragment: { offset: 0, more: true } })).frame.subarray(26, 34)]);
+    assert.deepEqual(
+      [...later.frame.subarray(26, 34)],
+      [...world.run(toService("IPv4", { ...part, fragment: { offset: 0, more: true } })).frame.subarray(26, 34)],
+    );
     assert.equal(first.destination, REMOTE.IPv4);
     assert.deepEqual([...later.frame.subarray(34)], [...new TextEncoder().encode("fairlead")]);
   });
 
   test("a later fragment whose first part was not seen is a drop with that name", () => {
-    const outcome = world.run(toService("IPv4", { protocol: "udp", identification: 8, fragment: { offset: 16, more: false } }));
+    const outcome = world.run(
+      toService("IPv4", { protocol: "udp", identification: 8, fragment: { offset: 16, more: false } }),
+    );
     assert.deepEqual([outcome.action, outcome.verdict], ["drop", "DROP_FRAGMENT"]);
   });
 
@@ -322,14 +491,60 @@ describe("ARP", () => {
 
   const silent: readonly { name: string; arrange?: () => void; input: () => Uint8Array; verdict: string }[] = [
     { name: "an address that is not announced", input: () => ask(), verdict: "VERDICT_FOREIGN" },
-    { name: "an address announced on another device", arrange: () => world.announce(ADDRESS.IPv4, 9999), input: () => ask(), verdict: "VERDICT_FOREIGN" },
-    { name: "a request that another machine is asked", arrange: () => world.announce(ADDRESS.IPv4), input: () => ask({ to: "02:00:00:00:77:77" }), verdict: "VERDICT_FOREIGN" },
-    { name: "a gratuitous announcement of our address", arrange: () => world.announce(ADDRESS.IPv4), input: () => ask({ sender: ADDRESS.IPv4 }), verdict: "VERDICT_FOREIGN" },
-    { name: "a reply", arrange: () => world.announce(ADDRESS.IPv4), input: () => ask().map((b, i) => (i === 21 ? 2 : b)), verdict: "VERDICT_FOREIGN" },
-    { name: "a request cut off", arrange: () => world.announce(ADDRESS.IPv4), input: () => ask().subarray(0, 40), verdict: "VERDICT_FOREIGN" },
-    { name: "a request with longer hardware addresses", arrange: () => world.announce(ADDRESS.IPv4), input: () => ask().map((b, i) => (i === 18 ? 8 : b)), verdict: "VERDICT_FOREIGN" },
-    { name: "any address once the agent's stamp has run out", arrange: () => { world.announce(ADDRESS.IPv4); world.stamp(-1); }, input: () => ask(), verdict: "VERDICT_SILENT_NOT_ALIVE" },
-    { name: "any address within the margin before the stamp runs out", arrange: () => { world.announce(ADDRESS.IPv4); world.stamp(1); }, input: () => ask(), verdict: "VERDICT_SILENT_NOT_ALIVE" },
+    {
+      name: "an address announced on another device",
+      arrange: () => world.announce(ADDRESS.IPv4, 9999),
+      input: () => ask(),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a request that another machine is asked",
+      arrange: () => world.announce(ADDRESS.IPv4),
+      input: () => ask({ to: "02:00:00:00:77:77" }),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a gratuitous announcement of our address",
+      arrange: () => world.announce(ADDRESS.IPv4),
+      input: () => ask({ sender: ADDRESS.IPv4 }),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a reply",
+      arrange: () => world.announce(ADDRESS.IPv4),
+      input: () => ask().map((b, i) => (i === 21 ? 2 : b)),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a request cut off",
+      arrange: () => world.announce(ADDRESS.IPv4),
+      input: () => ask().subarray(0, 40),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a request with longer hardware addresses",
+      arrange: () => world.announce(ADDRESS.IPv4),
+      input: () => ask().map((b, i) => (i === 18 ? 8 : b)),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "any address once the agent's stamp has run out",
+      arrange: () => {
+        world.announce(ADDRESS.IPv4);
+        world.stamp(-1);
+      },
+      input: () => ask(),
+      verdict: "VERDICT_SILENT_NOT_ALIVE",
+    },
+    {
+      name: "any address within the margin before the stamp runs out",
+      arrange: () => {
+        world.announce(ADDRESS.IPv4);
+        world.stamp(1);
+      },
+      input: () => ask(),
+      verdict: "VERDICT_SILENT_NOT_ALIVE",
+    },
   ];
   for (const { name, arrange, input, verdict } of silent)
     test(`${name} is not answered`, () => {
@@ -343,24 +558,59 @@ describe("neighbor discovery", () => {
   for (const withOption of [true, false])
     test(`a solicitation ${withOption ? "with" : "without"} a link-layer option is answered`, () => {
       world.announce(ADDRESS.IPv6);
-      const out = expect(world.run(neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6, withOption)), "tx", "VERDICT_ANSWERED_NDP");
-      assert.deepEqual([out.source, out.destination, out.destinationMac, out.ttl, out.icmp?.type], [ADDRESS.IPv6, CLIENT.IPv6, CLIENT_MAC, 255, 136]);
+      const out = expect(
+        world.run(neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6, withOption)),
+        "tx",
+        "VERDICT_ANSWERED_NDP",
+      );
+      assert.deepEqual(
+        [out.source, out.destination, out.destinationMac, out.ttl, out.icmp?.type],
+        [ADDRESS.IPv6, CLIENT.IPv6, CLIENT_MAC, 255, 136],
+      );
       assert.equal(out.icmp?.body.length, 24);
-      assert.deepEqual([...(out.icmp?.body.subarray(16) ?? [])], [2, 1, ...world.mac.split(":").map((b) => Number.parseInt(b, 16))]);
+      assert.deepEqual(
+        [...(out.icmp?.body.subarray(16) ?? [])],
+        [2, 1, ...world.mac.split(":").map((b) => Number.parseInt(b, 16))],
+      );
     });
 
   test("duplicate address detection is answered to all nodes", () => {
     world.announce(ADDRESS.IPv6);
-    const out = expect(world.run(neighborSolicitation(CLIENT_MAC, "::", ADDRESS.IPv6, false)), "tx", "VERDICT_ANSWERED_NDP");
+    const out = expect(
+      world.run(neighborSolicitation(CLIENT_MAC, "::", ADDRESS.IPv6, false)),
+      "tx",
+      "VERDICT_ANSWERED_NDP",
+    );
     assert.deepEqual([out.destination, out.destinationMac], ["ff02::1", "33:33:00:00:00:01"]);
   });
 
   const silent: readonly { name: string; input: () => Uint8Array; verdict: string; arrange?: () => void }[] = [
-    { name: "an address that is not announced", input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, SECOND.IPv6), verdict: "VERDICT_FOREIGN" },
-    { name: "a solicitation that passed a router", input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6).map((b, i) => (i === 21 ? 254 : b)), verdict: "VERDICT_FOREIGN" },
-    { name: "a solicitation with a code", input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6).map((b, i) => (i === 55 ? 1 : b)), verdict: "VERDICT_FOREIGN" },
-    { name: "a solicitation cut off", input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6, false).subarray(0, 70), verdict: "VERDICT_FOREIGN" },
-    { name: "any address once the stamp has run out", arrange: () => world.stamp(-1), input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6), verdict: "VERDICT_SILENT_NOT_ALIVE" },
+    {
+      name: "an address that is not announced",
+      input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, SECOND.IPv6),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a solicitation that passed a router",
+      input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6).map((b, i) => (i === 21 ? 254 : b)),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a solicitation with a code",
+      input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6).map((b, i) => (i === 55 ? 1 : b)),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "a solicitation cut off",
+      input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6, false).subarray(0, 70),
+      verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "any address once the stamp has run out",
+      arrange: () => world.stamp(-1),
+      input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, ADDRESS.IPv6),
+      verdict: "VERDICT_SILENT_NOT_ALIVE",
+    },
   ];
   for (const { name, input, verdict, arrange } of silent)
     test(`${name} is not answered`, () => {

@@ -30,8 +30,11 @@ export function frame(f: Frame): Uint8Array {
   const destination = addressBytes(address(f.destination));
   const ipv6 = f.source.includes(":");
   const protocol = protocolNumber(f.protocol ?? "tcp", ipv6);
-  const segment = f.fragment !== undefined && f.fragment.offset > 0 ? payloadOf(f) : transport(f, protocol, source, destination);
-  const header = ipv6 ? ipv6Header(f, protocol, segment.length, source, destination) : ipv4Header(f, protocol, segment.length, source, destination);
+  const segment =
+    f.fragment !== undefined && f.fragment.offset > 0 ? payloadOf(f) : transport(f, protocol, source, destination);
+  const header = ipv6
+    ? ipv6Header(f, protocol, segment.length, source, destination)
+    : ipv4Header(f, protocol, segment.length, source, destination);
   return concat(ethernet(f, ipv6 ? 0x86dd : 0x0800), header, segment);
 }
 
@@ -42,11 +45,18 @@ export function icmpError(from: string, to: string, type: number, code: number, 
   return frame({ source: from, destination: to, protocol: "icmp", payload: body });
 }
 
-export function arpRequest(senderMac: string, senderIp: string, targetIp: string, destinationMac = "ff:ff:ff:ff:ff:ff"): Uint8Array {
+export function arpRequest(
+  senderMac: string,
+  senderIp: string,
+  targetIp: string,
+  destinationMac = "ff:ff:ff:ff:ff:ff",
+): Uint8Array {
   const body = concat(
     Uint8Array.of(0, 1, 8, 0, 6, 4, 0, 1),
-    mac(senderMac), addressBytes(address(senderIp)).subarray(12),
-    mac("00:00:00:00:00:00"), addressBytes(address(targetIp)).subarray(12),
+    mac(senderMac),
+    addressBytes(address(senderIp)).subarray(12),
+    mac("00:00:00:00:00:00"),
+    addressBytes(address(targetIp)).subarray(12),
   );
   return concat(mac(destinationMac), mac(senderMac), Uint8Array.of(8, 6), body);
 }
@@ -57,8 +67,15 @@ export function neighborSolicitation(senderMac: string, source: string, target: 
   const body = concat(Uint8Array.of(135, 0, 0, 0, 0, 0, 0, 0), targetBytes, option);
   const last = targetBytes.subarray(13);
   const group = `ff02::1:ff${hex(last.subarray(0, 1))}:${hex(last.subarray(1))}`;
-  return frame({ sourceMac: senderMac, destinationMac: `33:33:ff:${[...last].map((b) => hex(Uint8Array.of(b))).join(":")}`,
-    source, destination: group, protocol: "icmp", ttl: 255, payload: body });
+  return frame({
+    sourceMac: senderMac,
+    destinationMac: `33:33:ff:${[...last].map((b) => hex(Uint8Array.of(b))).join(":")}`,
+    source,
+    destination: group,
+    protocol: "icmp",
+    ttl: 255,
+    payload: body,
+  });
 }
 
 export interface Read {
@@ -84,17 +101,32 @@ export function read(bytes: Uint8Array): Read {
   const length = ipv6 ? view.getUint16(18) : view.getUint16(16) - headerBytes;
   const protocol = bytes[ipv6 ? 20 : 23] ?? 0;
   const segment = bytes.subarray(14 + headerBytes, 14 + headerBytes + length);
-  if (segment.length !== length) throw new RangeError(`frame has ${segment.length} bytes after its IP header, which says ${length}`);
-  if (!ipv6 && sum16(bytes.subarray(14, 14 + headerBytes)) !== 0xffff) throw new RangeError("IPv4 header checksum is wrong");
+  if (segment.length !== length)
+    throw new RangeError(`frame has ${segment.length} bytes after its IP header, which says ${length}`);
+  if (!ipv6 && sum16(bytes.subarray(14, 14 + headerBytes)) !== 0xffff)
+    throw new RangeError("IPv4 header checksum is wrong");
   verifyTransport(segment, protocol, source, destination, ipv6);
   const common = {
-    destinationMac: macText(bytes.subarray(0, 6)), sourceMac: macText(bytes.subarray(6, 12)),
-    source: text(source), destination: text(destination), protocol, ttl: bytes[ipv6 ? 21 : 22] ?? 0,
+    destinationMac: macText(bytes.subarray(0, 6)),
+    sourceMac: macText(bytes.subarray(6, 12)),
+    source: text(source),
+    destination: text(destination),
+    protocol,
+    ttl: bytes[ipv6 ? 21 : 22] ?? 0,
   };
   if (protocol === 1 || protocol === 58)
-    return { ...common, icmp: { type: segment[0] ?? 0, code: segment[1] ?? 0, body: segment.subarray(8) }, payload: segment.subarray(8) };
+    return {
+      ...common,
+      icmp: { type: segment[0] ?? 0, code: segment[1] ?? 0, body: segment.subarray(8) },
+      payload: segment.subarray(8),
+    };
   const s = new DataView(segment.buffer, segment.byteOffset, segment.length);
-  return { ...common, sourcePort: s.getUint16(0), destinationPort: s.getUint16(2), payload: segment.subarray(protocol === 6 ? 20 : 8) };
+  return {
+    ...common,
+    sourcePort: s.getUint16(0),
+    destinationPort: s.getUint16(2),
+    payload: segment.subarray(protocol === 6 ? 20 : 8),
+  };
 }
 
 /** "source:port > destination:port" of a quoted IP packet (what an ICMP error carries). */
@@ -104,7 +136,8 @@ export function quotedTuple(body: Uint8Array): string {
   const view = new DataView(body.buffer, body.byteOffset, body.length);
   const source = ipv6 ? body.subarray(8, 24) : mapped(body.subarray(12, 16));
   const destination = ipv6 ? body.subarray(24, 40) : mapped(body.subarray(16, 20));
-  if (!ipv6 && sum16(body.subarray(0, 20)) !== 0xffff) throw new RangeError("checksum of the quoted IPv4 header is wrong");
+  if (!ipv6 && sum16(body.subarray(0, 20)) !== 0xffff)
+    throw new RangeError("checksum of the quoted IPv4 header is wrong");
   return `${text(source)}:${view.getUint16(l4)} > ${text(destination)}:${view.getUint16(l4 + 2)}`;
 }
 
@@ -113,10 +146,20 @@ export function mac(text_: string): Uint8Array {
 }
 
 function ethernet(f: Frame, type: number): Uint8Array {
-  return concat(mac(f.destinationMac ?? "02:00:00:00:00:01"), mac(f.sourceMac ?? "02:00:00:00:00:99"), Uint8Array.of(type >> 8, type & 255));
+  return concat(
+    mac(f.destinationMac ?? "02:00:00:00:00:01"),
+    mac(f.sourceMac ?? "02:00:00:00:00:99"),
+    Uint8Array.of(type >> 8, type & 255),
+  );
 }
 
-function ipv4Header(f: Frame, protocol: number, length: number, source: Uint8Array, destination: Uint8Array): Uint8Array {
+function ipv4Header(
+  f: Frame,
+  protocol: number,
+  length: number,
+  source: Uint8Array,
+  destination: Uint8Array,
+): Uint8Array {
   const options = f.options ?? 0;
   const header = new Uint8Array(20 + options).fill(1, 20);
   const view = new DataView(header.buffer);
@@ -132,7 +175,13 @@ function ipv4Header(f: Frame, protocol: number, length: number, source: Uint8Arr
   return header;
 }
 
-function ipv6Header(f: Frame, protocol: number, length: number, source: Uint8Array, destination: Uint8Array): Uint8Array {
+function ipv6Header(
+  f: Frame,
+  protocol: number,
+  length: number,
+  source: Uint8Array,
+  destination: Uint8Array,
+): Uint8Array {
   const header = new Uint8Array(40);
   header[0] = 0x60;
   new DataView(header.buffer).setUint16(4, length);
@@ -165,13 +214,29 @@ function transport(f: Frame, protocol: number, source: Uint8Array, destination: 
   return segment;
 }
 
-function setChecksum(segment: Uint8Array, offset: number, protocol: number, source: Uint8Array, destination: Uint8Array, pseudo: boolean): void {
+function setChecksum(
+  segment: Uint8Array,
+  offset: number,
+  protocol: number,
+  source: Uint8Array,
+  destination: Uint8Array,
+  pseudo: boolean,
+): void {
   const view = new DataView(segment.buffer, segment.byteOffset, segment.length);
   view.setUint16(offset, 0);
-  view.setUint16(offset, 0xffff ^ sum16(pseudo ? concat(pseudoHeader(segment.length, protocol, source, destination), segment) : segment));
+  view.setUint16(
+    offset,
+    0xffff ^ sum16(pseudo ? concat(pseudoHeader(segment.length, protocol, source, destination), segment) : segment),
+  );
 }
 
-function verifyTransport(segment: Uint8Array, protocol: number, source: Uint8Array, destination: Uint8Array, ipv6: boolean): void {
+function verifyTransport(
+  segment: Uint8Array,
+  protocol: number,
+  source: Uint8Array,
+  destination: Uint8Array,
+  ipv6: boolean,
+): void {
   const udpWithout = protocol === 17 && !ipv6 && segment[6] === 0 && segment[7] === 0;
   if (udpWithout || (protocol !== 6 && protocol !== 17 && protocol !== 1 && protocol !== 58)) return;
   const pseudo = protocol === 1 ? new Uint8Array() : pseudoHeader(segment.length, protocol, source, destination);
@@ -182,7 +247,11 @@ function verifyTransport(segment: Uint8Array, protocol: number, source: Uint8Arr
 /** The IPv6 form serves IPv4-mapped addresses as well: the mapped prefix sums to the same on both sides. */
 function pseudoHeader(length: number, protocol: number, source: Uint8Array, destination: Uint8Array): Uint8Array {
   const v4 = isMapped(source);
-  return concat(v4 ? source.subarray(12) : source, v4 ? destination.subarray(12) : destination, Uint8Array.of(length >> 8, length & 255, 0, protocol));
+  return concat(
+    v4 ? source.subarray(12) : source,
+    v4 ? destination.subarray(12) : destination,
+    Uint8Array.of(length >> 8, length & 255, 0, protocol),
+  );
 }
 
 function sum16(bytes: Uint8Array): number {

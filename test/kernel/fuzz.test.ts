@@ -12,8 +12,12 @@ before(() => {
   world = openWorld();
   world.announce("192.168.10.0");
   world.announce("fd10:799::");
-  for (const [address, remote] of [["192.168.10.0", "10.244.2.5"], ["fd10:799::", "fd20:2::5"]] as const)
-    for (const protocol of ["tcp", "udp"] as const) world.frontend({ address, port: 80, protocol, backends: [{ address: remote, port: 8080 }] });
+  for (const [address, remote] of [
+    ["192.168.10.0", "10.244.2.5"],
+    ["fd10:799::", "fd20:2::5"],
+  ] as const)
+    for (const protocol of ["tcp", "udp"] as const)
+      world.frontend({ address, port: 80, protocol, backends: [{ address: remote, port: 8080 }] });
 });
 after(() => {
   world.close();
@@ -24,7 +28,11 @@ const SEEDS = (): readonly Uint8Array[] => {
   const v6 = { source: "fd10::250", destination: "fd10:799::" };
   const request = frame({ ...v4, source: "192.168.10.0", destination: "192.168.10.250" });
   return [
-    frame(v4), frame({ ...v4, protocol: "udp" }), frame(v6), frame({ ...v6, protocol: "udp" }), frame({ ...v4, options: 12 }),
+    frame(v4),
+    frame({ ...v4, protocol: "udp" }),
+    frame(v6),
+    frame({ ...v6, protocol: "udp" }),
+    frame({ ...v4, options: 12 }),
     frame({ ...v4, protocol: "udp", identification: 3, fragment: { offset: 0, more: true } }),
     frame({ ...v4, protocol: "udp", identification: 3, fragment: { offset: 24, more: false } }),
     frame({ ...v4, protocol: "icmp", payload: Uint8Array.of(8, 0, 0, 0, 0, 1, 0, 1) }),
@@ -36,7 +44,10 @@ const SEEDS = (): readonly Uint8Array[] => {
 };
 
 function stillForwards(): void {
-  for (const [source, destination] of [["192.168.10.251", "192.168.10.0"], ["fd10::251", "fd10:799::"]] as const) {
+  for (const [source, destination] of [
+    ["192.168.10.251", "192.168.10.0"],
+    ["fd10::251", "fd10:799::"],
+  ] as const) {
     const outcome = world.run(frame({ source, destination, sourcePort: 45000 }));
     assert.equal(outcome.verdict, "VERDICT_FORWARDED");
     read(outcome.frame);
@@ -44,17 +55,22 @@ function stillForwards(): void {
 }
 
 /** The kernel takes no frame shorter than an Ethernet header. */
-const padded = (bytes: Uint8Array): Uint8Array => (bytes.length >= 14 ? bytes : Uint8Array.from({ length: 14 }, (_, i) => bytes[i] ?? 0));
+const padded = (bytes: Uint8Array): Uint8Array =>
+  bytes.length >= 14 ? bytes : Uint8Array.from({ length: 14 }, (_, i) => bytes[i] ?? 0);
 
 test("random bytes get a defined verdict", () => {
   let ran = 0;
   fc.assert(
-    fc.property(fc.uint8Array({ minLength: 14, maxLength: 200 }), fc.constantFrom(0x0800, 0x86dd, 0x0806, 0x8100), (bytes, type) => {
-      const input = Uint8Array.from(bytes);
-      input.set([type >> 8, type & 255], 12);
-      assert.notEqual(world.run(input).action, "aborted");
-      ran += 1;
-    }),
+    fc.property(
+      fc.uint8Array({ minLength: 14, maxLength: 200 }),
+      fc.constantFrom(0x0800, 0x86dd, 0x0806, 0x8100),
+      (bytes, type) => {
+        const input = Uint8Array.from(bytes);
+        input.set([type >> 8, type & 255], 12);
+        assert.notEqual(world.run(input).action, "aborted");
+        ran += 1;
+      },
+    ),
     { numRuns: RUNS },
   );
   assert.ok(ran >= RUNS);
@@ -65,15 +81,21 @@ test("mutated good packets get a defined verdict, and a drop always has a name",
   let ran = 0;
   const mutation = fc.record({ at: fc.nat(120), value: fc.nat(255) });
   fc.assert(
-    fc.property(fc.nat(SEEDS().length - 1), fc.array(mutation, { minLength: 1, maxLength: 4 }), fc.nat(120), fc.boolean(), (seed, mutations, cut, cuts) => {
-      const input = Uint8Array.from(SEEDS()[seed] ?? []);
-      for (const { at, value } of mutations) if (at < input.length) input[at] = value;
-      const outcome = world.run(padded(cuts ? input.subarray(0, Math.max(14, input.length - cut)) : input));
-      assert.notEqual(outcome.action, "aborted");
-      if (outcome.action === "drop") assert.match(outcome.verdict, /^DROP_/);
-      if (outcome.verdict === "VERDICT_FOREIGN") assert.equal(outcome.action, "pass");
-      ran += 1;
-    }),
+    fc.property(
+      fc.nat(SEEDS().length - 1),
+      fc.array(mutation, { minLength: 1, maxLength: 4 }),
+      fc.nat(120),
+      fc.boolean(),
+      (seed, mutations, cut, cuts) => {
+        const input = Uint8Array.from(SEEDS()[seed] ?? []);
+        for (const { at, value } of mutations) if (at < input.length) input[at] = value;
+        const outcome = world.run(padded(cuts ? input.subarray(0, Math.max(14, input.length - cut)) : input));
+        assert.notEqual(outcome.action, "aborted");
+        if (outcome.action === "drop") assert.match(outcome.verdict, /^DROP_/);
+        if (outcome.verdict === "VERDICT_FOREIGN") assert.equal(outcome.action, "pass");
+        ran += 1;
+      },
+    ),
     { numRuns: RUNS * 2 },
   );
   assert.ok(ran >= RUNS * 2);

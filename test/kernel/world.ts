@@ -5,7 +5,18 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { address, addressBytes } from "../../src/net/address.ts";
-import { address_filter, announced_key, backend, backend_state, device, endpoint, frontend, frontend_key, runtime, verdict as verdicts } from "../../src/datapath/abi.generated.ts";
+import {
+  address_filter,
+  announced_key,
+  backend,
+  backend_state,
+  device,
+  endpoint,
+  frontend,
+  frontend_key,
+  runtime,
+  verdict as verdicts,
+} from "../../src/datapath/abi.generated.ts";
 import { monotonicNs } from "../../src/kernel/clock.ts";
 import { enterNamespace } from "../../src/kernel/namespace.ts";
 import { loadObject, type LoadedObject } from "../../src/kernel/object.ts";
@@ -57,7 +68,12 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
   const uplink = buildNamespace(name);
   const leave = enterNamespace(`/run/netns/${name}`);
   mkdirSync(pins, { recursive: true });
-  const object = loadObject({ path: new URL("../../bpf/build/xdp.bpf.o", import.meta.url).pathname, pinRoot: pins, rodata, maxEntries: { flows: 4096 } });
+  const object = loadObject({
+    path: new URL("../../bpf/build/xdp.bpf.o", import.meta.url).pathname,
+    pinRoot: pins,
+    rodata,
+    maxEntries: { flows: 4096 },
+  });
   const maps = fillable(object);
   let nextBackend = 1;
   let nextSlot = 0;
@@ -71,9 +87,15 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
     run(input) {
       const before = maps.verdicts();
       const result = testRun(object.program("fairlead_xdp"), input, { ingressIfindex: uplink.ifindex });
-      const grown = [...maps.verdicts()].filter(([key, count]) => count !== (before.get(key) ?? 0n)).map(([key]) => key);
+      const grown = [...maps.verdicts()]
+        .filter(([key, count]) => count !== (before.get(key) ?? 0n))
+        .map(([key]) => key);
       if (grown.length > 1) throw new Error(`one packet, ${grown.length} verdicts: ${grown.join(", ")}`);
-      return { action: ACTIONS[result.retval] ?? "aborted", verdict: grown[0] ?? "VERDICT_FOREIGN", frame: result.data };
+      return {
+        action: ACTIONS[result.retval] ?? "aborted",
+        verdict: grown[0] ?? "VERDICT_FOREIGN",
+        frame: result.data,
+      };
     },
     frontend(spec) {
       const ids = spec.backends.map((b) => maps.backend(nextBackend++, b.address, b.port, b.local === true, 1));
@@ -89,7 +111,14 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       return ids;
     },
     backendState: (id, state) => maps.backends.setUint8(id * backend.size + backend.offset.state, backend_state[state]),
-    giveBackend: (id, to, port) => void maps.backend(id, to, port, false, maps.backends.getUint32(id * backend.size + backend.offset.generation, true) + 1),
+    giveBackend: (id, to, port) =>
+      void maps.backend(
+        id,
+        to,
+        port,
+        false,
+        maps.backends.getUint32(id * backend.size + backend.offset.generation, true) + 1,
+      ),
     endpoint: (of) => maps.endpoint(of, uplink.podIfindex),
     announce: (what, ifindex = uplink.ifindex) => maps.announce(what, ifindex),
     stamp: (seconds) => maps.stamp(seconds),
@@ -98,7 +127,7 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       maps.runtime.setBigUint64(runtime.offset.probe_key + 8, key[1], true);
       maps.runtime.setUint16(runtime.offset.probe_port, port);
     },
-    flows: () => [...object.map("flows").entries()].length,
+    overflow: () => [...object.map("flows").entries()].length,
     reset() {
       maps.clear();
       nextBackend = 1;
@@ -129,10 +158,14 @@ interface Uplink {
 /** eth0 with both families, a static neighbor that leads to the pods of another node, one that does not answer, and a pod's veth. */
 function buildNamespace(name: string): Uplink {
   const ip = (...args: string[]): string => execFileSync("ip", args, { encoding: "utf8" });
-  const inside = (...args: string[]): string => execFileSync("nsenter", [`--net=/run/netns/${name}`, ...args], { encoding: "utf8" });
+  const inside = (...args: string[]): string =>
+    execFileSync("nsenter", [`--net=/run/netns/${name}`, ...args], { encoding: "utf8" });
   const addresses = ["192.168.10.201", "fd10::201"];
   ip("netns", "add", name);
-  inside("sh", "-ec", `
+  inside(
+    "sh",
+    "-ec",
+    `
     sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0
     ip link add eth0 address 02:00:00:00:02:01 type veth peer name far0
     ip link add pod0 type veth peer name pod1
@@ -144,8 +177,10 @@ function buildNamespace(name: string): Uplink {
     ip route add 10.244.2.0/24 via 192.168.10.202
     ip route add fd20:2::/64 via fd10::202
     ip route add 10.244.3.0/24 via 192.168.10.203
-    ip route add fd20:3::/64 via fd10::203`);
-  const ifindexOf = (dev: string): number => (JSON.parse(inside("ip", "-j", "link", "show", "dev", dev)) as { ifindex: number }[])[0]?.ifindex ?? 0;
+    ip route add fd20:3::/64 via fd10::203`,
+  );
+  const ifindexOf = (dev: string): number =>
+    (JSON.parse(inside("ip", "-j", "link", "show", "dev", dev)) as { ifindex: number }[])[0]?.ifindex ?? 0;
   return { ifindex: ifindexOf("eth0"), podIfindex: ifindexOf("pod0"), mac: "02:00:00:00:02:01", addresses };
 }
 
@@ -162,7 +197,8 @@ function fillable(object: LoadedObject) {
     runtime: stampView,
     verdicts(): Map<string, bigint> {
       const counts = new Map<string, bigint>();
-      for (const [name, number] of Object.entries(verdicts)) if (name !== "VERDICT_COUNT") counts.set(name, object.map("verdicts").perCpuSum(u32(number)));
+      for (const [name, number] of Object.entries(verdicts))
+        if (name !== "VERDICT_COUNT") counts.set(name, object.map("verdicts").perCpuSum(u32(number)));
       return counts;
     },
     backend(id: number, of: string, port: number, local: boolean, generation: number): number {
