@@ -96,11 +96,11 @@ async function apply(
 async function perform(operation: Operation, writer: StatusWriter): Promise<void> {
   switch (operation.type) {
     case "service":
-      return await writer.writeService(operation.key, operation.write);
+      return writer.writeService(operation.key, operation.write);
     case "pool":
-      return await writer.writePool(operation.key, operation.write);
+      return writer.writePool(operation.key, operation.write);
     case "event":
-      return await writer.writeEvent(operation.write);
+      return writer.writeEvent(operation.write);
   }
 }
 
@@ -118,7 +118,11 @@ function nameOf(operation: Operation): string {
 function logOperation(operation: Operation, log: ControllerParts["log"]): void {
   if (operation.type !== "event") return;
   const { regarding, type, reason, message } = operation.write;
-  const object = { event: "kubernetesEvent", object: `${regarding.kind} ${regarding.namespace}/${regarding.name}`, reason };
+  const object = {
+    event: "kubernetesEvent",
+    object: `${regarding.kind} ${regarding.namespace}/${regarding.name}`,
+    reason,
+  };
   if (type === "Warning") log.warn(object, message);
   else log.info(object, message);
 }
@@ -127,9 +131,11 @@ function logOperation(operation: Operation, log: ControllerParts["log"]): void {
 function tell(now: readonly Problem[], before: readonly Problem[], log: ControllerParts["log"]): readonly Problem[] {
   const texts = new Set(now.map(formatProblem));
   const known = new Set(before.map(formatProblem));
-  for (const problem of now) if (!known.has(formatProblem(problem))) log.warn({ event: "problem", problem }, formatProblem(problem));
+  for (const problem of now)
+    if (!known.has(formatProblem(problem))) log.warn({ event: "problem", problem }, formatProblem(problem));
   for (const problem of before)
-    if (!texts.has(formatProblem(problem))) log.info({ event: "problemSolved", problem }, `Solved: ${formatProblem(problem)}`);
+    if (!texts.has(formatProblem(problem)))
+      log.info({ event: "problemSolved", problem }, `Solved: ${formatProblem(problem)}`);
   return now;
 }
 

@@ -69,7 +69,7 @@ export class ControllerMetrics {
   }
 
   async text(): Promise<string> {
-    return await this.#registry.metrics();
+    return this.#registry.metrics();
   }
 }
 
@@ -94,7 +94,7 @@ export async function serveMetrics(listen: string, metrics: ControllerMetrics): 
 }
 
 /** `127.0.0.1:7473`, `[::1]:7473`, `:7473`. */
-function parseListen(listen: string): { readonly host: string | undefined; readonly port: number } {
+export function parseListen(listen: string): { readonly host: string | undefined; readonly port: number } {
   const match = /^(?:\[(?<v6>[0-9a-fA-F:]+)\]|(?<v4>[^:[\]]*)):(?<port>\d{1,5})$/.exec(listen);
   const port = Number(match?.groups?.["port"]);
   if (match === null || port > 65535)

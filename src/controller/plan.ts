@@ -4,7 +4,7 @@
  */
 import { formatAddress } from "../net/address.ts";
 import type { AssignmentEvent, Assignment, Decision } from "../pool/assign.ts";
-import { ALLOCATED_FROM_POOL, deprecatedAnnotations } from "../pool/claim.ts";
+import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL, deprecatedAnnotations } from "../pool/claim.ts";
 import { countPools } from "../pool/counts.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
 import { objectKey, type Condition, type LoadBalancerIngress, type Service } from "../service/objects.ts";
@@ -15,8 +15,6 @@ export type Operation =
   | { readonly type: "pool"; readonly key: string; readonly write: PoolStatusWrite }
   | { readonly type: "event"; readonly write: EventWrite };
 
-/** A Service of type LoadBalancer has an address. */
-export const ADDRESS_ASSIGNED = "fairlead.io/AddressAssigned";
 /** False, and only then present: a Service has an address, but not as it asks for. */
 export const REQUEST_MET = "fairlead.io/RequestMet";
 /** False, and only then present: a pool gives no new addresses. */

@@ -70,7 +70,8 @@ export function assign(objects: Objects, loadBalancerClass?: string): Decision {
     .filter((service) => isOurs(service, loadBalancerClass))
     .map(readClaim)
     .toSorted(oldestFirst);
-  for (const claim of claims) keepCurrent(claim, work);
+  for (const claim of claims) if (claim.established) keepCurrent(claim, work);
+  for (const claim of claims) if (!claim.established) keepCurrent(claim, work);
   for (const [service, addresses] of objects.reserved) reserve(service, addresses, work.occupancy);
   do {
     work.freed = false;

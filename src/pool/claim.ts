@@ -24,6 +24,8 @@ export interface Claim {
   readonly sharing: Sharing;
   /** Held according to the status, in its order. */
   readonly current: readonly Address[];
+  /** A controller of ours wrote that: it outranks a status that came with a manifest, perhaps copied from another Service. */
+  readonly established: boolean;
   readonly wantedPool: string | undefined;
   /** Empty: any. */
   readonly wantedAddresses: readonly Address[];
@@ -37,9 +39,13 @@ const INPUTS = ["address-pool", "loadBalancerIPs", "allow-shared-ip"] as const;
 /** Written by the controller: the pool the addresses came from. */
 export const ALLOCATED_FROM_POOL = "metallb.io/ip-allocated-from-pool";
 
+/** Condition written by the controller: a Service of type LoadBalancer has an address. */
+export const ADDRESS_ASSIGNED = "fairlead.io/AddressAssigned";
+
 /** Reads a Service of type LoadBalancer. */
 export function readClaim(service: Service): Claim {
   const families = wantedFamilies(service);
+  const pool = annotation(service, "address-pool") ?? "";
   const addresses = wantedAddresses(service);
   const fault = "fault" in families ? families.fault : "fault" in addresses ? addresses.fault : undefined;
   const known = "families" in families ? families.families : [];
@@ -53,7 +59,8 @@ export function readClaim(service: Service): Claim {
     policy: service.spec.ipFamilyPolicy ?? "SingleStack",
     sharing: sharingOf(service),
     current: currentAddresses(service),
-    wantedPool: annotation(service, "address-pool") || undefined,
+    established: service.status.conditions.some((c) => c.type === ADDRESS_ASSIGNED && c.status === "True"),
+    wantedPool: pool === "" ? undefined : pool,
     wantedAddresses: wanted,
     fault: fault ?? familyFault(known, wanted),
   };

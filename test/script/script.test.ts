@@ -20,7 +20,10 @@ for (const file of files) {
     const world = new World();
     const steps = script.steps.map((step) => run(world, step));
     if (REWRITE) writeFileSync(path, formatScript({ ...script, steps }));
-    assert.ok(steps.some((step) => step.type === "expect"), "A script expects something");
+    assert.ok(
+      steps.some((step) => step.type === "expect"),
+      "A script expects something",
+    );
     for (const [index, step] of steps.entries()) {
       const before = script.steps[index];
       if (REWRITE || step.type !== "expect" || before?.type !== "expect") continue;

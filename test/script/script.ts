@@ -32,7 +32,10 @@ export function parseScript(text: string): Script {
     else if (line.startsWith("-- ")) throw new SyntaxError(`Cannot read ${JSON.stringify(line)} as a step`);
     else (sections.at(-1)?.lines ?? summary).push(line);
   }
-  const title = summary.map((line) => line.replace(/^# ?/, "")).join(" ").trim();
+  const title = summary
+    .map((line) => line.replace(/^# ?/, ""))
+    .join(" ")
+    .trim();
   return { summary: title, steps: sections.map(({ header, lines }) => stepOf(header, lines.join("\n").trimEnd())) };
 }
 

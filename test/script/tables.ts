@@ -1,6 +1,5 @@
 /** What a script may expect: tables of text, as an operator would read them. */
-import { ADDRESS_ASSIGNED } from "../../src/controller/plan.ts";
-import { ALLOCATED_FROM_POOL } from "../../src/pool/claim.ts";
+import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL } from "../../src/pool/claim.ts";
 import type { World } from "./world.ts";
 
 type Row = readonly string[];
@@ -47,7 +46,14 @@ export const TABLES: Readonly<Record<string, (world: World) => string>> = {
 function table(head: Row, rows: readonly Row[]): string {
   const cells = [head, ...rows.map((row) => row.map((cell) => (cell === "" ? "-" : cell)))];
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  return cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n");
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 function lines(texts: readonly string[]): string {

@@ -94,7 +94,8 @@ export class World {
       case "service": {
         const { key, write } = operation;
         const annotations: Record<string, string> = {};
-        for (const [name, value] of Object.entries(write.annotations)) if (value !== undefined) annotations[name] = value;
+        for (const [name, value] of Object.entries(write.annotations))
+          if (value !== undefined) annotations[name] = value;
         const status = { loadBalancer: { ingress: write.ingress }, conditions: write.conditions };
         this.#serviceStates.set(key, { key, text: "", annotations, status });
         this.#writes.push(`service ${key}`);

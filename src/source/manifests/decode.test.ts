@@ -170,7 +170,7 @@ test("a broken document leaves the others of its file readable and is counted fr
 
 test("all problems of an object are reported together", () => {
   const decoded = decodeManifest(SERVICE.replace("80", "0").replace("LoadBalancer", "Balancer").replace("web", "WEB"));
-  assert.deepEqual(decoded.problems.map((p) => p.path).toSorted(), [
+  assert.deepEqual(decoded.problems.map((p) => p.path ?? "").toSorted(), [
     "metadata.name",
     "spec.ports[0].port",
     "spec.type",
@@ -194,7 +194,7 @@ test("aliases that expand without end are a problem, not a full memory", () => {
 });
 
 const nested = [
-  { name: "YAML", text: `${"[".repeat(50_000)}` },
+  { name: "YAML", text: "[".repeat(50_000) },
   { name: "JSON", text: `${'{"kind":"Service","apiVersion":"v1","spec":'.repeat(20_000)}1${"}".repeat(20_000)}` },
   { name: "Lists", text: `${'{"kind":"List","items":['.repeat(20_000)}${"]}".repeat(20_000)}` },
 ];

@@ -47,7 +47,7 @@ async function open(t: TestContext, manifests: string, state: string): Promise<P
 
 async function until(source: Source, met: (snapshot: Snapshot) => boolean): Promise<Snapshot> {
   if (met(source.snapshot())) return source.snapshot();
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("The snapshot did not become what was awaited")), PATIENCE_MS);
     const stop = source.subscribe(() => {
       if (!met(source.snapshot())) return;

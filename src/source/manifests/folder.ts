@@ -10,8 +10,9 @@
  */
 import { join } from "node:path";
 import { formatProblem, type Problem } from "../../net/problem.ts";
+import type { Service } from "../../service/objects.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot, Source, StatusWriter } from "../source.ts";
-import { decodeManifest, type DecodeProblem } from "./decode.ts";
+import { decodeManifest, type DecodedObject, type DecodeProblem } from "./decode.ts";
 import { EventFile } from "./events.ts";
 import { FolderFiles, type Entry, type Reading } from "./files.ts";
 import { Merger, type ManifestEntry } from "./merge.ts";
@@ -203,10 +204,19 @@ interface Refreshable {
 export function decodeFile(text: string, path: string): Reading<ManifestEntry> {
   const { objects, problems } = decodeManifest(text);
   return {
-    entries: objects.map((object) => ({ ...object, path })),
+    entries: objects.map((object) => ({ ...object, path, value: withoutConditions(object) })),
     problems: problems.map((problem) => describe(problem, path)),
     broken: problems.some((problem) => problem.broken),
   };
+}
+
+/** A manifest copied from a cluster says what was true there; conditions are ours to write. */
+function withoutConditions(object: DecodedObject): DecodedObject["value"] {
+  if (object.collection !== "services") return object.value;
+  // The schema of a kind fixes the type of its collection; TypeScript cannot follow that through the table.
+  const service = object.value as Service;
+  const bare: Service = { ...service, status: { ...service.status, conditions: [] } };
+  return bare;
 }
 
 function describe(problem: DecodeProblem, file: string): Problem {

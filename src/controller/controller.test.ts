@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { z } from "zod";
+import { openFolderSource } from "../source/manifests/folder.ts";
+import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
+import { control } from "./controller.ts";
+import { runController } from "./main.ts";
+import { parseListen } from "./metrics.ts";
+
+/** Fails the test instead of hanging when what is awaited never comes. Not a measurement. */
+const PATIENCE_MS = 10_000;
+
+const POOL =
+  "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: demo, namespace: metallb-system}\nspec: {addresses: [10.0.0.0/29]}\n";
+const service = (name: string): string =>
+  `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n`;
+
+function folders(
+  t: TestContext,
+  text: string,
+): { readonly manifests: string; readonly file: string; readonly state: string } {
+  const folder = mkdtempSync(join(tmpdir(), "fl-controller-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const manifests = join(folder, "manifests");
+  mkdirSync(manifests);
+  const file = join(manifests, "all.yaml");
+  writeFileSync(file, text);
+  return { manifests, file, state: join(folder, "state") };
+}
+
+async function until(source: Source, met: (snapshot: Snapshot) => boolean): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("What was awaited did not happen")), PATIENCE_MS);
+    const look = (): void => {
+      if (!met(source.snapshot())) return;
+      clearTimeout(timer);
+      stop();
+      resolve();
+    };
+    const stop = source.subscribe(look);
+    look();
+  });
+}
+
+const ip = (snapshot: Snapshot, key: string): string | undefined =>
+  snapshot.services.get(key)?.status.loadBalancer.ingress[0]?.ip;
+
+test("controller: Services that come get addresses, one that goes gives its back, and it stops when told", async (t) => {
+  const { manifests, file, state } = folders(t, POOL + service("a"));
+  const observer = await openFolderSource({ manifests: [manifests], state });
+  t.after(() => observer.close());
+  const stop = new AbortController();
+  const running = runController(
+    { manifests: [manifests], state, logLevel: "silent", metricsListen: "127.0.0.1:0" },
+    stop.signal,
+  );
+  t.after(() => stop.abort());
+  await until(observer, (s) => ip(s, "default/a") === "10.0.0.0");
+  writeFileSync(file, POOL + service("b") + service("c"));
+  await until(observer, (s) => ip(s, "default/b") === "10.0.0.0" && ip(s, "default/c") === "10.0.0.1");
+  await until(observer, (s) => s.ipAddressPools.get("metallb-system/demo")?.status?.assignedIPv4 === 2);
+  stop.abort();
+  await running;
+});
+
+test("controller: it writes nothing when it starts again on what it wrote", async (t) => {
+  const { manifests, state } = folders(t, POOL + service("a") + service("b"));
+  const written: string[] = [];
+  for (const expected of [["default/a", "default/b"], []]) {
+    const source = await openFolderSource({ manifests: [manifests], state });
+    const stop = new AbortController();
+    const running = control({ ...recorded(source, written), decided: () => {} }, stop.signal);
+    await until(source, (s) => ip(s, "default/b") !== undefined);
+    // One more turn of the loop, for a write that should not come.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    stop.abort();
+    await running;
+    await source.close();
+    assert.deepEqual(written.splice(0), expected);
+  }
+});
+
+test("controller: what cannot be written is tried again, and does not keep others from being written", async (t) => {
+  const { manifests, state } = folders(t, POOL + service("a") + service("b"));
+  const source = await openFolderSource({ manifests: [manifests], state });
+  t.after(() => source.close());
+  const errors: string[] = [];
+  let failures = 1;
+  const parts = recorded(source, [], (key) => {
+    if (key !== "default/a" || failures === 0) return;
+    failures -= 1;
+    throw new Error("the disk is full");
+  });
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const running = control(
+    { ...parts, log: { ...QUIET, error: (_: unknown, message?: string) => errors.push(message ?? "") } },
+    stop.signal,
+  );
+  await until(source, (s) => ip(s, "default/b") === "10.0.0.1");
+  await until(source, (s) => ip(s, "default/a") === "10.0.0.0");
+  stop.abort();
+  await running;
+  assert.deepEqual(errors, ["Cannot write the status of Service default/a: the disk is full"]);
+});
+
+test("controller: an event about a Service is in the state folder", async (t) => {
+  const { manifests, state } = folders(t, POOL + service("a"));
+  const observer = await openFolderSource({ manifests: [manifests], state });
+  t.after(() => observer.close());
+  const stop = new AbortController();
+  const running = runController({ manifests: [manifests], state, logLevel: "silent" }, stop.signal);
+  await until(observer, (s) => ip(s, "default/a") !== undefined);
+  stop.abort();
+  await running;
+  const list = z.object({ items: z.array(z.object({ reason: z.string(), message: z.string() })) });
+  const { items } = list.parse(JSON.parse(readFileSync(join(state, "events.json"), "utf8")));
+  assert.deepEqual(items, [{ reason: "IPAllocated", message: 'Assigned IP ["10.0.0.0"]' }]);
+});
+
+const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
+
+function recorded(
+  source: Source & StatusWriter,
+  written: string[],
+  before: (key: string) => void = () => {},
+): { readonly source: Source & StatusWriter; readonly log: typeof QUIET } {
+  const recording: Source & StatusWriter = {
+    snapshot: () => source.snapshot(),
+    subscribe: (listener) => source.subscribe(listener),
+    close: () => source.close(),
+    writeService: async (key, write) => {
+      before(key);
+      written.push(key);
+      await source.writeService(key, write);
+    },
+    writePool: (key, write) => source.writePool(key, write),
+    writeEvent: (event) => source.writeEvent(event),
+    forgetDeleted: () => source.forgetDeleted(),
+  };
+  return { source: recording, log: QUIET };
+}
+
+const listens = [
+  { text: "127.0.0.1:7473", expected: { host: "127.0.0.1", port: 7473 } },
+  { text: "[::1]:7473", expected: { host: "::1", port: 7473 } },
+  { text: ":7473", expected: { host: undefined, port: 7473 } },
+  { text: "localhost:0", expected: { host: "localhost", port: 0 } },
+];
+
+for (const row of listens) {
+  test(`metrics address ${row.text} is read`, () => assert.deepEqual(parseListen(row.text), row.expected));
+}
+
+for (const text of ["", "7473", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:7473", "[::1]", "a:b"]) {
+  test(`metrics address ${JSON.stringify(text)} is refused`, () => {
+    assert.throws(() => parseListen(text), /Cannot listen for metrics on .*: expected HOST:PORT/);
+  });
+}
