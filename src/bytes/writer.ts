@@ -31,7 +31,9 @@ export class Writer {
     return this;
   }
 
-  bytes(bytes: Uint8Array): this {
+  /** With a `length`, throws on bytes that are not so many: two wrong fields could make one right packet. */
+  bytes(bytes: Uint8Array, length: number = bytes.length): this {
+    if (bytes.length !== length) throw new RangeError(`Cannot write ${bytes.length} bytes into a field of ${length}`);
     this.#bytes.set(bytes, this.#advance(bytes.length));
     return this;
   }

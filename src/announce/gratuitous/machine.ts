@@ -31,7 +31,7 @@ export type State = ReadonlyMap<string, Repeating>;
 export type Event =
   /** Everything this node announces from now on. New places, and those with a new MAC, are announced. */
   | { readonly type: "places"; readonly places: readonly Place[] }
-  /** Others may have announced the same meanwhile: announce everything anew. */
+  /** Others may have announced the same meanwhile: announce everything anew. What is being repeated is repeated for longer. */
   | { readonly type: "again" }
   | { readonly type: "clock" };
 
@@ -43,7 +43,7 @@ export function step(state: State, event: Event, now: Instant): readonly [State,
     case "places":
       return due(new Map(event.places.map((place) => [keyOf(place), known(state, place) ?? taken(place, now)])), now);
     case "again":
-      return due(new Map([...state].map(([key, { place }]) => [key, taken(place, now)])), now);
+      return due(new Map([...state].map(([key, repeating]) => [key, extended(repeating, now)])), now);
     case "clock":
       return due(state, now);
   }
@@ -61,6 +61,11 @@ function known(state: State, place: Place): Repeating | undefined {
 
 function taken(place: Place, now: Instant): Repeating {
   return { place, until: later(now, WINDOW_MILLISECONDS), nextAt: now };
+}
+
+function extended({ place, nextAt }: Repeating, now: Instant): Repeating {
+  const anew = taken(place, now);
+  return nextAt === undefined ? anew : { ...anew, nextAt };
 }
 
 function due(state: State, now: Instant): readonly [State, readonly Place[]] {

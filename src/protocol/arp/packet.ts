@@ -74,17 +74,17 @@ export function decodeArp(frame: Uint8Array): Decoded<ArpFrame, ArpFault> {
 export function encodeArp(frame: ArpFrame): Uint8Array {
   const { operation } = frame;
   return new Writer(FRAME_LENGTH)
-    .bytes(frame.destination)
-    .bytes(frame.source)
+    .bytes(frame.destination, MAC_LENGTH)
+    .bytes(frame.source, MAC_LENGTH)
     .u16(ETHERTYPE_ARP)
     .u16(HARDWARE_ETHERNET)
     .u16(ETHERTYPE_IPV4)
     .u8(MAC_LENGTH)
     .u8(IPV4_LENGTH)
     .u16(typeof operation === "number" ? operation : OPERATIONS[operation])
-    .bytes(frame.senderMac)
+    .bytes(frame.senderMac, MAC_LENGTH)
     .u32(ipv4Number(frame.senderAddress))
-    .bytes(frame.targetMac)
+    .bytes(frame.targetMac, MAC_LENGTH)
     .u32(ipv4Number(frame.targetAddress))
     .finish();
 }

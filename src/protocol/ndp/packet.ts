@@ -121,8 +121,8 @@ export function encodeNdp(frame: NdpFrame): Uint8Array {
   };
   const checksum = internetChecksum(pseudoHeader(frame.source, frame.destination, length), message(0));
   return new Writer(ETHERNET_HEADER_LENGTH + IPV6_HEADER_LENGTH + length)
-    .bytes(frame.destinationMac)
-    .bytes(frame.sourceMac)
+    .bytes(frame.destinationMac, MAC_LENGTH)
+    .bytes(frame.sourceMac, MAC_LENGTH)
     .u16(ETHERTYPE_IPV6)
     .u32(6 * 2 ** 28)
     .u16(length)
@@ -205,8 +205,8 @@ function decodeOption(code: number, bytes: Uint8Array): NdpOption {
 }
 
 function encodeOption(option: NdpOption): Uint8Array {
-  const bytes = option.type === "unknown" ? option.bytes : option.mac;
-  const code = option.type === "unknown" ? option.code : OPTIONS[option.type];
+  if (option.type !== "unknown") return new Writer(OPTION_UNIT).u8(OPTIONS[option.type]).u8(1).bytes(option.mac, MAC_LENGTH).finish();
+  const { bytes, code } = option;
   const length = bytes.length + 2;
   if (length % OPTION_UNIT !== 0) throw new RangeError(`An NDP option is a multiple of eight bytes long, got ${length}`);
   return new Writer(length).u8(code).u8(length / OPTION_UNIT).bytes(bytes).finish();
