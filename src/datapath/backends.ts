@@ -97,10 +97,17 @@ export class BackendRows {
     if (row !== undefined) this.#count(row, state, -1);
   }
 
-  /** Ends a round of use and drop: what has to be written before the slots, and which rows nobody uses any more. */
-  settle(now: number): { readonly changes: readonly BackendChange[]; readonly gone: readonly number[] } {
+  /**
+   * Ends a round of use and drop: what has to be written before the slots, and which rows nobody uses any more. Rows found
+   * at the start are kept unused until everybody who may want them had his say.
+   */
+  settle(
+    now: number,
+    unused: "releaseUnused" | "keepUnused" = "releaseUnused",
+  ): { readonly changes: readonly BackendChange[]; readonly gone: readonly number[] } {
     const changes: BackendChange[] = [];
     const gone: number[] = [];
+    const kept: Row[] = [];
     for (const row of this.#touched) {
       const state = this.#stateOf(row);
       if (state !== undefined) {
@@ -110,12 +117,17 @@ export class BackendRows {
         row.written = { state, local };
         continue;
       }
+      if (unused === "keepUnused") {
+        kept.push(row);
+        continue;
+      }
       gone.push(row.id);
       if (this.#rows.get(row.key) === row) this.#rows.delete(row.key);
       this.#byId[row.id] = undefined;
       this.#resting.push({ id: row.id, until: now + QUARANTINE_MS });
     }
     this.#touched.clear();
+    for (const row of kept) this.#touched.add(row);
     return { changes, gone };
   }
 

@@ -38,6 +38,8 @@ export interface PlanOptions {
   readonly seed: number;
   /** Milliseconds of any clock that does not go back. */
   readonly now: number;
+  /** Not everything wanted is known yet: add and change, but take nothing away because it is not wanted. */
+  readonly keep?: boolean;
 }
 
 /** How many rows a plan writes. */

@@ -17,12 +17,12 @@ import { frontendKeyText, type ProgrammedFrontend, type ProgrammedService, type 
 export function planForwarding(
   tables: Tables,
   desired: ReadonlyMap<string, readonly Frontend[]>,
-  { seed, now }: PlanOptions,
+  { seed, now, keep = false }: PlanOptions,
 ): Plan {
   const draft: Draft = { tables, plan: emptyPlan(), seed, now, problems: [] };
   const { services } = tables;
   const changed = [...desired].filter(([name, frontends]) => needsPlanning(services.get(name), frontends));
-  const removed = [...services.keys()].filter((name) => !desired.has(name));
+  const removed = keep ? [] : [...services.keys()].filter((name) => !desired.has(name));
   const before = new Map([...changed.map(([name]) => name), ...removed].map((name) => [name, services.get(name)]));
 
   // Keys change hands only when the old owner let go, and users are added before they are taken away: a backend or a
@@ -31,9 +31,9 @@ export function planForwarding(
   for (const [name, frontends] of changed) programService(draft, name, frontends);
   for (const [name, old] of before) releaseService(draft, name, old?.frontends ?? []);
   for (const name of removed) forgetService(tables, name);
-  if (tables.fresh) releaseLeftovers(draft);
+  if (tables.fresh && !keep) releaseLeftovers(draft);
 
-  const { changes, gone } = tables.rows.settle(now);
+  const { changes, gone } = tables.rows.settle(now, tables.fresh ? "keepUnused" : "releaseUnused");
   return { ...draft.plan, backends: changes, backendsGone: gone };
 }
 

@@ -1,0 +1,110 @@
+/**
+ * The datapath of this node: loaded, joined to the maps an earlier agent left pinned, and attached. Everything is pinned
+ * below one directory of a BPF file system (`maps/`, `links/`), so a restart detaches nothing.
+ */
+import { rmSync, existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { FLOW_TIMEOUTS } from "../datapath/flows.ts";
+import { ensureBpffs } from "../kernel/bpffs.ts";
+import { detachPinned, listPinnedLinks } from "../kernel/link.ts";
+import type { BpfMap } from "../kernel/map.ts";
+import { loadObject, type BpfProgram, type LoadedObject } from "../kernel/object.ts";
+import { openMaps, type DatapathMaps } from "./maps.ts";
+
+/** The same on every node: tables and the hash into them must agree. */
+export const MAGLEV_SEED = 0x5eedf1ad;
+
+const OBJECTS = ["xdp", "netdev", "pod"] as const;
+const FLOWS_MIN = 1024;
+
+export interface Datapath {
+  readonly maps: DatapathMaps;
+  readonly programs: Readonly<Record<"xdp" | "ingress" | "egress" | "pod", BpfProgram>>;
+  /** Directory of the pinned links. */
+  readonly links: string;
+  map(name: string): BpfMap;
+  /** Lets go; what is pinned stays. */
+  close(): void;
+}
+
+export interface DatapathOptions {
+  readonly bpffs: string;
+  /** Rows of the flow tables; `undefined`: as compiled. */
+  readonly flowsMax: number | undefined;
+}
+
+/** Throws SystemError or IncompatibleMapsError, each saying what was found. */
+export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
+  ensureBpffs(bpffs);
+  const folder = fileURLToPath(new URL("../../bpf/build/", import.meta.url));
+  const sizes = flowsMax === undefined ? undefined : flowTableSizes(flowsMax);
+  const objects: LoadedObject[] = [];
+  try {
+    for (const name of OBJECTS) {
+      objects.push(
+        loadObject({
+          path: join(folder, `${name}.bpf.o`),
+          pinRoot: join(bpffs, "maps"),
+          rodata: {
+            ...FLOW_TIMEOUTS,
+            maglev_seed: MAGLEV_SEED,
+            ...(sizes === undefined ? {} : { flow_cell_mask: sizes.flow_cells - 1 }),
+          },
+          ...(sizes === undefined ? {} : { maxEntries: sizes }),
+        }),
+      );
+    }
+    return assemble(objects, join(bpffs, "links"));
+  } catch (error) {
+    for (const object of objects) object.close();
+    throw error;
+  }
+}
+
+function assemble(objects: readonly LoadedObject[], links: string): Datapath {
+  const find = <T extends { readonly name: string }>(lists: readonly (readonly T[])[], name: string): T => {
+    const found = lists.flat().find((one) => one.name === name);
+    if (found === undefined) throw new Error(`The datapath has no "${name}": run npm run build:bpf`);
+    return found;
+  };
+  const map = (name: string): BpfMap =>
+    find(
+      objects.map(({ maps }) => maps),
+      name,
+    );
+  const program = (name: string): BpfProgram =>
+    find(
+      objects.map(({ programs }) => programs),
+      name,
+    );
+  return {
+    maps: openMaps(map),
+    programs: {
+      xdp: program("fairlead_xdp"),
+      ingress: program("fairlead_ingress"),
+      egress: program("fairlead_egress"),
+      pod: program("fairlead_pod"),
+    },
+    links,
+    map,
+    close: () => {
+      for (const object of objects) object.close();
+    },
+  };
+}
+
+/** `rows` in all; cells are a power of two because they are found by a mask. */
+export function flowTableSizes(rows: number): { readonly flow_cells: number; readonly flows: number } {
+  const cells = 2 ** Math.floor(Math.log2(Math.max(rows, FLOWS_MIN)));
+  return { flow_cells: cells, flows: Math.max(FLOWS_MIN, cells / 2) };
+}
+
+/** Takes the datapath off every device and forgets its maps: connections through it end. What is gone already is success. */
+export function removeDatapath(bpffs: string): void {
+  const links = join(bpffs, "links");
+  for (const { pin } of listPinnedLinks(links)) detachPinned(pin);
+  const maps = join(bpffs, "maps");
+  if (existsSync(maps)) for (const name of readdirSync(maps)) rmSync(join(maps, name));
+  for (const folder of [links, maps]) rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,93 @@
+/** The agent as a program: wiring, from its options to its end. */
+import { readFileSync } from "node:fs";
+import { createMetrics } from "../observe/metrics.ts";
+import { serveApi, serveMetrics } from "../observe/api.ts";
+import { openLog } from "../observe/log.ts";
+import { formatProblem } from "../net/problem.ts";
+import { missingFeatures } from "../kernel/features.ts";
+import { startAgent, type Agent } from "./agent.ts";
+import { parseOptions, type AgentOptions } from "./config.ts";
+import { openDatapath, removeDatapath } from "./datapath.ts";
+import { documents } from "./documents.ts";
+import { addressOfGratuitous, metricsSource } from "./measure.ts";
+import { monitorEvents } from "./monitor.ts";
+
+/** Options that make no sense; the message names each. */
+export class OptionsError extends Error {
+  override readonly name = "OptionsError";
+}
+
+/**
+ * Runs until the signal is aborted. Then the datapath stays as it is, pinned, and keeps this node's addresses for ten
+ * minutes (`leaveOnStop`: gives them up at once). Rejects when it cannot start, and when it cannot go on.
+ */
+export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  const config = parseOptions(options);
+  if ("problems" in config) throw new OptionsError(config.problems.map(formatProblem).join("\n"));
+  const version = packageVersion();
+  const log = openLog({ node: config.nodeName, level: config.logLevel });
+  log("starting", { version, bpffs: config.bpffs, socket: config.socket });
+  requireFeatures();
+  const datapath = openDatapath(config);
+  log("datapathLoaded", { bpffs: config.bpffs });
+
+  const failure = Promise.withResolvers<never>();
+  let measured: ReturnType<typeof createMetrics> | undefined;
+  const agent: Agent = await startAgent({
+    config,
+    datapath,
+    log,
+    version,
+    onPass: (result) => measured?.reconciles.inc({ result }),
+    onGratuitous: (frame) => measured?.gratuitousSent.inc({ ip: addressOfGratuitous(frame) }),
+    onFailure: failure.reject,
+  });
+  const metrics = createMetrics(metricsSource(agent.state));
+  measured = metrics;
+  const handlers = {
+    documents: documents(agent.state),
+    metrics: () => metrics.scrape(),
+    monitor: monitorEvents(agent.state, datapath),
+    onError: (path: string, error: unknown): void =>
+      log("requestFailed", { path, error: error instanceof Error ? error.stack : error }),
+  };
+  const servers = [await serveApi(config.socket, handlers)];
+  if (config.metricsListen !== undefined) servers.push(await serveMetrics(config.metricsListen, handlers));
+
+  const aborted = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  try {
+    await Promise.race([aborted, failure.promise]);
+  } finally {
+    log("stopping");
+    for (const server of servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+    await agent.stop(config.leaveOnStop ? "leave" : "restart");
+    datapath.close();
+    log(config.leaveOnStop ? "left" : "stopped");
+  }
+}
+
+/** Takes the datapath of a node off its devices and out of the kernel. No agent may run there. */
+export function cleanup({ bpffs }: { readonly bpffs: string }): void {
+  removeDatapath(bpffs);
+}
+
+function requireFeatures(): void {
+  const missing = missingFeatures();
+  if (missing.length === 0) return;
+  throw new Error(
+    `This kernel lacks what the datapath needs:\n${missing.map(({ name, why }) => `  ${name}: ${why}`).join("\n")}`,
+  );
+}
+
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return version;
+}

@@ -1,0 +1,87 @@
+/** The pinned maps, opened and given the shapes that src/datapath works with. */
+import { address_filter, CHUNK_MAGLEV, CHUNK_SLOTS, drop_key, flow_cell, flow_key } from "../datapath/abi.generated.ts";
+import { viewOf } from "../datapath/encode.ts";
+import type { ForwardingPorts, HashTable } from "../datapath/ports.ts";
+import { sumCounters, type BpfMap } from "../kernel/map.ts";
+import { verdictName } from "../observe/verdicts.ts";
+
+export interface DropCount {
+  readonly verdict: string;
+  /** 0: none. */
+  readonly serviceId: number;
+  readonly count: number;
+}
+
+export interface DatapathMaps {
+  readonly forwarding: ForwardingPorts;
+  readonly announced: HashTable;
+  readonly devices: HashTable;
+  readonly endpoints: HashTable;
+  /** The flow rows that found no cell. */
+  readonly flows: HashTable;
+  /** Every row of both flow tables, live or expired; the bytes may be reused for the next. */
+  allFlows(): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** struct runtime */
+  readonly runtime: DataView;
+  /** Packets by verdict, those that happened. */
+  verdicts(): Record<string, number>;
+  drops(): readonly DropCount[];
+}
+
+/** `map` finds a map of the loaded objects by name. */
+export function openMaps(map: (name: string) => BpfMap): DatapathMaps {
+  const elements = (name: string, perChunk: number): number => map(name).capacity * perChunk;
+  const flows = hashTable(map("flows"));
+  return {
+    forwarding: {
+      frontends: hashTable(map("frontends")),
+      backends: new Uint8Array(map("backends").mmap(), 0, elements("backends", map("backends").shape.valueSize)),
+      slots: new Uint32Array(map("slots").mmap(), 0, elements("slots", CHUNK_SLOTS)),
+      maglev: new Uint16Array(map("maglev").mmap(), 0, elements("maglev", CHUNK_MAGLEV)),
+      filter: new Uint32Array(map("address_filter").mmap(), 0, address_filter.size / Uint32Array.BYTES_PER_ELEMENT),
+    },
+    announced: hashTable(map("announced")),
+    devices: hashTable(map("devices")),
+    endpoints: hashTable(map("endpoints")),
+    flows,
+    *allFlows() {
+      // Not through mmap: pages once touched would count as this process's memory for ever.
+      for (const [, cell] of map("flow_cells").entries()) {
+        const key = cell.subarray(flow_cell.offset.key, flow_cell.offset.flow);
+        if (key[FLOW_PROTOCOL] !== 0) yield [key, cell.subarray(flow_cell.offset.flow)];
+      }
+      yield* flows.entries();
+    },
+    runtime: new DataView(map("runtime").mmap()),
+    verdicts: () => readVerdicts(map("verdicts")),
+    drops: () => readDrops(map("drops")),
+  };
+}
+
+const FLOW_PROTOCOL = flow_key.offset.protocol;
+
+export function hashTable(map: BpfMap): HashTable {
+  return {
+    capacity: map.capacity,
+    entries: () => map.entries(),
+    put: (keys, values, count) => map.updateBatch(keys, values, count),
+    remove: (keys, count) => map.deleteBatch(keys, count),
+  };
+}
+
+function readVerdicts(map: BpfMap): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (let verdict = 0; verdict < map.capacity; verdict += 1) {
+    const count = Number(map.perCpuSum(new Uint8Array(Uint32Array.of(verdict).buffer)));
+    if (count > 0) counts[verdictName(verdict)] = count;
+  }
+  return counts;
+}
+
+function readDrops(map: BpfMap): DropCount[] {
+  return Array.from(map.entries(), ([key, value]) => ({
+    verdict: verdictName(viewOf(key).getUint32(drop_key.offset.verdict, true)),
+    serviceId: viewOf(key).getUint32(drop_key.offset.service_id, true),
+    count: Number(sumCounters(value)),
+  }));
+}

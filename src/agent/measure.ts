@@ -1,0 +1,62 @@
+/** What the metrics are read from: the agent's state and the kernel's counters, at the moment of a scrape. */
+import { formatAddress } from "../net/address.ts";
+import { readAddress, viewOf } from "../datapath/encode.ts";
+import type { MetricsSource } from "../observe/metrics.ts";
+import { announcedRows, dropRows, stampSeconds } from "./documents.ts";
+import { allProblems, type AgentState } from "./state.ts";
+
+export function metricsSource(state: AgentState): MetricsSource {
+  return {
+    node: state.node,
+    version: state.version,
+    verdicts: () => state.maps.verdicts(),
+    drops: () => dropRows(state),
+    counts: () => ({
+      services: state.tables.services.size,
+      frontends: state.tables.owners.size,
+      backends: state.tables.rows.count,
+      announced: state.announcing.announcements.length,
+      endpoints: state.attachments.endpoints.length,
+    }),
+    flows: () => state.flows,
+    announced: () =>
+      state.announcing.announcements.flatMap(({ address, services }) =>
+        services.map((service) => ({ service, ip: formatAddress(address) })),
+      ),
+    answers: () => answersByAddress(state),
+    peers: () => state.membership().peers,
+    isolated: () => state.membership().isolated,
+    stampSeconds: () => stampSeconds(state),
+    lastReconcile: () => {
+      const { lastPass } = state;
+      if (lastPass === undefined) return { atSeconds: 0, durationSeconds: 0, operations: 0 };
+      return {
+        atSeconds: lastPass.at.getTime() / 1000,
+        durationSeconds: lastPass.milliseconds / 1000,
+        operations: lastPass.operations,
+      };
+    },
+    problems: () => allProblems(state),
+    synced: () => state.lastPass !== undefined,
+  };
+}
+
+function answersByAddress(state: AgentState): { ip: string; count: number }[] {
+  const sums = new Map<string, number>();
+  for (const { address, answers } of announcedRows(state)) sums.set(address, (sums.get(address) ?? 0) + answers);
+  return Array.from(sums, ([ip, count]) => ({ ip, count }));
+}
+
+const ETHERTYPE_AT = 12;
+const ETHERTYPE_ARP = 0x0806;
+/** Sender's protocol address of an ARP packet (RFC 826), after the Ethernet header. */
+const ARP_SENDER_AT = 14 + 14;
+/** Target of a neighbor advertisement (RFC 4861 §4.4), after the Ethernet and IPv6 headers. */
+const NDP_TARGET_AT = 14 + 40 + 8;
+
+/** The address that a gratuitous frame of ours is about. */
+export function addressOfGratuitous(frame: Uint8Array): string {
+  const view = viewOf(frame);
+  if (view.getUint16(ETHERTYPE_AT) !== ETHERTYPE_ARP) return formatAddress(readAddress(view, NDP_TARGET_AT));
+  return formatAddress({ family: "IPv4", value: BigInt(view.getUint32(ARP_SENDER_AT)) });
+}

@@ -1,0 +1,152 @@
+/**
+ * One pass: from everything the agent knows to what the kernel holds. Synchronous, and cheap when little changed.
+ *
+ *     world ─► desired (pure) ─► attach devices ─► small maps ─► plan + apply forwarding ─► announce
+ *
+ * A failure leaves the rest of the pass undone; the tables are then read back from the kernel before the next one.
+ */
+import { applyForwarding } from "../datapath/apply.ts";
+import { planSize } from "../datapath/draft.ts";
+import { clearFilterBit, filterBits, filterHash, setFilterBit } from "../datapath/filter.ts";
+import { planForwarding } from "../datapath/plan.ts";
+import type { HashTable } from "../datapath/ports.ts";
+import {
+  announcedRows,
+  decodeAnnounced,
+  deviceRows,
+  endpointRows,
+  sameAnnounced,
+  type NodeDevice,
+} from "../datapath/records.ts";
+import { readTables } from "../datapath/tables.ts";
+import type { Announcement } from "../announce/announcements.ts";
+import { formatAddress, type Address } from "../net/address.ts";
+import { concatenate, planRows, type Row, type RowChanges } from "../reconcile/rows.ts";
+import { MAGLEV_SEED } from "./datapath.ts";
+import type { Attacher } from "./attach.ts";
+import {
+  desiredAnnouncing,
+  desiredAttachments,
+  desiredForwarding,
+  interfaceProblems,
+  type Me,
+  type Memo,
+  type World,
+} from "./desired.ts";
+import type { AgentState } from "./state.ts";
+
+export interface PassParts {
+  readonly state: AgentState;
+  readonly me: Me;
+  readonly memo: Memo;
+  readonly attacher: Attacher;
+  /** Tells the segments what this node announces from now on. */
+  readonly announce: (places: readonly { address: Address; ifindex: number; mac: Uint8Array }[]) => void;
+}
+
+/** Brings the kernel to what `world` asks for; the number of rows written. Throws what the kernel refused. */
+export function runPass(parts: PassParts, world: World): number {
+  const { state, me, memo } = parts;
+  state.world = world;
+  let written = attachDevices(parts, world);
+  state.forwarding = desiredForwarding(world, me, memo);
+  written += programForwarding(state, world);
+  // Until every peer was heard or missed once, we do not know what is ours: what is announced stays as it is.
+  if (state.membership().complete) {
+    state.announcing = desiredAnnouncing(world, me, memo);
+    written += programAnnounced(parts, world);
+  }
+  return written;
+}
+
+/** After a failed pass: forgets what was believed about the kernel. */
+export function readBack(state: AgentState): void {
+  state.tables = readTables(state.maps.forwarding);
+}
+
+/** Takes back every announcement; the agent's stamp had run out, so others may have taken over. */
+export function withdrawAnnouncements({ state, announce }: Pick<PassParts, "state" | "announce">): void {
+  writeRows(state.maps.announced, planRows([], rowsOf(state.maps.announced)));
+  announce([]);
+}
+
+function attachDevices({ state, me, attacher }: PassParts, world: World): number {
+  const attachments = desiredAttachments(world, me);
+  state.attachments = attachments;
+  const { maps } = state;
+  let written = programNodeFilter(maps.forwarding.filter, attachments.addresses);
+  // Rows before programs, and the other way round when they go: a program finds the row of its device.
+  const devices = planRows(deviceRows(attachments.devices), rowsOf(maps.devices));
+  const endpoints = planRows(endpointRows(attachments.endpoints), rowsOf(maps.endpoints));
+  written +=
+    writeRows(maps.devices, { ...devices, removes: [] }) + writeRows(maps.endpoints, { ...endpoints, removes: [] });
+  const report = attacher.apply({ ...attachments, links: world.links });
+  written += writeRows(maps.endpoints, { ...endpoints, puts: [] }) + writeRows(maps.devices, { ...devices, puts: [] });
+  state.devices = report.devices;
+  state.attachProblems = report.problems;
+  return written;
+}
+
+/** Sets what is missing, then clears what is too much: a reply to one of our source ports must never look foreign. */
+function programNodeFilter(filter: Uint32Array, addresses: readonly Address[]): number {
+  const wanted = new Set(addresses.map(filterHash));
+  const found = new Set(filterBits(filter, "node"));
+  const missing = [...wanted].filter((bit) => !found.has(bit));
+  const surplus = [...found].filter((bit) => !wanted.has(bit));
+  for (const bit of missing) setFilterBit(filter, "node", bit);
+  for (const bit of surplus) clearFilterBit(filter, "node", bit);
+  return missing.length + surplus.length;
+}
+
+function programForwarding(state: AgentState, { snapshot }: World): number {
+  const desired = new Map(state.forwarding.frontends);
+  const keep = !snapshot.complete;
+  // Some objects cannot be read: of those that can, we still know that they want nothing any more.
+  if (keep)
+    for (const key of state.tables.services.keys())
+      if (snapshot.services.has(key) && !desired.has(key)) desired.set(key, []);
+  const plan = planForwarding(state.tables, desired, { seed: MAGLEV_SEED, now: performance.now(), keep });
+  applyForwarding(plan, state.maps.forwarding, MAGLEV_SEED);
+  return planSize(plan);
+}
+
+function programAnnounced({ state, announce }: PassParts, { snapshot }: World): number {
+  const { announcements, elections } = state.announcing;
+  const { devices } = state.attachments;
+  state.announceProblems = interfaceProblems(announcements, devices);
+  const { puts, removes } = planRows(
+    announcedRows(announcements, devices),
+    rowsOf(state.maps.announced),
+    sameAnnounced,
+  );
+  // An address that no Service we can read has may belong to one that we cannot read just now.
+  const known = new Set([...elections.values()].flatMap(({ addresses }) => addresses.map(formatAddress)));
+  const mayGo = (key: Uint8Array): boolean =>
+    snapshot.complete || known.has(formatAddress(decodeAnnounced({ key, value: new Uint8Array(8) }).address));
+  const written = writeRows(state.maps.announced, { puts, removes: removes.filter(mayGo) });
+  announce(placesOf(announcements, devices));
+  return written;
+}
+
+function placesOf(
+  announcements: readonly Announcement[],
+  devices: readonly NodeDevice[],
+): { address: Address; ifindex: number; mac: Uint8Array }[] {
+  return announcements.flatMap(({ address, interfaces }) =>
+    devices
+      .filter(({ name }) => interfaces === "all" || interfaces.includes(name))
+      .map(({ ifindex, mac }) => ({ address, ifindex, mac })),
+  );
+}
+
+function rowsOf(table: HashTable): Row[] {
+  return Array.from(table.entries(), ([key, value]) => ({ key: key.slice(), value: value.slice() }));
+}
+
+function writeRows(table: HashTable, { puts, removes }: RowChanges): number {
+  if (puts.length > 0) {
+    table.put(concatenate(puts.map(({ key }) => key)), concatenate(puts.map(({ value }) => value)), puts.length);
+  }
+  if (removes.length > 0) table.remove(concatenate(removes), removes.length);
+  return puts.length + removes.length;
+}

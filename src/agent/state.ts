@@ -1,0 +1,56 @@
+/** What the running agent knows, in one place: written by the passes, read by the API and the metrics. */
+import type { Tables } from "../datapath/tables.ts";
+import type { MembershipView } from "../protocol/swim/view.ts";
+import type { Convergence } from "../reconcile/retry.ts";
+import type { DeviceStatus } from "../observe/status.ts";
+import type { Announcing, Attachments, Forwarding, World } from "./desired.ts";
+import type { DatapathMaps } from "./maps.ts";
+import type { Problem } from "../net/problem.ts";
+
+export interface AgentState {
+  readonly node: string;
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly maps: DatapathMaps;
+  /** Read back from the kernel; replaced after a failure. */
+  tables: Tables;
+  /** `undefined` until every source was read once. */
+  world: World | undefined;
+  forwarding: Forwarding;
+  announcing: Announcing;
+  attachments: Attachments;
+  /** Devices that carry the programs. */
+  devices: readonly DeviceStatus[];
+  convergence: Convergence;
+  passes: number;
+  lastPass: { readonly at: Date; readonly milliseconds: number; readonly operations: number } | undefined;
+  /** By where they come from; those of the tables lie in the tables. */
+  endpointProblems: readonly Problem[];
+  attachProblems: readonly Problem[];
+  announceProblems: readonly Problem[];
+  /** Rows of the flow table at the last sweep. */
+  flows: number;
+  membership(): MembershipView;
+  /** CLOCK_MONOTONIC. */
+  nowNs(): bigint;
+}
+
+/** Everything that is wrong, each thing once. */
+export function allProblems(state: AgentState): readonly Problem[] {
+  const { convergence } = state;
+  const all: Problem[] = [
+    ...(convergence.state === "failed" ? [{ subject: "Datapath tables", message: convergence.message }] : []),
+    ...(state.world?.snapshot.problems ?? []),
+    ...state.endpointProblems,
+    ...state.attachProblems,
+    ...state.forwarding.problems,
+    ...[...state.tables.services.values()].flatMap(({ problems }) => problems),
+    ...state.announceProblems,
+    ...state
+      .membership()
+      .peers.flatMap(({ name, problem }) =>
+        problem === undefined ? [] : [{ subject: `Node ${name}`, message: problem }],
+      ),
+  ];
+  return [...new Map(all.map((problem) => [JSON.stringify(problem), problem])).values()];
+}
