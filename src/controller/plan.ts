@@ -16,9 +16,9 @@ export type Operation =
   | { readonly type: "event"; readonly write: EventWrite };
 
 /** False, and only then present: a Service has an address, but not as it asks for. */
-export const REQUEST_MET = "fairlead.io/RequestMet";
+const REQUEST_MET = "fairlead.io/RequestMet";
 /** False, and only then present: a pool gives no new addresses. */
-export const POOL_VALID = "fairlead.io/Valid";
+const POOL_VALID = "fairlead.io/Valid";
 
 /** A condition's reason must look like this; some event reasons of MetalLB do not. */
 const CONDITION_REASON = /^[A-Za-z]\w*$/;

@@ -89,7 +89,7 @@ export function assign(objects: Objects, loadBalancerClass?: string): Decision {
 const STEPS = [meetAddresses, meetPool, meetFamilies, meetAnything, meetFamilies] as const;
 
 /** Type LoadBalancer, and of the class this controller serves: none, unless one was named. */
-export function isOurs(service: Service, loadBalancerClass?: string): boolean {
+function isOurs(service: Service, loadBalancerClass?: string): boolean {
   return service.spec.type === "LoadBalancer" && service.spec.loadBalancerClass === loadBalancerClass;
 }
 

@@ -28,7 +28,7 @@ const namespaceName = z
 const stringMap = z.record(z.string(), z.string()).default({});
 
 /** metadata of a cluster-scoped object. Names are checked because they become file names and map keys. */
-export const clusterMetadataSchema = z.object({
+const clusterMetadataSchema = z.object({
   name: objectName,
   labels: stringMap,
   annotations: stringMap,
@@ -40,8 +40,6 @@ export const clusterMetadataSchema = z.object({
 
 /** metadata of a namespaced object; without a namespace it lies in "default". */
 export const metadataSchema = clusterMetadataSchema.extend({ namespace: namespaceName.default("default") });
-
-export type Metadata = Immutable<z.infer<typeof metadataSchema>>;
 
 const portNumber = z.number().int().min(1).max(65535);
 const protocol = z.enum(["TCP", "UDP", "SCTP"]).default("TCP");

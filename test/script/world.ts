@@ -97,7 +97,7 @@ export class World {
         for (const [name, value] of Object.entries(write.annotations))
           if (value !== undefined) annotations[name] = value;
         const status = { loadBalancer: { ingress: write.ingress }, conditions: write.conditions };
-        this.#serviceStates.set(key, { key, text: "", annotations, status });
+        this.#serviceStates.set(key, { key, digest: "", annotations, status });
         this.#writes.push(`service ${key}`);
         return;
       }
@@ -110,7 +110,7 @@ export class World {
           availableIPv4: Number(write.availableIPv4),
           availableIPv6: Number(write.availableIPv6),
         };
-        this.#poolStates.set(key, { key, text: "", status });
+        this.#poolStates.set(key, { key, digest: "", status });
         this.#writes.push(`pool ${key}`);
         return;
       }

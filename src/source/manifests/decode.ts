@@ -2,6 +2,7 @@
  * The text of one manifest file into objects: multi-document YAML or JSON, single objects and Lists.
  * Any text has an answer: objects, problems, or both. Never throws.
  */
+import { hash } from "node:crypto";
 import { LineCounter, parseAllDocuments, type Document } from "yaml";
 import type { z } from "zod";
 import { objectKey } from "../../service/objects.ts";
@@ -14,8 +15,8 @@ export interface DecodedObject {
   /** `Service default/web`: unique over all kinds. */
   readonly key: string;
   readonly value: ObjectOf<Collection>;
-  /** What it was read from, as canonical JSON: equal text means an unchanged object. */
-  readonly text: string;
+  /** Of what it was read from: equal digests mean an unchanged object. */
+  readonly digest: string;
   /** Counted from 1. */
   readonly document: number;
 }
@@ -38,6 +39,11 @@ export interface Decoded {
 /** Lists may hold Lists, but nobody nests them deeply on purpose. */
 const LIST_DEPTH_MAX = 8;
 const FOUND_TEXT_MAX = 60;
+
+/** Kept instead of the text: a large cluster has tens of megabytes of it. */
+export function digestOf(text: string): string {
+  return hash("sha1", text, "base64");
+}
 
 export function decodeManifest(text: string): Decoded {
   const objects: DecodedObject[] = [];
@@ -136,7 +142,14 @@ function decodeObject(raw: unknown, document: number): DecodedObject | DecodePro
   }
   const name = objectKey(parsed.data);
   const { collection } = known;
-  return { collection, name, key: `${kind} ${name}`, value: parsed.data, text: JSON.stringify(value), document };
+  return {
+    collection,
+    name,
+    key: `${kind} ${name}`,
+    value: parsed.data,
+    digest: digestOf(JSON.stringify(value)),
+    document,
+  };
 }
 
 function problemOf(issue: z.core.$ZodIssue, value: unknown, kind: string): { path: string; message: string } {

@@ -6,10 +6,10 @@ import { readdirSync, readFileSync, statSync, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Problem } from "../../net/problem.ts";
 
-/** One thing read from a file. Equal text means unchanged, and keeps the value's identity. */
+/** One thing read from a file. Equal digests mean unchanged, and the value keeps its identity. */
 export interface Entry {
   readonly key: string;
-  readonly text: string;
+  readonly digest: string;
 }
 
 export interface Reading<E extends Entry> {
@@ -125,7 +125,7 @@ export function keepLastGood<E extends Entry>(reading: Reading<E>, before: Readi
   const old = new Map(before?.entries.map((entry) => [entry.key, entry]));
   const entries = reading.entries.map((entry) => {
     const same = old.get(entry.key);
-    return same?.text === entry.text ? same : entry;
+    return same?.digest === entry.digest ? same : entry;
   });
   if (!reading.broken) return { ...reading, entries };
   const read = new Set(entries.map((entry) => entry.key));

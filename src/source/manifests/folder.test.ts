@@ -12,11 +12,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import fc from "fast-check";
 import { z } from "zod";
 import type { Problem } from "../../net/problem.ts";
 import type { Snapshot, Source, StatusWriter } from "../source.ts";
 import { FILE_BYTES_MAX } from "./files.ts";
 import { openFolderSource } from "./folder.ts";
+import { decodePoolState, decodeServiceState } from "./state.ts";
 
 interface Bench {
   readonly manifests: string;
@@ -246,6 +248,41 @@ test("state: events are counted, bounded in number, and outlive a restart", asyn
   assert.equal(items.length, 1000);
   assert.deepEqual(items.at(-1), { message: "Assigned 1099", count: 2 });
   assert.deepEqual(items[0], { message: "Assigned 100", count: 1 });
+});
+
+test("state: any text in a state file has an answer", () => {
+  const base = JSON.stringify({ metadata: { name: "a" }, status: { loadBalancer: { ingress: [{ ip: "10.0.0.1" }] } } });
+  const mutated = fc
+    .tuple(fc.nat(base.length), fc.nat(9), fc.string({ unit: fc.constantFrom(...'{}[]",:0n-"\\') }))
+    .map(([at, remove, insert]) => base.slice(0, at) + insert + base.slice(at + remove));
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), mutated, fc.json()), (text) => {
+      for (const decode of [decodeServiceState, decodePoolState]) {
+        const reading = decode(text, "x.json");
+        assert.equal(reading.entries.length === 1, !reading.broken);
+        assert.equal(reading.problems.length === 1, reading.broken);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("examples: layer 2 is read without a problem, and of BGP what is not read yet is named", async (t) => {
+  const examples = join(import.meta.dirname, "../../../examples");
+  const source = await openFolderSource({ manifests: [join(examples, "l2"), join(examples, "bgp")] });
+  t.after(() => source.close());
+  const { services, ipAddressPools, l2Advertisements, problems, complete } = source.snapshot();
+  assert.deepEqual([...services.keys()], ["default/metallb1-cluster"]);
+  assert.deepEqual([...ipAddressPools.keys()], ["metallb-system/demo-pool", "metallb-system/bgp-pool"]);
+  assert.deepEqual([...l2Advertisements.keys()], ["metallb-system/demo"]);
+  assert.deepEqual(
+    problems.map((p) => p.message),
+    [
+      "kind BGPAdvertisement of metallb.io/v1beta1 is not read by Fairlead and ignored",
+      "kind BGPPeer of metallb.io/v1beta2 is not read by Fairlead and ignored",
+    ],
+  );
+  assert.equal(complete, true);
 });
 
 test("writing without a state folder is refused and says so", async (t) => {

@@ -11,6 +11,7 @@ import { z } from "zod";
 import { metadataSchema, objectKey, serviceStatusSchema, type ServiceStatus } from "../../service/objects.ts";
 import { poolStatusSchema, type PoolStatus } from "../../pool/objects.ts";
 import type { PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
+import { digestOf } from "./decode.ts";
 import type { Entry, Reading } from "./files.ts";
 
 export interface ServiceState extends Entry {
@@ -36,14 +37,19 @@ export function decodeServiceState(text: string, path: string): Reading<ServiceS
   const parsed = parseState(serviceStateSchema, text);
   if (!parsed.ok) return unreadable(path, parsed.fault);
   const { metadata, status } = parsed.value;
-  const entry: ServiceState = { key: objectKey({ metadata }), text, annotations: metadata.annotations, status };
+  const entry: ServiceState = {
+    key: objectKey({ metadata }),
+    digest: digestOf(text),
+    annotations: metadata.annotations,
+    status,
+  };
   return { entries: [entry], problems: [], broken: false };
 }
 
 export function decodePoolState(text: string, path: string): Reading<PoolState> {
   const parsed = parseState(poolStateSchema, text);
   if (!parsed.ok) return unreadable(path, parsed.fault);
-  const entry: PoolState = { key: objectKey(parsed.value), text, status: parsed.value.status };
+  const entry: PoolState = { key: objectKey(parsed.value), digest: digestOf(text), status: parsed.value.status };
   return { entries: [entry], problems: [], broken: false };
 }
 
