@@ -21,7 +21,7 @@ export class SystemError extends Error {
     const detail = failure.detail === undefined ? "" : `\n${failure.detail}`;
     super(`Cannot ${failure.attempt}: ${errorText(failure.errno)} (${code})${detail}`);
     this.call = failure.call;
-    this.errno = failure.errno;
+    this.errno = Math.abs(failure.errno);
     this.code = code;
     this.subject = failure.subject;
   }
@@ -47,12 +47,16 @@ export function checked(result: number, failure: Omit<Failure, "errno">): number
 /** The kernel's own ENOTSUPP, which is not meant to reach user space but does. */
 const ENOTSUPP = 524;
 
+/** Linux has one number for both names; the kernel's sources and everybody's logs use this one. */
+const EOPNOTSUPP = 95;
+
 function errorCode(errno: number): string {
-  if (errno === ENOTSUPP) return "ENOTSUPP";
+  if (Math.abs(errno) === ENOTSUPP) return "ENOTSUPP";
+  if (Math.abs(errno) === EOPNOTSUPP) return "EOPNOTSUPP";
   const name = getSystemErrorName(-Math.abs(errno));
   return name.startsWith("Unknown") ? `E${Math.abs(errno)}` : name;
 }
 
 function errorText(errno: number): string {
-  return errno === ENOTSUPP ? "Operation not supported by the kernel" : strerror(Math.abs(errno));
+  return Math.abs(errno) === ENOTSUPP ? "Operation not supported by the kernel" : strerror(Math.abs(errno));
 }

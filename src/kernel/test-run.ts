@@ -35,6 +35,8 @@ const PROGRAM_XDP = 6;
 const LIVE_FRAMES = 1 << 1;
 /** The kernel gives XDP packets a page, less head and tail room. */
 const OUTPUT_BYTES = 4096;
+const EINTR = 4;
+const ATTEMPTS_MAX = 10;
 
 /** struct xdp_md */
 const XDP_MD = { size: 24, data: 0, data_end: 4, ingress_ifindex: 12 } as const;
@@ -69,7 +71,7 @@ export function testRun(program: BpfProgram, packet: Uint8Array, options: TestRu
     cpu: 0,
     batch_size: options.liveBatch ?? 0,
   };
-  const result = libbpf.bpf_prog_test_run_opts(program.fd, run);
+  const result = runUninterrupted(program, run);
   if (result < 0) {
     const attempt = `run BPF program "${program.name}" on a packet of ${packet.length} bytes`;
     throw new SystemError({ call: "bpf_prog_test_run_opts", errno: result, subject: program.name, attempt });
@@ -82,6 +84,14 @@ export function testRun(program: BpfProgram, packet: Uint8Array, options: TestRu
     metadata: data.subarray(0, metadataOut),
     durationNs: run.duration,
   };
+}
+
+/** A signal ends a run with many repeats early; it starts again then, and the program has run more often than asked. */
+function runUninterrupted(program: BpfProgram, run: libbpf.TestRunOptions): number {
+  for (let attempt = 1; ; attempt += 1) {
+    const result = libbpf.bpf_prog_test_run_opts(program.fd, run);
+    if (result !== -EINTR || attempt === ATTEMPTS_MAX) return result;
+  }
 }
 
 function xdpContext(length: number, metadataLength: number, { ingressIfindex = 0 }: TestRunOptions): Uint8Array {
