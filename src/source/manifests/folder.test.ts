@@ -250,6 +250,13 @@ test("state: events are counted, bounded in number, and outlive a restart", asyn
   assert.deepEqual(items[0], { message: "Assigned 100", count: 1 });
 });
 
+test("state: a folder that cannot be created is refused by name", async () => {
+  await assert.rejects(
+    openFolderSource({ manifests: [], state: "/dev/null/state" }),
+    /Cannot create the state folder "\/dev\/null\/state": ENOTDIR/,
+  );
+});
+
 test("state: any text in a state file has an answer", () => {
   const base = JSON.stringify({ metadata: { name: "a" }, status: { loadBalancer: { ingress: [{ ip: "10.0.0.1" }] } } });
   const mutated = fc

@@ -53,9 +53,14 @@ export function decodePoolState(text: string, path: string): Reading<PoolState> 
   return { entries: [entry], problems: [], broken: false };
 }
 
-/** Creates the folders, so that they can be watched before anything is written. */
+/** Creates the folders, so that they can be watched before anything is written. Throws when that is impossible. */
 export function prepareStateFolder(folder: string): void {
-  for (const name of [SERVICES_FOLDER, POOLS_FOLDER]) mkdirSync(join(folder, name), { recursive: true });
+  try {
+    for (const name of [SERVICES_FOLDER, POOLS_FOLDER]) mkdirSync(join(folder, name), { recursive: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`Cannot create the state folder ${JSON.stringify(folder)}: ${reason}`, { cause });
+  }
 }
 
 export function writeServiceState(folder: string, key: string, write: ServiceStatusWrite): string {
