@@ -3,7 +3,6 @@
  * An agent that cannot be reached ends the command with status 3, an error it answers with status 1.
  */
 import { request, type IncomingMessage } from "node:http";
-import { createInterface } from "node:readline";
 import { MONITOR_PATH, type ApiDocuments, type MonitorEvent } from "../observe/status.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
@@ -43,9 +42,7 @@ export async function* monitorEvents(world: World, socket: string, sampling: Sam
   const hangUp = (): void => void response.destroy();
   world.stop.addEventListener("abort", hangUp, { once: true });
   try {
-    for await (const line of createInterface({ input: response })) {
-      if (line !== "") yield JSON.parse(line) as MonitorEvent;
-    }
+    for await (const line of linesOf(response)) yield JSON.parse(line) as MonitorEvent;
   } catch (cause) {
     if (!world.stop.aborted) throw unreachable(socket, cause);
   } finally {
@@ -54,6 +51,16 @@ export async function* monitorEvents(world: World, socket: string, sampling: Sam
   }
   if (!world.stop.aborted)
     throw new CommandFailure(EXIT.unreachable, `The agent at ${socket} ended the stream: it has probably stopped`);
+}
+
+/** Complete, non-empty lines. (node:readline never ends when its input is destroyed.) */
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of response.setEncoding("utf8") as AsyncIterable<string>) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines.filter((line) => line !== "");
+  }
 }
 
 function get(world: World, socket: string, path: string): Promise<IncomingMessage> {

@@ -58,6 +58,8 @@ function exitCodeOf(error: CommanderError): number {
   return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
 }
 
+const LAB_EXAMPLE = "\nExample:\n  fairlead lab up\n  fairlead lab exec client -- curl -s http://192.168.10.0/";
+
 const entries: readonly Entry[] = [
   {
     name: "status",
@@ -90,9 +92,14 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./monitor.ts")).monitorCommand(world),
   },
   {
+    name: "controller",
+    summary: "run the controller: addresses for Services (one in the cluster)",
+    load: async (world) => (await import("./controller.ts")).controllerCommand(world),
+  },
+  {
     name: "lab",
     summary: "networks of namespaces on this machine, with the real programs in them",
-    load: async () => (await import("./lab.ts")).labCommand(),
+    load: async () => (await import("./lab.ts")).labCommand().addHelpText("after", LAB_EXAMPLE),
   },
   {
     name: "version",

@@ -32,8 +32,8 @@ export const EXIT = { ok: 0, problem: 1, usage: 2, unreachable: 3 } as const;
 export class CommandFailure extends Error {
   readonly exitCode: number;
 
-  constructor(exitCode: number, message: string) {
-    super(message);
+  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = "CommandFailure";
     this.exitCode = exitCode;
   }

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fairlead, serveDocuments } from "./fake-agent.ts";
+import { documents } from "./documents.fixture.ts";
+
+/** The names in the list of commands of a help text, without `help` itself. */
+function commandsIn(help: string): readonly string[] {
+  const list = help.split("\nCommands:\n")[1]?.split("\n\n")[0] ?? "";
+  return [...list.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? "").filter((name) => name !== "help");
+}
+
+/** Every command below this one; the lab's own are the lab's affair. */
+async function allCommands(words: string): Promise<readonly string[]> {
+  const { stdout } = await fairlead(`${words} --help`.trim());
+  const below = words === "lab" ? [] : commandsIn(stdout).map((name) => `${words} ${name}`.trim());
+  return [words, ...(await Promise.all(below.map(allCommands))).flat()];
+}
+
+test("every command has a help text with a summary and an example that starts with its own name", async () => {
+  const names = await allCommands("");
+  assert.ok(
+    names.includes("bpf announced list") && names.includes("lab") && names.includes("controller"),
+    String(names),
+  );
+  for (const name of names) {
+    const { code, stdout, stderr } = await fairlead(`${name} --help`.trim());
+    assert.equal(code, 0, name);
+    assert.equal(stderr, "", name);
+    assert.match(stdout, /^Usage: fairlead .*\n\n\S.*\n/, name);
+    assert.ok(
+      stdout.includes(`\nExample:\n  ${`fairlead ${name}`.trim()}`),
+      `no example in the help of "${name}":\n${stdout}`,
+    );
+  }
+});
+
+test("every command that reads from an agent takes -o and --socket", async () => {
+  const names = await allCommands("");
+  const readers = names.filter((name) => /^(status|services|nodes|pools|monitor|version|bpf \w+ list)$/.test(name));
+  assert.equal(readers.length, 11);
+  for (const name of readers) {
+    const { stdout } = await fairlead(`${name} --help`);
+    assert.match(stdout, /-o, --output <format>/, name);
+    assert.match(stdout, /--socket <path>/, name);
+  }
+});
+
+const MISTAKES: readonly { readonly name: string; readonly line: string; readonly says: RegExp }[] = [
+  { name: "no command", line: "", says: /Usage: fairlead/ },
+  { name: "an unknown command", line: "frobnicate", says: /unknown command 'frobnicate'/ },
+  { name: "a misspelled command", line: "stauts", says: /Did you mean status\?/ },
+  { name: "a map without what to do with it", line: "bpf lb", says: /Usage: fairlead bpf lb/ },
+  { name: "an unknown map", line: "bpf nat list", says: /unknown command 'nat'/ },
+  { name: "an unknown option", line: "services --colour", says: /unknown option '--colour'/ },
+  { name: "an unknown format", line: "services -o xml", says: /Allowed choices are table, json, yaml/ },
+  { name: "an option without its value", line: "services --socket", says: /argument missing/ },
+  { name: "an argument too many", line: "services default/web", says: /too many arguments/ },
+  { name: "a limit that is no number", line: "bpf ct list --limit many", says: /Expected a number/ },
+  { name: "a negative limit", line: "bpf ct list --limit=-1", says: /Expected a number/ },
+  { name: "a sampling rate that is no number", line: "monitor --flows 1.5", says: /Expected a number/ },
+  {
+    name: "a controller without manifests",
+    line: "controller --state /tmp/x",
+    says: /--manifests <path>' not specified/,
+  },
+  {
+    name: "an unknown log level",
+    line: "controller --manifests a --state b --log-level loud",
+    says: /Allowed choices/,
+  },
+];
+
+for (const mistake of MISTAKES) {
+  test(`${mistake.name} is a usage error that says what is wrong, on stderr only`, async () => {
+    const { code, stdout, stderr } = await fairlead(mistake.line);
+    assert.equal(code, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, mistake.says);
+  });
+}
+
+test("json is the agent's document, unchanged", async () => {
+  await using agent = await serveDocuments(documents);
+  const { code, stdout } = await fairlead(`services --socket ${agent.socket} -o json`);
+  assert.equal(code, 0);
+  assert.deepEqual(JSON.parse(stdout), documents["/v1/services"]);
+});
+
+test("yaml is the agent's document, long texts on one line", async () => {
+  await using agent = await serveDocuments(documents);
+  const { stdout } = await fairlead(`bpf announced list --socket ${agent.socket} -o yaml`);
+  assert.equal(stdout, "- address: 192.168.10.0\n  device: eth0\n  answers: 17\n");
+});
