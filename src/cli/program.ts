@@ -97,6 +97,11 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./controller.ts")).controllerCommand(world),
   },
   {
+    name: "agent",
+    summary: "run the agent of this node: announcements, membership, datapath",
+    load: async (world) => (await import("./agent.ts")).agentCommand(world),
+  },
+  {
     name: "lab",
     summary: "networks of namespaces on this machine, with the real programs in them",
     load: async () => (await import("./lab.ts")).labCommand().addHelpText("after", LAB_EXAMPLE),
