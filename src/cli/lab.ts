@@ -94,8 +94,10 @@ async function scenes(): Promise<number> {
 async function exec(host: string, command: readonly string[], options: Named): Promise<number> {
   const lab = await selectLab(options.name);
   const { namespace } = memberPlan(lab, host);
+  // With options passed through, commander leaves the separator in.
+  const given = command[0] === "--" ? command.slice(1) : command;
   // The operator's commands find the agent of the node they are run on.
-  return runAttached(enterNamespace(namespace, command), {
+  return runAttached(enterNamespace(namespace, given), {
     FAIRLEAD_LAB: lab.name,
     FAIRLEAD_SOCKET: lab.paths.socket(host),
   });

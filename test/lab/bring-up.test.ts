@@ -1,7 +1,7 @@
 /** Labs as networks, without any of our programs: what is up is connected, what is down has left nothing. */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { access, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { promisify } from "node:util";
@@ -9,27 +9,14 @@ import { bringUp, LabError, openLab, takeDown } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { neighborOf } from "../../lab/observe.ts";
 import { listPrograms, sameProcess, startProgram } from "../../lab/programs.ts";
-import { claim, pathsOf } from "../../lab/run-directory.ts";
+import { claim } from "../../lab/run-directory.ts";
 import { waitFor } from "../../lab/wait.ts";
-import { labSuite, loadScene, TestLab, uniqueName } from "./harness.ts";
+import { labSuite, loadScene, TestLab, traces, uniqueName } from "./harness.ts";
 
 const execute = promisify(execFile);
 
 async function raisePlain(name = uniqueName()): Promise<Lab> {
   return bringUp({ name, scene: await loadScene("l2"), agents: false, owner: "self", report: () => undefined });
-}
-
-/** Everything on the machine that carries a lab's name. */
-async function traces(name: string): Promise<readonly string[]> {
-  const namespaces = (await readdir("/run/netns")).filter((each) => each.startsWith(`fl-${name}-`));
-  const mounts = (await readFile("/proc/self/mounts", "utf8"))
-    .split("\n")
-    .filter((line) => line.includes(`/lab/${name}/`));
-  const folder = await access(pathsOf(name).root).then(
-    () => [pathsOf(name).root],
-    () => [],
-  );
-  return [...namespaces, ...mounts, ...folder];
 }
 
 for (const scene of ["l2", "bridged"]) {
@@ -283,22 +270,6 @@ describe("a lab", () => {
       (await new TestLab(lab).ask({ protocol: "HTTP", address: "10.244.1.2", port: 8080 })).pod_name,
       "web-3",
     );
-  });
-
-  test("that a killed run left is removed by the next start, whatever that starts", async () => {
-    const script = join(import.meta.dirname, "killed-run.ts");
-    const name = uniqueName();
-    names.push(name);
-    const child = spawn(process.execPath, [script, name], { stdio: ["ignore", "pipe", "inherit"] });
-    await new Promise<void>((resolve) => child.stdout.once("data", () => resolve()));
-    const programs = await listPrograms(pathsOf(name).programs);
-    assert.ok(programs.length >= 7);
-    child.kill("SIGKILL");
-    await new Promise((resolve) => child.once("exit", resolve));
-    assert.ok((await traces(name)).length > 0);
-    await raise();
-    assert.deepEqual(await traces(name), []);
-    for (const program of programs) assert.equal(await sameProcess(program), false, program.program);
   });
 
   test("of which only namespaces are left can be started again", async () => {

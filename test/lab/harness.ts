@@ -7,7 +7,7 @@
  * Facts are asserted from outside: what a client was answered, whose MAC address it has learned.
  */
 import assert from "node:assert/strict";
-import { readdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { captureCommand } from "../../lab/capture.ts";
@@ -24,7 +24,7 @@ import { startProgram } from "../../lab/programs.ts";
 import type { RequestPlan, RequestResult } from "../../lab/requester.ts";
 import { startRequests } from "../../lab/requests.ts";
 import type { Requests } from "../../lab/requests.ts";
-import { writeJson } from "../../lab/run-directory.ts";
+import { pathsOf, writeJson } from "../../lab/run-directory.ts";
 import { readScene } from "../../lab/scene-file.ts";
 import type { Scene } from "../../lab/scene.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -50,6 +50,19 @@ export async function loadScene(nameOrPath: string): Promise<Scene> {
   const read = await readScene(nameOrPath);
   assert.ok(read.ok, read.ok ? "" : JSON.stringify(read.problems));
   return read.scene;
+}
+
+/** Everything on the machine that carries a lab's name. */
+export async function traces(name: string): Promise<readonly string[]> {
+  const namespaces = (await readdir("/run/netns")).filter((each) => each.startsWith(`fl-${name}-`));
+  const mounts = (await readFile("/proc/self/mounts", "utf8"))
+    .split("\n")
+    .filter((line) => line.includes(`/lab/${name}/`));
+  const folder = await access(pathsOf(name).root).then(
+    () => [pathsOf(name).root],
+    () => [],
+  );
+  return [...namespaces, ...mounts, ...folder];
 }
 
 /** Brings a lab up for one body and takes it down again, whatever happens. */

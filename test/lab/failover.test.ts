@@ -1,0 +1,181 @@
+/** What clients notice when nodes and agents go away and come back. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { memberPlan } from "../../lab/lab.ts";
+import { waitForAgents } from "../../lab/observe.ts";
+import { enterNamespace } from "../../lab/programs.ts";
+import { answersPerPod, gapAround } from "../../lab/requests.ts";
+import type { RequestPlan } from "../../lab/requester.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { answersDuring, sequence } from "./answers.ts";
+import { labSuite } from "./harness.ts";
+import type { TestLab } from "./harness.ts";
+import type { TransferPlan, TransferResult } from "./transfer.ts";
+
+const NODES = ["kind-control-plane", "worker1", "worker2"];
+const GRACE_SECONDS = 4;
+
+labSuite("a node that goes down", "l2", {}, (it) => {
+  for (const family of ["IPv4", "IPv6"] as const) {
+    it(`loses its ${family} address to another, and of the first 100 requests after that none fails`, async (lab) => {
+      const address = await lab.address("dual-stack", family);
+      const announcer = await lab.announcer(address, 80);
+      const requests = lab.start(steady(address, 80));
+      await waitFor("answers", () => (requests.results.length > 50 ? true : undefined));
+      const moment = Date.now();
+      await lab.fault(announcer, "node-down");
+      const gap = await waitFor("100 requests after the gap", () => {
+        const found = gapAround(requests.results, moment);
+        return found !== undefined && found.after.length >= 100 ? found : undefined;
+      });
+      await requests.stop();
+      const after = gap.after.slice(0, 100);
+      assert.deepEqual(
+        after.filter((each) => !each.ok),
+        [],
+      );
+      assert.ok(!after.some((each) => each.host_name === announcer), "a pod of the dead node answered");
+      assert.notEqual(await lab.announcer(address, 80), announcer);
+      process.stdout.write(
+        `# failover of ${address} from ${announcer}: ${gap.milliseconds.toFixed(0)} ms without an answer, ${gap.lost} requests lost\n`,
+      );
+      await lab.fault(announcer, "node-up");
+      await waitForAgents(lab.lab);
+      await everyPodAnswers(lab, address, 80);
+    });
+  }
+
+  it("takes its pods out of every address within the same time, also where it does not announce", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const announcer = await lab.announcer(address, 80);
+    const other = NODES.find((node) => node !== announcer) ?? "";
+    const requests = lab.start(steady(address, 80));
+    await waitFor("answers", () => (requests.results.length > 50 ? true : undefined));
+    await lab.fault(other, "node-down");
+    const down = performance.timeOrigin + performance.now();
+    await sleep(3000);
+    const results = await requests.stop();
+    const late = results.filter((each) => each.sentAt > down + 1000);
+    assert.ok(late.length >= 100, `${late.length} requests`);
+    assert.deepEqual(
+      late.filter((each) => !each.ok),
+      [],
+    );
+    assert.ok(!late.some((each) => each.host_name === other));
+    assert.equal(await lab.announcer(address, 80), announcer);
+    await lab.fault(other, "node-up");
+    await waitForAgents(lab.lab);
+    await everyPodAnswers(lab, address, 80);
+  });
+});
+
+labSuite("an agent that goes away", "l2", { agentArguments: ["--grace-seconds", String(GRACE_SECONDS)] }, (it) => {
+  it("keeps its addresses within its grace, and after it exactly one other node answers, never two", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const announcer = await lab.announcer(address, 80);
+    let killedAt = 0;
+    const answers = await answersDuring(lab, address, async () => {
+      await sleep(500);
+      killedAt = Date.now();
+      await lab.fault(announcer, "agent-kill");
+      await sleep((GRACE_SECONDS + 4) * 1000);
+    });
+    const [first, second, ...more] = sequence(answers);
+    assert.equal(first, announcer);
+    assert.ok(second !== undefined && second !== announcer, "nobody took over");
+    assert.deepEqual(more, [], sequence(answers).join(" → "));
+    const takenOver = answers.find((each) => each.host === second)?.at ?? 0;
+    // The stamp was renewed up to one period before the kill.
+    assert.ok(takenOver - killedAt > (GRACE_SECONDS - 2) * 1000, `taken over after ${takenOver - killedAt} ms`);
+    await lab.fault(announcer, "agent-start");
+    await waitForAgents(lab.lab);
+    await everyPodAnswers(lab, address, 80);
+  });
+});
+
+labSuite("agents that are killed and started again", "l2", { capture: false }, (it) => {
+  it("under a transfer of 1 GB and new connections: no reset, no stall over a second, no failed request", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const announcer = await lab.announcer(address, 80);
+    const transfer = startTransfer(lab, { address, port: 80, bytes: 1e9, bytesPerSecond: 150e6 });
+    await transfer.started;
+    const requests = lab.start(steady(address, 80));
+    await sleep(300);
+    await Promise.all(NODES.map((node) => lab.fault(node, "agent-kill")));
+    await sleep(300);
+    await Promise.all(NODES.map((node) => lab.fault(node, "agent-start")));
+    await waitForAgents(lab.lab);
+    assert.equal(transfer.isRunning(), true, "the transfer ended before the agents were back: nothing was shown");
+    const result = await transfer.done;
+    const results = await requests.stop();
+    assert.deepEqual({ received: result.received, error: result.error }, { received: 1e9, error: undefined });
+    assert.ok(result.longestStallMilliseconds < 1000, `stalled for ${result.longestStallMilliseconds.toFixed(0)} ms`);
+    assert.ok(results.length >= 100);
+    assert.deepEqual(results.filter((each) => !each.ok).slice(0, 3), []);
+    assert.equal(await lab.announcer(address, 80), announcer);
+  });
+
+  it("stopped in an orderly way for an upgrade: the addresses stay", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const announcer = await lab.announcer(address, 80);
+    const requests = lab.start(steady(address, 80));
+    await lab.fault(announcer, "agent-stop");
+    await sleep(2000);
+    assert.equal(await lab.announcer(address, 80), announcer);
+    await lab.fault(announcer, "agent-start");
+    await waitForAgents(lab.lab);
+    const results = await requests.stop();
+    assert.ok(results.length >= 50);
+    assert.deepEqual(results.filter((each) => !each.ok).slice(0, 3), []);
+  });
+});
+
+/** A request every 20 ms, whatever became of the one before. A SYN is sent again after a second: by then it counts as lost. */
+function steady(address: string, port: number): RequestPlan {
+  return { protocol: "HTTP", address, port, count: 0, everyMilliseconds: 20, timeoutMilliseconds: 800 };
+}
+
+async function everyPodAnswers(lab: TestLab, address: string, port: number): Promise<void> {
+  await waitFor("every pod to answer", async () => {
+    const results = await lab.requests({
+      protocol: "HTTP",
+      address,
+      port,
+      count: 120,
+      concurrency: 10,
+      timeoutMilliseconds: 1000,
+    });
+    return results.every((each) => each.ok) && answersPerPod(results).size === lab.lab.scene.pods.length
+      ? true
+      : undefined;
+  });
+}
+
+function startTransfer(
+  lab: TestLab,
+  plan: TransferPlan,
+): { readonly started: Promise<void>; readonly done: Promise<TransferResult>; isRunning(): boolean } {
+  const [file = "", ...rest] = enterNamespace(memberPlan(lab.lab, lab.client).namespace, [
+    process.execPath,
+    join(import.meta.dirname, "transfer.ts"),
+    JSON.stringify(plan),
+  ]);
+  const child = spawn(file, rest, { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  const started = new Promise<void>((resolve) => {
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      resolve();
+    });
+  });
+  const done = new Promise<TransferResult>((resolve, reject) => {
+    child.once("close", () => {
+      const line = text.split("\n").find((each) => each.startsWith("{"));
+      if (line === undefined) reject(new Error(`The transfer said nothing: ${text}`));
+      else resolve(JSON.parse(line) as TransferResult);
+    });
+  });
+  return { started, done, isRunning: () => !text.includes("{") };
+}
