@@ -1,41 +1,50 @@
-/** `fairlead agent`: options in, the program runs until Ctrl-C or SIGTERM; the datapath stays. */
-import { Command, InvalidArgumentError } from "commander";
+/** `fairlead agent` and `fairlead cleanup`: options in, the program runs until Ctrl-C or SIGTERM. */
+import { Command } from "commander";
+import { cleanup, OptionsError, runAgent } from "../agent/main.ts";
 import type { AgentOptions } from "../agent/config.ts";
-import { runAgent } from "../agent/main.ts";
 import { collect, logLevelOption } from "./controller.ts";
+import { parseCount } from "./output.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 export function agentCommand(world: World): Command {
   return new Command("agent")
-    .requiredOption("--node-name <name>", "this node's name, as in its Node object")
+    .requiredOption("--node-name <name>", "this node's name, as its Node object has it")
     .requiredOption("--manifests <path>", "a folder or file with objects (repeatable)", collect)
     .option("--state <folder>", "where the controller writes addresses")
     .option("--endpoints <folder>", "one file for each pod whose veth is ours")
-    .option("--bpffs <folder>", "where maps and links are pinned (default: /run/fairlead/bpf/NODE)")
-    .option("--socket <path>", "of the local API (default: /run/fairlead/NODE.sock)")
-    .option("--interfaces-exclude <regex>", "devices that never carry the datapath (default: MetalLB's list)")
-    .option("--devices <name...>", "only these devices")
-    .option("--metrics-listen <host:port>", "serve Prometheus metrics there too")
-    .option("--grace-seconds <seconds>", "how long this node keeps its addresses without an agent (default: 60)", number)
-    .option("--membership-port <port>", "UDP, the same on all nodes (default: 7956)", number)
-    .option("--membership-key-file <path>", "the secret of the liveness probes, the same on all nodes")
-    .option("--flows-max <rows>", "of the flow table, two a connection", number)
-    .option("--leave-on-stop", "give this node's addresses up when stopped, instead of expecting a restart")
+    .option("--bpffs <folder>", "where maps and links are pinned (default: /run/fairlead/bpf/NAME)")
+    .option("--socket <path>", "of the local API (default: /run/fairlead/NAME.sock)")
+    .option("--devices <name...>", "carry traffic on these devices only (default: all that are up and not excluded)")
+    .option("--interfaces-exclude <regex>", "never announce or carry traffic there (default: MetalLB's list)")
+    .option("--metrics-listen <host:port>", "serve Prometheus metrics there, besides the socket")
+    .option("--grace-seconds <n>", "keep this node's addresses so long while no agent runs (default: 60)", parseCount)
+    .option("--membership-port <port>", "UDP port of the probes between nodes (default: 7956)", parseCount)
+    .option("--membership-key-file <path>", "the key that probes are signed with, the same on every node")
+    .option("--flows-max <n>", "rows of the connection table, two for each connection", parseCount)
+    .option("--leave-on-stop", "give every address up when stopped, instead of keeping them for a restart")
     .addOption(logLevelOption())
-    .addHelpText("after", "\nExample:\n  fairlead agent --node-name worker1 --manifests /etc/fairlead --state /var/lib/fairlead")
+    .addHelpText(
+      "after",
+      "\nExample:\n  fairlead agent --node-name worker1 --manifests /etc/fairlead --state /var/lib/fairlead",
+    )
     .action((options: AgentOptions) => run(world, options));
+}
+
+export function cleanupCommand(): Command {
+  return new Command("cleanup")
+    .requiredOption("--node-name <name>", "as the agent was started with")
+    .option("--bpffs <folder>", "as the agent was started with (default: /run/fairlead/bpf/NAME)")
+    .addHelpText("after", "\nExample:\n  fairlead cleanup --node-name worker1")
+    .action((options: { readonly nodeName: string; readonly bpffs?: string }) =>
+      cleanup({ bpffs: options.bpffs ?? `/run/fairlead/bpf/${options.nodeName}` }),
+    );
 }
 
 async function run(world: World, options: AgentOptions): Promise<void> {
   try {
     await runAgent(options, world.stop);
   } catch (cause) {
-    throw new CommandFailure(EXIT.problem, cause instanceof Error ? cause.message : String(cause), { cause });
+    const exitCode = cause instanceof OptionsError ? EXIT.usage : EXIT.problem;
+    throw new CommandFailure(exitCode, cause instanceof Error ? cause.message : String(cause), { cause });
   }
-}
-
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value)) throw new InvalidArgumentError("It is not a number.");
-  return value;
 }

@@ -63,6 +63,13 @@ const MISTAKES: readonly { readonly name: string; readonly line: string; readonl
     line: "controller --state /tmp/x",
     says: /--manifests <path>' not specified/,
   },
+  { name: "an agent without a name", line: "agent --manifests /tmp", says: /--node-name <name>' not specified/ },
+  {
+    name: "an agent with options that make no sense",
+    line: "agent --node-name A! --manifests a --metrics-listen x",
+    says: /"A!" is not the name of a node\n.*"x" is not HOST:PORT/,
+  },
+  { name: "a cleanup of nothing", line: "cleanup", says: /--node-name <name>' not specified/ },
   {
     name: "an unknown log level",
     line: "controller --manifests a --state b --log-level loud",

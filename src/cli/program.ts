@@ -92,14 +92,19 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./monitor.ts")).monitorCommand(world),
   },
   {
+    name: "agent",
+    summary: "run the agent: announcements, membership and the datapath (one on every node)",
+    load: async (world) => (await import("./agent.ts")).agentCommand(world),
+  },
+  {
+    name: "cleanup",
+    summary: "take the datapath of a stopped agent off its devices and out of the kernel",
+    load: async () => (await import("./agent.ts")).cleanupCommand(),
+  },
+  {
     name: "controller",
     summary: "run the controller: addresses for Services (one in the cluster)",
     load: async (world) => (await import("./controller.ts")).controllerCommand(world),
-  },
-  {
-    name: "agent",
-    summary: "run the agent of this node: announcements, membership, datapath",
-    load: async (world) => (await import("./agent.ts")).agentCommand(world),
   },
   {
     name: "lab",
