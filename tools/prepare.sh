@@ -122,10 +122,16 @@ install_packages() {
 
 # ---- node_modules --------------------------------------------------------------------------------------------
 
-# npm ci removes node_modules with the stamp in it, so a stamp that is there belongs to a finished installation.
+# npm ci removes node_modules with the stamp in it, so a stamp that is there belongs to a finished installation. A developer's own
+# `npm install` counts too: npm's hidden lock file is then the younger one.
 lock_stamp=node_modules/.fairlead-lock
+modules_are_current() {
+  [[ -x node_modules/.bin/node ]] || return
+  cmp -s package-lock.json "$lock_stamp" || [[ node_modules/.package-lock.json -nt package-lock.json ]]
+}
+
 install_modules() {
-  cmp -s package-lock.json "$lock_stamp" && [[ -x node_modules/.bin/node ]] && return
+  modules_are_current && return
   command -v npm >/dev/null || { problem "npm is missing: install Node.js with npm (Debian: apt-get install npm)"; stop_on_problems; }
   say "installing node_modules, with the Node.js this project runs on (npm ci)"
   npm ci --loglevel=error --no-audit --no-fund >/dev/null || problem "npm ci failed: run it by hand to see why"
@@ -147,5 +153,5 @@ $kernel_is_known || check_devices
 stop_on_problems
 install_modules
 make --silent --question -C bpf 2>/dev/null || say "compiling the BPF objects"
-make --silent -C bpf || { problem "the BPF objects did not compile: see above"; stop_on_problems; }
+make --silent --jobs=2 -C bpf || { problem "the BPF objects did not compile: see above"; stop_on_problems; }
 $kernel_is_known || printf '%s\n' "$kernel" >"$kernel_stamp"
