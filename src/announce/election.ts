@@ -11,6 +11,9 @@ import type { Endpoint, EndpointSlice, Node, Service } from "../service/objects.
 import { matches, matchesAny } from "../service/selector.ts";
 import { sameObjects, slicesOf } from "../service/slices.ts";
 import type { L2Advertisement } from "./objects.ts";
+import { Ranks, type Sha256 } from "./ranks.ts";
+
+export type { Sha256 };
 
 export interface ElectionInput {
   readonly services: ReadonlyMap<string, Service>;
@@ -53,8 +56,6 @@ export interface Unannounced {
   readonly reason: Reason;
 }
 
-export type Sha256 = (text: string) => Uint8Array;
-
 const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
 const SHARING_ANNOTATIONS = ["metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"];
 
@@ -66,6 +67,7 @@ export function electAnnouncers(
   memo: ElectionMemo = { world: undefined, services: new Map() },
 ): ReadonlyMap<string, Election> {
   const world = worldOf(input, members, memo);
+  const ranks = (memo.ranks ??= new Ranks(sha256));
   const elections = new Map<string, Election>();
   const remembered = new Map<string, Remembered>();
   for (const [key, service] of input.services) {
@@ -73,7 +75,7 @@ export function electAnnouncers(
     const slices = slicesOf(input.endpointSlices, key);
     const before = memo.services.get(key);
     const same = before !== undefined && before.world === world && before.service === service && sameObjects(before.slices, slices);
-    const now = same ? before : { world, service, slices, election: elect(service, slices, world, sha256) };
+    const now = same ? before : { world, service, slices, election: elect(service, slices, world, ranks) };
     remembered.set(key, now);
     elections.set(key, now.election);
   }
@@ -87,6 +89,8 @@ export function electAnnouncers(
  */
 export interface ElectionMemo {
   world: World | undefined;
+  /** Of the hash function of the first call. */
+  ranks?: Ranks;
   services: ReadonlyMap<string, Remembered>;
 }
 
@@ -137,7 +141,7 @@ function isEligible(node: Node, ignoreExcludeLabel: boolean): boolean {
   return !node.status.conditions.some(({ type, status }) => type === "NetworkUnavailable" && status === "True");
 }
 
-function elect(service: Service, slices: readonly EndpointSlice[], world: World, sha256: Sha256): Election {
+function elect(service: Service, slices: readonly EndpointSlice[], world: World, ranks: Ranks): Election {
   const { ingress } = service.status.loadBalancer;
   const addresses = ingress.map(({ ip }) => parseAddress(ip ?? "")).filter((address) => address !== undefined);
   const nobody = (reason: Reason): Election => ({ addresses, reason });
@@ -157,7 +161,7 @@ function elect(service: Service, slices: readonly EndpointSlice[], world: World,
 
   const local = service.spec.externalTrafficPolicy === "Local";
   const candidates = world.eligible.filter((node) => covered(node) && (!local || usable.has(node.metadata.name)));
-  const winner = firstOf(candidates, matching, formatAddress(first), sha256);
+  const winner = firstOf(candidates, matching, formatAddress(first), ranks);
   if (winner === undefined) return nobody("noEligibleNode");
   return { addresses, announcer: winner.metadata.name, interfaces: interfacesOf(matching, winner) };
 }
@@ -195,20 +199,18 @@ function isShared(service: Service): boolean {
   return SHARING_ANNOTATIONS.some((annotation) => Object.hasOwn(service.metadata.annotations, annotation));
 }
 
-/** Preference first, then SHA-256 of `node#address`, ascending. */
+/** Preference first, then the hashes. */
 function firstOf(
   candidates: readonly Node[],
   advertisements: readonly L2Advertisement[],
   addressText: string,
-  sha256: Sha256,
+  ranks: Ranks,
 ): Node | undefined {
-  const scored = candidates.map((node) => ({ node, score: scoreOf(advertisements, node) }));
-  const best = Math.max(...scored.map(({ score }) => score));
-  const ranked = scored
-    .filter(({ score }) => score === best)
-    .map(({ node }) => ({ node, hash: sha256(`${node.metadata.name}#${addressText}`) }))
-    .toSorted((a, b) => compareBytes(a.hash, b.hash));
-  return ranked[0]?.node;
+  const scores = candidates.map((node) => scoreOf(advertisements, node));
+  const best = scores.reduce((a, b) => Math.max(a, b), 0);
+  const preferred = candidates.filter((_, index) => scores[index] === best);
+  const winner = ranks.first(preferred.map(({ metadata }) => metadata.name), addressText);
+  return preferred.find(({ metadata }) => metadata.name === winner);
 }
 
 /** The weights of all preferences that match, over all advertisements that cover the node. */
@@ -226,12 +228,4 @@ function interfacesOf(advertisements: readonly L2Advertisement[], node: Node): r
   const covering = advertisements.filter((advertisement) => covers(advertisement, node));
   if (covering.some(({ spec }) => spec.interfaces.length === 0)) return "all";
   return [...new Set(covering.flatMap(({ spec }) => spec.interfaces))].toSorted();
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < a.length; i += 1) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }

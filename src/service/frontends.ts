@@ -54,6 +54,8 @@ interface Remembered extends Resolved {
   /** The nodes of its endpoints, and those of them that were gone. */
   readonly nodes: ReadonlySet<string>;
   readonly gone: string;
+  /** formatFrontend() of each frontend. */
+  readonly texts: readonly string[];
 }
 
 export function resolveFrontends(input: FrontendInput, node: ThisNode, memo: FrontendMemo = new Map()): Resolved {
@@ -89,7 +91,8 @@ function resolveAgain(
   const nodes = nodesOf(slices);
   const problems: Problem[] = [];
   const frontends = frontendsOf(key, service, slices, node, problems);
-  const now = { service, slices, nodes, gone: goneAmong(nodes, node.goneNodes), frontends, problems };
+  const texts = frontends.map(formatFrontend);
+  const now = { service, slices, nodes, gone: goneAmong(nodes, node.goneNodes), frontends, texts, problems };
   memo.set(key, now);
   return now;
 }
@@ -144,9 +147,9 @@ function ingressAddresses(service: Service, subject: string, problems: Problem[]
 /** Services may share an address, not a port of it: the older Service keeps it, then the one whose name sorts first. */
 function withoutClashes(resolved: readonly Remembered[], problems: Problem[]): readonly Frontend[] {
   const owners = new Map<string, { frontend: Frontend; service: Service }>();
-  for (const { frontends, service } of resolved) {
-    for (const frontend of frontends) {
-      const text = formatFrontend(frontend);
+  for (const { frontends, texts, service } of resolved) {
+    for (const [index, frontend] of frontends.entries()) {
+      const text = texts[index] ?? "";
       const owner = owners.get(text);
       if (owner === undefined) {
         owners.set(text, { frontend, service });
