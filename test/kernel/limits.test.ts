@@ -63,7 +63,7 @@ describe("rejects", () => {
       world.frontend({ address: ADDRESS, port: 80, protocol: "tcp", backends: [] });
       const verdicts = new Set<string>();
       for (let n = 0; n < 50; n += 1) verdicts.add(world.run(toService({ sourcePort: 1000 + n })).verdict);
-      assert.deepEqual([...verdicts].sort(), ["DROP_REJECT_LIMITED", "VERDICT_REJECTED_NO_BACKEND"]);
+      assert.deepEqual([...verdicts].toSorted(), ["DROP_REJECT_LIMITED", "VERDICT_REJECTED_NO_BACKEND"]);
     });
   });
 

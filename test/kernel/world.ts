@@ -39,6 +39,8 @@ export interface FrontendSpec {
 
 const ACTIONS = ["aborted", "drop", "pass", "tx", "redirect"] as const;
 const MAGLEV_SIZE = 251;
+/** Of the uplink. */
+export const NODE_MAC = "02:00:00:00:02:01";
 const NEXT_HOP_MAC = "02:00:00:00:02:02";
 const BPFFS = "/run/fairlead/bpf";
 
@@ -167,7 +169,7 @@ function buildNamespace(name: string): Uplink {
     "-ec",
     `
     sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0
-    ip link add eth0 address 02:00:00:00:02:01 type veth peer name far0
+    ip link add eth0 address ${NODE_MAC} type veth peer name far0
     ip link add pod0 type veth peer name pod1
     for dev in lo eth0 far0 pod0 pod1; do ip link set $dev up; done
     ip address add 192.168.10.201/24 dev eth0
@@ -181,7 +183,7 @@ function buildNamespace(name: string): Uplink {
   );
   const ifindexOf = (dev: string): number =>
     (JSON.parse(inside("ip", "-j", "link", "show", "dev", dev)) as { ifindex: number }[])[0]?.ifindex ?? 0;
-  return { ifindex: ifindexOf("eth0"), podIfindex: ifindexOf("pod0"), mac: "02:00:00:00:02:01", addresses };
+  return { ifindex: ifindexOf("eth0"), podIfindex: ifindexOf("pod0"), mac: NODE_MAC, addresses };
 }
 
 function fillable(object: LoadedObject) {
