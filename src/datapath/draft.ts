@@ -44,7 +44,8 @@ export interface PlanOptions {
 
 /** How many rows a plan writes. */
 export function planSize(plan: Plan): number {
-  return Object.values(plan).reduce((sum, step: readonly unknown[]) => sum + step.length, 0);
+  const steps: readonly (readonly unknown[])[] = Object.values({ ...plan });
+  return steps.reduce((sum, step) => sum + step.length, 0);
 }
 
 export function emptyPlan(): Draft["plan"] {

@@ -133,7 +133,7 @@ describe("maglevTable", () => {
         10007,
       );
       const moved = before.filter((text, i) => text !== gone.text && after[i] !== text).length;
-      assert.ok(moved < 10007 * 0.1, `${gone.text} gone: ${moved} of ${10007} moved needlessly`);
+      assert.ok(moved < 10007 * 0.1, `${gone.text} gone: ${moved} of 10007 moved needlessly`);
     }
   });
 

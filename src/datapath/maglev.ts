@@ -77,13 +77,15 @@ function permute({
     const [a, b] = hashText(backend.text, seed);
     first.push(a);
     order.push(i);
-    scratch.offset[i] = a % size;
+    const offset = a % size;
+    scratch.offset[i] = offset;
     // size is prime, so any step from 1 to size - 1 visits every entry.
     scratch.skip[i] = (b % (size - 1)) + 1;
-    scratch.next[i] = scratch.offset[i] as number;
+    scratch.next[i] = offset;
   });
   const text = (i: number): string => (backends[i] as MaglevBackend).text;
-  return order.sort((i, j) => (first[i] as number) - (first[j] as number) || (text(i) < text(j) ? -1 : 1));
+  order.sort((i, j) => (first[i] as number) - (first[j] as number) || (text(i) < text(j) ? -1 : 1));
+  return order;
 }
 
 function fillEvenly(table: Uint16Array, order: Uint32Array): void {

@@ -100,7 +100,7 @@ function bench(sizes: MemorySizes = SIZES): Bench {
         filterBitsGone: [],
         backendsGone: [],
       };
-      for (const [step, content] of Object.entries(plan)) {
+      for (const [step, content] of Object.entries<readonly unknown[]>({ ...plan })) {
         applyForwarding({ ...nothing, [step]: content }, ports, SEED);
         served(ports);
       }
@@ -198,8 +198,8 @@ describe("planForwarding", () => {
     b.to(services());
     const ids = [...b.tables.services].map(([name, { id }]) => [name, id]);
     b.restart();
-    assert.equal(planSize(b.to(new Map([...services()].reverse()))), 0);
-    assert.deepEqual([...b.tables.services].map(([name, { id }]) => [name, id]).reverse(), ids);
+    assert.equal(planSize(b.to(new Map([...services()].toReversed()))), 0);
+    assert.deepEqual([...b.tables.services].map(([name, { id }]) => [name, id]).toReversed(), ids);
   });
 
   test("a restart gives up what nobody wants any more", () => {
@@ -293,7 +293,7 @@ describe("planForwarding", () => {
     const ssh = [frontend("192.168.10.1", [B], { port: 22, service: "default/ssh" })];
     b.to(wanted({ web, ssh }));
     b.to(wanted({ ssh }));
-    assert.deepEqual(Object.keys(served(b.ports)).sort(), ["192.168.10.1 0/any", "192.168.10.1 22/TCP"]);
+    assert.deepEqual(Object.keys(served(b.ports)).toSorted(), ["192.168.10.1 0/any", "192.168.10.1 22/TCP"]);
     b.to(wanted({}));
     assert.deepEqual(served(b.ports), {});
     assert.deepEqual(filterBits(b.ports.filter, "frontends"), []);
@@ -417,7 +417,7 @@ describe("any sequence of wishes", () => {
           for (const [, list] of entries)
             for (const f of list)
               for (const key of [`${f.port}/TCP`, "0/any"]) keys.add(`${formatAddress(f.address)} ${key}`);
-          assert.deepEqual(Object.keys(served(b.ports)).sort(), [...keys].sort());
+          assert.deepEqual(Object.keys(served(b.ports)).toSorted(), [...keys].toSorted());
         }
         b.to(new Map());
         assert.deepEqual(served(b.ports), {});

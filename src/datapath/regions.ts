@@ -27,7 +27,7 @@ export class Regions {
     this.size = size;
     this.#free = [];
     let at = 0;
-    for (const { base, length } of [...taken].sort((a, b) => a.base - b.base)) {
+    for (const { base, length } of [...taken].toSorted((a, b) => a.base - b.base)) {
       if (base > at) this.#free.push({ base: at, length: base - at });
       at = Math.max(at, base + length);
     }
