@@ -3,7 +3,16 @@ import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { ipAddressPoolSchema } from "../pool/objects.ts";
-import { endpointSliceSchema, nodeSchema, objectKey, SERVICE_NAME_LABEL, serviceSchema, type EndpointSlice, type Node, type Service } from "../service/objects.ts";
+import {
+  endpointSliceSchema,
+  nodeSchema,
+  objectKey,
+  SERVICE_NAME_LABEL,
+  serviceSchema,
+  type EndpointSlice,
+  type Node,
+  type Service,
+} from "../service/objects.ts";
 import { electAnnouncers, type Election, type ElectionInput, type ElectionMemo } from "./election.ts";
 import { l2AdvertisementSchema, type L2Advertisement } from "./objects.ts";
 
@@ -24,13 +33,34 @@ function node(name: string, labels: Record<string, string> = {}, conditions: rea
   return nodeSchema.parse({ metadata: { name, labels: { name, ...labels } }, status: { conditions } });
 }
 
-function service(name: string, ips: readonly string[], { labels = {}, annotations = {}, ...spec }: { labels?: object; annotations?: object; externalTrafficPolicy?: string; type?: string } = {}): Service {
-  return serviceSchema.parse({ metadata: { name, labels, annotations }, spec: { type: "LoadBalancer", ports: [{ port: 80 }], ...spec }, status: { loadBalancer: { ingress: ips.map((ip) => ({ ip })) } } });
+function service(
+  name: string,
+  ips: readonly string[],
+  {
+    labels = {},
+    annotations = {},
+    ...spec
+  }: { labels?: object; annotations?: object; externalTrafficPolicy?: string; type?: string } = {},
+): Service {
+  return serviceSchema.parse({
+    metadata: { name, labels, annotations },
+    spec: { type: "LoadBalancer", ports: [{ port: 80 }], ...spec },
+    status: { loadBalancer: { ingress: ips.map((ip) => ({ ip })) } },
+  });
 }
 
 function slice(of: string, endpoints: Record<string, object | null>): EndpointSlice {
-  const list = Object.entries(endpoints).map(([nodeName, conditions], index) => ({ addresses: [`10.244.0.${index + 1}`], nodeName, conditions: conditions ?? { ready: true } }));
-  return endpointSliceSchema.parse({ metadata: { name: of, labels: { [SERVICE_NAME_LABEL]: of } }, addressType: "IPv4", ports: [{ port: 80 }], endpoints: list });
+  const list = Object.entries(endpoints).map(([nodeName, conditions], index) => ({
+    addresses: [`10.244.0.${index + 1}`],
+    nodeName,
+    conditions: conditions ?? { ready: true },
+  }));
+  return endpointSliceSchema.parse({
+    metadata: { name: of, labels: { [SERVICE_NAME_LABEL]: of } },
+    addressType: "IPv4",
+    ports: [{ port: 80 }],
+    endpoints: list,
+  });
 }
 
 function ad(spec: object = {}, name = "ad"): L2Advertisement {
@@ -44,7 +74,8 @@ function pool(name: string, addresses: readonly string[], labels: object = {}): 
 const EVERYTHING = pool("all", ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"]);
 
 function world(shape: Shape): ElectionInput {
-  const keyed = <T extends Parameters<typeof objectKey>[0]>(objects: readonly T[]): Map<string, T> => new Map(objects.map((object) => [objectKey(object), object]));
+  const keyed = <T extends Parameters<typeof objectKey>[0]>(objects: readonly T[]): Map<string, T> =>
+    new Map(objects.map((object) => [objectKey(object), object]));
   return {
     nodes: keyed(shape.nodes ?? []),
     services: keyed(shape.services ?? []),
@@ -66,7 +97,12 @@ function outcome(shape: Shape): string | undefined {
 }
 
 function web(shape: Shape & { readonly ip?: string; readonly spec?: Parameters<typeof service>[2] }): Shape {
-  return { services: [service("web", [shape.ip ?? "10.20.30.1"], shape.spec)], slices: [slice("web", { iris1: null, iris2: null })], nodes: [node("iris1"), node("iris2")], ...shape };
+  return {
+    services: [service("web", [shape.ip ?? "10.20.30.1"], shape.spec)],
+    slices: [slice("web", { iris1: null, iris2: null })],
+    nodes: [node("iris1"), node("iris2")],
+    ...shape,
+  };
 }
 
 const LOCAL = { externalTrafficPolicy: "Local" };
@@ -86,7 +122,16 @@ describe("the order of nodes", () => {
   ];
   for (const { ip, order } of vectors) {
     test(`for ${ip} is ${order.join(", ")}`, () => {
-      const elected = order.map((_, index) => outcome(web({ ip, nodes: order.toSorted().map((name) => node(name)), slices: [slice("web", { x: null })], alive: order.slice(index) })));
+      const elected = order.map((_, index) =>
+        outcome(
+          web({
+            ip,
+            nodes: order.toSorted().map((name) => node(name)),
+            slices: [slice("web", { x: null })],
+            alive: order.slice(index),
+          }),
+        ),
+      );
       assert.deepEqual(elected, order);
     });
   }
@@ -97,7 +142,8 @@ describe("the order of nodes", () => {
     { text: "node-a#2001:db8::1", start: "3c9f88a7e2ef52a1" },
   ];
   for (const { text, start } of prefixes) {
-    test(`starts from the SHA-256 of ${text}`, () => assert.equal(Buffer.from(sha256(text)).toString("hex").slice(0, 16), start));
+    test(`starts from the SHA-256 of ${text}`, () =>
+      assert.equal(Buffer.from(sha256(text)).toString("hex").slice(0, 16), start));
   }
 
   test("is that of the canonical text, however the status spells the address", () => {
@@ -123,39 +169,204 @@ describe("a Service is announced by", () => {
   const rows: { name: string; shape: Shape; outcome: string }[] = [
     { name: "the first node by hash", shape: web({}), outcome: "iris2" },
     { name: "the other for the other address", shape: web({ ip: "10.20.30.2" }), outcome: "iris1" },
-    { name: "a node without endpoints, policy Cluster", shape: web({ slices: [slice("web", { elsewhere: null })] }), outcome: "iris2" },
-    { name: "a node with endpoints, policy Local", shape: web({ spec: LOCAL, slices: [slice("web", { iris1: null })] }), outcome: "iris1" },
-    { name: "the node whose endpoint is ready, policy Local", shape: web({ spec: LOCAL, slices: [slice("web", { iris1: null, iris2: { ready: false } })] }), outcome: "iris1" },
-    { name: "a node whose endpoint still serves, policy Local", shape: web({ spec: LOCAL, slices: [slice("web", { iris2: { ready: false, serving: true, terminating: true } })] }), outcome: "iris2" },
-    { name: "a node whose endpoint says nothing, policy Local", shape: web({ spec: LOCAL, slices: [slice("web", { iris2: {} })] }), outcome: "iris2" },
-    { name: "the first by hash, however many endpoints the other has", shape: web({ spec: LOCAL, slices: [slice("web", { iris1: null, iris2: null }), endpointSliceSchema.parse({ ...slice("web", { iris1: null }), metadata: { name: "more", labels: { [SERVICE_NAME_LABEL]: "web" } } })] }), outcome: "iris2" },
+    {
+      name: "a node without endpoints, policy Cluster",
+      shape: web({ slices: [slice("web", { elsewhere: null })] }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node with endpoints, policy Local",
+      shape: web({ spec: LOCAL, slices: [slice("web", { iris1: null })] }),
+      outcome: "iris1",
+    },
+    {
+      name: "the node whose endpoint is ready, policy Local",
+      shape: web({ spec: LOCAL, slices: [slice("web", { iris1: null, iris2: { ready: false } })] }),
+      outcome: "iris1",
+    },
+    {
+      name: "a node whose endpoint still serves, policy Local",
+      shape: web({
+        spec: LOCAL,
+        slices: [slice("web", { iris2: { ready: false, serving: true, terminating: true } })],
+      }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node whose endpoint says nothing, policy Local",
+      shape: web({ spec: LOCAL, slices: [slice("web", { iris2: {} })] }),
+      outcome: "iris2",
+    },
+    {
+      name: "the first by hash, however many endpoints the other has",
+      shape: web({
+        spec: LOCAL,
+        slices: [
+          slice("web", { iris1: null, iris2: null }),
+          endpointSliceSchema.parse({
+            ...slice("web", { iris1: null }),
+            metadata: { name: "more", labels: { [SERVICE_NAME_LABEL]: "web" } },
+          }),
+        ],
+      }),
+      outcome: "iris2",
+    },
     { name: "the only node of the advertisement", shape: web({ ads: [ad(onNode("iris1"))] }), outcome: "iris1" },
-    { name: "a node of any of the advertisements", shape: web({ ads: [ad(onNode("iris1"), "a"), ad(onNode("iris2"), "b")] }), outcome: "iris2" },
-    { name: "a node any selector of the advertisement selects", shape: web({ ads: [ad({ nodeSelectors: [{ matchLabels: { name: "nobody" } }, { matchLabels: { name: "iris1" } }] })] }), outcome: "iris1" },
+    {
+      name: "a node of any of the advertisements",
+      shape: web({ ads: [ad(onNode("iris1"), "a"), ad(onNode("iris2"), "b")] }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node any selector of the advertisement selects",
+      shape: web({
+        ads: [ad({ nodeSelectors: [{ matchLabels: { name: "nobody" } }, { matchLabels: { name: "iris1" } }] })],
+      }),
+      outcome: "iris1",
+    },
     { name: "the node that is alive", shape: web({ alive: ["iris1"] }), outcome: "iris1" },
-    { name: "the node that is not excluded", shape: web({ nodes: [node("iris1"), node("iris2", EXCLUDED)] }), outcome: "iris1" },
-    { name: "an excluded node where the label is to be ignored", shape: web({ nodes: [node("iris1"), node("iris2", EXCLUDED)], ignoreExcludeLabel: true }), outcome: "iris2" },
-    { name: "the node that has a network", shape: web({ nodes: [node("iris1"), node("iris2", {}, [{ type: "NetworkUnavailable", status: "True" }])] }), outcome: "iris1" },
-    { name: "a node whose network is not known to be away", shape: web({ nodes: [node("iris1"), node("iris2", {}, [{ type: "NetworkUnavailable", status: "Unknown" }])] }), outcome: "iris2" },
-    { name: "a node that is not Ready or cordoned: its Service may be", shape: web({ nodes: [node("iris1"), node("iris2", {}, [{ type: "Ready", status: "False" }])] }), outcome: "iris2" },
-    { name: "the preferred node", shape: web({ ads: [ad({ preferredNodeSelectors: [{ weight: 1, preference: { matchLabels: { name: "iris1" } } }] })] }), outcome: "iris1" },
-    { name: "the node with the greater sum of weights", shape: web({ nodes: [node("iris1", { edge: "", fast: "" }), node("iris2", { best: "" })], ads: [ad({ preferredNodeSelectors: [{ weight: 30, preference: { matchLabels: { edge: "" } } }, { weight: 30, preference: { matchLabels: { fast: "" } } }, { weight: 50, preference: { matchLabels: { best: "" } } }] })] }), outcome: "iris1" },
-    { name: "the node preferred by two advertisements together", shape: web({ ads: [ad({ preferredNodeSelectors: [{ weight: 40, preference: { matchLabels: { name: "iris1" } } }] }, "a"), ad({ preferredNodeSelectors: [{ weight: 40, preference: { matchLabels: { name: "iris1" } } }] }, "b"), ad({ preferredNodeSelectors: [{ weight: 70, preference: { matchLabels: { name: "iris2" } } }] }, "c")] }), outcome: "iris1" },
-    { name: "the hash among nodes of equal preference", shape: web({ ads: [ad({ preferredNodeSelectors: [{ weight: 9, preference: {} }] })] }), outcome: "iris2" },
-    { name: "another when the preferred has no endpoint, policy Local", shape: web({ spec: LOCAL, slices: [slice("web", { iris2: null })], ads: [ad({ preferredNodeSelectors: [{ weight: 1, preference: { matchLabels: { name: "iris1" } } }] })] }), outcome: "iris2" },
-    { name: "another when the preferred is gone", shape: web({ alive: ["iris2"], ads: [ad({ preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { name: "iris1" } } }] })] }), outcome: "iris2" },
-    { name: "a node of an advertisement for its pool by name", shape: web({ ads: [ad({ ipAddressPools: ["all"] })] }), outcome: "iris2" },
-    { name: "a node of an advertisement for its pool by label", shape: web({ pools: [pool("all", ["10.0.0.0/8"], { zone: "a" })], ads: [ad({ ipAddressPoolSelectors: [{ matchLabels: { zone: "a" } }] })] }), outcome: "iris2" },
-    { name: "a node of an advertisement that names another pool and selects its own", shape: web({ pools: [pool("all", ["10.0.0.0/8"], { zone: "a" })], ads: [ad({ ipAddressPools: ["other"], ipAddressPoolSelectors: [{ matchLabels: { zone: "a" } }] })] }), outcome: "iris2" },
-    { name: "a node of an advertisement that selects it", shape: web({ spec: { labels: { app: "x" } }, ads: [ad({ serviceSelectors: [{ matchLabels: { app: "y" } }, { matchLabels: { app: "x" } }] })] }), outcome: "iris2" },
-    { name: "a node though its pool has a problem: what was assigned stays", shape: web({ pools: [pool("all", ["10.0.0.0/8", "nonsense"])] }), outcome: "iris2" },
-    { name: "a node with a shared address, where no advertisement selects Services", shape: web({ spec: { annotations: { "metallb.io/allow-shared-ip": "k" } } }), outcome: "iris2" },
+    {
+      name: "the node that is not excluded",
+      shape: web({ nodes: [node("iris1"), node("iris2", EXCLUDED)] }),
+      outcome: "iris1",
+    },
+    {
+      name: "an excluded node where the label is to be ignored",
+      shape: web({ nodes: [node("iris1"), node("iris2", EXCLUDED)], ignoreExcludeLabel: true }),
+      outcome: "iris2",
+    },
+    {
+      name: "the node that has a network",
+      shape: web({ nodes: [node("iris1"), node("iris2", {}, [{ type: "NetworkUnavailable", status: "True" }])] }),
+      outcome: "iris1",
+    },
+    {
+      name: "a node whose network is not known to be away",
+      shape: web({ nodes: [node("iris1"), node("iris2", {}, [{ type: "NetworkUnavailable", status: "Unknown" }])] }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node that is not Ready or cordoned: its Service may be",
+      shape: web({ nodes: [node("iris1"), node("iris2", {}, [{ type: "Ready", status: "False" }])] }),
+      outcome: "iris2",
+    },
+    {
+      name: "the preferred node",
+      shape: web({
+        ads: [ad({ preferredNodeSelectors: [{ weight: 1, preference: { matchLabels: { name: "iris1" } } }] })],
+      }),
+      outcome: "iris1",
+    },
+    {
+      name: "the node with the greater sum of weights",
+      shape: web({
+        nodes: [node("iris1", { edge: "", fast: "" }), node("iris2", { best: "" })],
+        ads: [
+          ad({
+            preferredNodeSelectors: [
+              { weight: 30, preference: { matchLabels: { edge: "" } } },
+              { weight: 30, preference: { matchLabels: { fast: "" } } },
+              { weight: 50, preference: { matchLabels: { best: "" } } },
+            ],
+          }),
+        ],
+      }),
+      outcome: "iris1",
+    },
+    {
+      name: "the node preferred by two advertisements together",
+      shape: web({
+        ads: [
+          ad({ preferredNodeSelectors: [{ weight: 40, preference: { matchLabels: { name: "iris1" } } }] }, "a"),
+          ad({ preferredNodeSelectors: [{ weight: 40, preference: { matchLabels: { name: "iris1" } } }] }, "b"),
+          ad({ preferredNodeSelectors: [{ weight: 70, preference: { matchLabels: { name: "iris2" } } }] }, "c"),
+        ],
+      }),
+      outcome: "iris1",
+    },
+    {
+      name: "the hash among nodes of equal preference",
+      shape: web({ ads: [ad({ preferredNodeSelectors: [{ weight: 9, preference: {} }] })] }),
+      outcome: "iris2",
+    },
+    {
+      name: "another when the preferred has no endpoint, policy Local",
+      shape: web({
+        spec: LOCAL,
+        slices: [slice("web", { iris2: null })],
+        ads: [ad({ preferredNodeSelectors: [{ weight: 1, preference: { matchLabels: { name: "iris1" } } }] })],
+      }),
+      outcome: "iris2",
+    },
+    {
+      name: "another when the preferred is gone",
+      shape: web({
+        alive: ["iris2"],
+        ads: [ad({ preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { name: "iris1" } } }] })],
+      }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node of an advertisement for its pool by name",
+      shape: web({ ads: [ad({ ipAddressPools: ["all"] })] }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node of an advertisement for its pool by label",
+      shape: web({
+        pools: [pool("all", ["10.0.0.0/8"], { zone: "a" })],
+        ads: [ad({ ipAddressPoolSelectors: [{ matchLabels: { zone: "a" } }] })],
+      }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node of an advertisement that names another pool and selects its own",
+      shape: web({
+        pools: [pool("all", ["10.0.0.0/8"], { zone: "a" })],
+        ads: [ad({ ipAddressPools: ["other"], ipAddressPoolSelectors: [{ matchLabels: { zone: "a" } }] })],
+      }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node of an advertisement that selects it",
+      shape: web({
+        spec: { labels: { app: "x" } },
+        ads: [ad({ serviceSelectors: [{ matchLabels: { app: "y" } }, { matchLabels: { app: "x" } }] })],
+      }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node though its pool has a problem: what was assigned stays",
+      shape: web({ pools: [pool("all", ["10.0.0.0/8", "nonsense"])] }),
+      outcome: "iris2",
+    },
+    {
+      name: "a node with a shared address, where no advertisement selects Services",
+      shape: web({ spec: { annotations: { "metallb.io/allow-shared-ip": "k" } } }),
+      outcome: "iris2",
+    },
     // edge-a is preferred by an advertisement that covers the edge only; worker-a by one that does not concern the Service.
     {
       name: "one node for all, with advertisements of different nodes and preferences",
       shape: web({
         nodes: [node("edge-a", { edge: "" }), node("edge-b", { edge: "" }), node("worker-a"), node("worker-b")],
-        ads: [ad({ nodeSelectors: [{ matchLabels: { edge: "" } }], preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { name: "edge-a" } } }] }, "edge"), ad({}, "everywhere"), ad({ ipAddressPools: ["other"], preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { name: "worker-a" } } }] }, "other")],
+        ads: [
+          ad(
+            {
+              nodeSelectors: [{ matchLabels: { edge: "" } }],
+              preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { name: "edge-a" } } }],
+            },
+            "edge",
+          ),
+          ad({}, "everywhere"),
+          ad(
+            {
+              ipAddressPools: ["other"],
+              preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { name: "worker-a" } } }],
+            },
+            "other",
+          ),
+        ],
       }),
       outcome: "edge-a",
     },
@@ -168,47 +379,170 @@ describe("a Service is announced by nobody:", () => {
   const rows: { name: string; shape: Shape; reason: string }[] = [
     { name: "it has no address", shape: { ...web({}), services: [service("web", [])] }, reason: "noAddress" },
     { name: "its address is none", shape: web({ ip: "10.20.30.400" }), reason: "invalidIP" },
-    { name: "one of its addresses is none", shape: { ...web({}), services: [service("web", ["10.20.30.1", "lb"])] }, reason: "invalidIP" },
-    { name: "its address is a host name", shape: { ...web({}), services: [serviceSchema.parse({ ...service("web", []), status: { loadBalancer: { ingress: [{ hostname: "lb.example" }] } } })] }, reason: "invalidIP" },
+    {
+      name: "one of its addresses is none",
+      shape: { ...web({}), services: [service("web", ["10.20.30.1", "lb"])] },
+      reason: "invalidIP",
+    },
+    {
+      name: "its address is a host name",
+      shape: {
+        ...web({}),
+        services: [
+          serviceSchema.parse({
+            ...service("web", []),
+            status: { loadBalancer: { ingress: [{ hostname: "lb.example" }] } },
+          }),
+        ],
+      },
+      reason: "invalidIP",
+    },
     { name: "there is no pool", shape: web({ pools: [] }), reason: "ipNotAllowed" },
-    { name: "its address lies in no pool", shape: web({ pools: [pool("p", ["192.168.0.0/16"])] }), reason: "ipNotAllowed" },
-    { name: "its addresses lie in different pools", shape: { ...web({ pools: [pool("a", ["10.0.0.0/8"]), pool("b", ["fc00::/8"])] }), services: [service("web", ["10.0.0.1", "fc00::1"])] }, reason: "ipNotAllowed" },
-    { name: "one of its addresses lies in no pool", shape: { ...web({ pools: [pool("a", ["10.0.0.0/8"])] }), services: [service("web", ["10.0.0.1", "fc00::1"])] }, reason: "ipNotAllowed" },
+    {
+      name: "its address lies in no pool",
+      shape: web({ pools: [pool("p", ["192.168.0.0/16"])] }),
+      reason: "ipNotAllowed",
+    },
+    {
+      name: "its addresses lie in different pools",
+      shape: {
+        ...web({ pools: [pool("a", ["10.0.0.0/8"]), pool("b", ["fc00::/8"])] }),
+        services: [service("web", ["10.0.0.1", "fc00::1"])],
+      },
+      reason: "ipNotAllowed",
+    },
+    {
+      name: "one of its addresses lies in no pool",
+      shape: { ...web({ pools: [pool("a", ["10.0.0.0/8"])] }), services: [service("web", ["10.0.0.1", "fc00::1"])] },
+      reason: "ipNotAllowed",
+    },
     { name: "it has no slices", shape: web({ slices: [] }), reason: "noEndpoints" },
     { name: "it has no endpoints", shape: web({ slices: [slice("web", {})] }), reason: "noEndpoints" },
-    { name: "its endpoints are not ready, policy Cluster too", shape: web({ slices: [slice("web", { iris1: { ready: false }, iris2: { ready: false, serving: false } })] }), reason: "noEndpoints" },
-    { name: "only another Service has endpoints", shape: web({ slices: [slice("web2", { iris1: null })] }), reason: "noEndpoints" },
+    {
+      name: "its endpoints are not ready, policy Cluster too",
+      shape: web({ slices: [slice("web", { iris1: { ready: false }, iris2: { ready: false, serving: false } })] }),
+      reason: "noEndpoints",
+    },
+    {
+      name: "only another Service has endpoints",
+      shape: web({ slices: [slice("web2", { iris1: null })] }),
+      reason: "noEndpoints",
+    },
     { name: "there is no advertisement", shape: web({ ads: [] }), reason: "noMatchingAdvertisement" },
-    { name: "the advertisement is for another pool by name", shape: web({ ads: [ad({ ipAddressPools: ["other"] })] }), reason: "noMatchingAdvertisement" },
-    { name: "the advertisement is for another pool by label", shape: web({ ads: [ad({ ipAddressPoolSelectors: [{ matchLabels: { zone: "a" } }] })] }), reason: "noMatchingAdvertisement" },
-    { name: "the advertisement is for other Services", shape: web({ spec: { labels: { app: "z" } }, ads: [ad(selects)] }), reason: "noMatchingAdvertisement" },
-    { name: "the advertisement covers no node", shape: web({ ads: [ad(onNode("nobody"))] }), reason: "noMatchingAdvertisement" },
-    { name: "the advertisement that is for it covers no node, the one that covers nodes is not for it", shape: web({ ads: [ad(onNode("nobody"), "a"), ad({ ipAddressPools: ["other"] }, "b")] }), reason: "noMatchingAdvertisement" },
-    { name: "it may share its address, and an advertisement selects Services", shape: web({ spec: { labels: { app: "x" }, annotations: { "metallb.io/allow-shared-ip": "k" } }, ads: [ad(selects)] }), reason: "sharedIPWithServiceSelector" },
-    { name: "the same with the old prefix and an empty value", shape: web({ spec: { labels: { app: "x" }, annotations: { "metallb.universe.tf/allow-shared-ip": "" } }, ads: [ad({}, "all"), ad(selects)] }), reason: "sharedIPWithServiceSelector" },
+    {
+      name: "the advertisement is for another pool by name",
+      shape: web({ ads: [ad({ ipAddressPools: ["other"] })] }),
+      reason: "noMatchingAdvertisement",
+    },
+    {
+      name: "the advertisement is for another pool by label",
+      shape: web({ ads: [ad({ ipAddressPoolSelectors: [{ matchLabels: { zone: "a" } }] })] }),
+      reason: "noMatchingAdvertisement",
+    },
+    {
+      name: "the advertisement is for other Services",
+      shape: web({ spec: { labels: { app: "z" } }, ads: [ad(selects)] }),
+      reason: "noMatchingAdvertisement",
+    },
+    {
+      name: "the advertisement covers no node",
+      shape: web({ ads: [ad(onNode("nobody"))] }),
+      reason: "noMatchingAdvertisement",
+    },
+    {
+      name: "the advertisement that is for it covers no node, the one that covers nodes is not for it",
+      shape: web({ ads: [ad(onNode("nobody"), "a"), ad({ ipAddressPools: ["other"] }, "b")] }),
+      reason: "noMatchingAdvertisement",
+    },
+    {
+      name: "it may share its address, and an advertisement selects Services",
+      shape: web({
+        spec: { labels: { app: "x" }, annotations: { "metallb.io/allow-shared-ip": "k" } },
+        ads: [ad(selects)],
+      }),
+      reason: "sharedIPWithServiceSelector",
+    },
+    {
+      name: "the same with the old prefix and an empty value",
+      shape: web({
+        spec: { labels: { app: "x" }, annotations: { "metallb.universe.tf/allow-shared-ip": "" } },
+        ads: [ad({}, "all"), ad(selects)],
+      }),
+      reason: "sharedIPWithServiceSelector",
+    },
     { name: "no node is alive", shape: web({ alive: [] }), reason: "noEligibleNode" },
-    { name: "the members alive are no nodes of the cluster", shape: web({ alive: ["stranger"] }), reason: "noEligibleNode" },
-    { name: "the only node covered is gone", shape: web({ ads: [ad(onNode("iris1"))], alive: ["iris2"] }), reason: "noEligibleNode" },
-    { name: "all nodes are excluded", shape: web({ nodes: [node("iris1", EXCLUDED), node("iris2", EXCLUDED)] }), reason: "noEligibleNode" },
-    { name: "policy Local, and the endpoints are where the advertisement is not", shape: web({ spec: LOCAL, slices: [slice("web", { iris2: null })], ads: [ad(onNode("iris1"))] }), reason: "noEligibleNode" },
-    { name: "policy Local, and the endpoints' node is gone", shape: web({ spec: LOCAL, slices: [slice("web", { iris2: null })], alive: ["iris1"] }), reason: "noEligibleNode" },
-    { name: "policy Local, and nobody knows where the endpoints are", shape: web({ spec: LOCAL, slices: [endpointSliceSchema.parse({ ...slice("web", {}), endpoints: [{ addresses: ["10.244.0.1"] }] })] }), reason: "noEligibleNode" },
+    {
+      name: "the members alive are no nodes of the cluster",
+      shape: web({ alive: ["stranger"] }),
+      reason: "noEligibleNode",
+    },
+    {
+      name: "the only node covered is gone",
+      shape: web({ ads: [ad(onNode("iris1"))], alive: ["iris2"] }),
+      reason: "noEligibleNode",
+    },
+    {
+      name: "all nodes are excluded",
+      shape: web({ nodes: [node("iris1", EXCLUDED), node("iris2", EXCLUDED)] }),
+      reason: "noEligibleNode",
+    },
+    {
+      name: "policy Local, and the endpoints are where the advertisement is not",
+      shape: web({ spec: LOCAL, slices: [slice("web", { iris2: null })], ads: [ad(onNode("iris1"))] }),
+      reason: "noEligibleNode",
+    },
+    {
+      name: "policy Local, and the endpoints' node is gone",
+      shape: web({ spec: LOCAL, slices: [slice("web", { iris2: null })], alive: ["iris1"] }),
+      reason: "noEligibleNode",
+    },
+    {
+      name: "policy Local, and nobody knows where the endpoints are",
+      shape: web({
+        spec: LOCAL,
+        slices: [endpointSliceSchema.parse({ ...slice("web", {}), endpoints: [{ addresses: ["10.244.0.1"] }] })],
+      }),
+      reason: "noEligibleNode",
+    },
   ];
   for (const row of rows) test(`${row.name} (${row.reason})`, () => assert.equal(outcome(row.shape), row.reason));
 
   test("it is of another type, and not even listed", () => {
-    assert.deepEqual([...elect({ ...web({}), services: [service("web", ["10.20.30.1"], { type: "ClusterIP" })] }).keys()], []);
+    assert.deepEqual(
+      [...elect({ ...web({}), services: [service("web", ["10.20.30.1"], { type: "ClusterIP" })] }).keys()],
+      [],
+    );
   });
 });
 
 describe("the interfaces of an announcement", () => {
   const rows = [
     { name: "are all without a list", ads: [ad()], interfaces: "all" },
-    { name: "are those of the list, sorted, once each", ads: [ad({ interfaces: ["eth1", "eth0", "eth1"] })], interfaces: ["eth0", "eth1"] },
-    { name: "are those of all advertisements together", ads: [ad({ interfaces: ["eth1"] }, "a"), ad({ interfaces: ["eth0"] }, "b")], interfaces: ["eth0", "eth1"] },
-    { name: "are all where one advertisement has no list", ads: [ad({ interfaces: ["eth1"] }, "a"), ad({}, "b")], interfaces: "all" },
-    { name: "are those of the advertisements that cover the announcer", ads: [ad({ interfaces: ["eth1"] }, "a"), ad({ ...onNode("iris1") }, "b")], interfaces: ["eth1"] },
-    { name: "are those of the advertisements for its pool", ads: [ad({ interfaces: ["eth1"] }, "a"), ad({ ipAddressPools: ["other"], interfaces: ["eth2"] }, "b")], interfaces: ["eth1"] },
+    {
+      name: "are those of the list, sorted, once each",
+      ads: [ad({ interfaces: ["eth1", "eth0", "eth1"] })],
+      interfaces: ["eth0", "eth1"],
+    },
+    {
+      name: "are those of all advertisements together",
+      ads: [ad({ interfaces: ["eth1"] }, "a"), ad({ interfaces: ["eth0"] }, "b")],
+      interfaces: ["eth0", "eth1"],
+    },
+    {
+      name: "are all where one advertisement has no list",
+      ads: [ad({ interfaces: ["eth1"] }, "a"), ad({}, "b")],
+      interfaces: "all",
+    },
+    {
+      name: "are those of the advertisements that cover the announcer",
+      ads: [ad({ interfaces: ["eth1"] }, "a"), ad({ ...onNode("iris1") }, "b")],
+      interfaces: ["eth1"],
+    },
+    {
+      name: "are those of the advertisements for its pool",
+      ads: [ad({ interfaces: ["eth1"] }, "a"), ad({ ipAddressPools: ["other"], interfaces: ["eth2"] }, "b")],
+      interfaces: ["eth1"],
+    },
   ];
   for (const row of rows) {
     test(row.name, () => {
@@ -234,7 +568,10 @@ describe("elections", () => {
         for (const [key, { announcer }] of now) {
           const old = then.get(key)?.announcer;
           if (old === undefined || announcer === old) continue;
-          assert.ok(!after.includes(old) || !before.includes(announcer ?? ""), `${key} moved from ${old} to ${announcer} though both were there all the time`);
+          assert.ok(
+            !after.includes(old) || !before.includes(announcer ?? ""),
+            `${key} moved from ${old} to ${announcer} though both were there all the time`,
+          );
         }
       }),
     );
@@ -247,18 +584,43 @@ describe("elections", () => {
     const slices = fc.subarray([1, 2, 3]).map((list) => list.map((n) => slice(`s${n}`, { n1: null })));
     const ads = fc.constantFrom([ad()], [], [ad(onNode("n2"))]);
     fc.assert(
-      fc.property(alive, services, slices, ads, fc.boolean(), (members, someServices, someSlices, someAds, ignoreExcludeLabel) => {
-        const shape = { nodes, services: someServices, slices: someSlices, ads: someAds, alive: members, ignoreExcludeLabel };
-        assert.deepEqual(elect(shape, memo), elect(shape));
-      }),
+      fc.property(
+        alive,
+        services,
+        slices,
+        ads,
+        fc.boolean(),
+        (members, someServices, someSlices, someAds, ignoreExcludeLabel) => {
+          const shape = {
+            nodes,
+            services: someServices,
+            slices: someSlices,
+            ads: someAds,
+            alive: members,
+            ignoreExcludeLabel,
+          };
+          assert.deepEqual(elect(shape, memo), elect(shape));
+        },
+      ),
     );
   });
 
   test("keep their identity with a memo when nothing about them changed", () => {
     const memo: ElectionMemo = { world: undefined, services: new Map() };
-    const shape = { ...web({}), services: [service("web", ["10.20.30.1"]), service("other", ["10.20.30.2"])], ads: [ad()], pools: [] };
+    const shape = {
+      ...web({}),
+      services: [service("web", ["10.20.30.1"]), service("other", ["10.20.30.2"])],
+      ads: [ad()],
+      pools: [],
+    };
     const pools = world({}).ipAddressPools;
-    const run = (slices: readonly EndpointSlice[]): ReadonlyMap<string, Election> => electAnnouncers({ ...world({ ...shape, slices }), ipAddressPools: pools }, { alive: new Set(["iris1"]) }, sha256, memo);
+    const run = (slices: readonly EndpointSlice[]): ReadonlyMap<string, Election> =>
+      electAnnouncers(
+        { ...world({ ...shape, slices }), ipAddressPools: pools },
+        { alive: new Set(["iris1"]) },
+        sha256,
+        memo,
+      );
     const kept = slice("other", { iris1: null });
     const first = run([slice("web", { iris1: null }), kept]);
     const second = run([slice("web", { iris1: { ready: false } }), kept]);

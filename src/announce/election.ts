@@ -74,7 +74,11 @@ export function electAnnouncers(
     if (service.spec.type !== "LoadBalancer") continue;
     const slices = slicesOf(input.endpointSlices, key);
     const before = memo.services.get(key);
-    const same = before !== undefined && before.world === world && before.service === service && sameObjects(before.slices, slices);
+    const same =
+      before !== undefined &&
+      before.world === world &&
+      before.service === service &&
+      sameObjects(before.slices, slices);
     const now = same ? before : { world, service, slices, election: elect(service, slices, world, ranks) };
     remembered.set(key, now);
     elections.set(key, now.election);
@@ -128,7 +132,9 @@ function worldOf(input: ElectionInput, members: Members, memo: ElectionMemo): Wo
     poolObjects: ipAddressPools,
     advertisements: [...l2Advertisements.values()],
     nodes: [...nodes.values()],
-    eligible: [...nodes.values()].filter((node) => members.alive.has(node.metadata.name) && isEligible(node, ignoreExcludeLabel)),
+    eligible: [...nodes.values()].filter(
+      (node) => members.alive.has(node.metadata.name) && isEligible(node, ignoreExcludeLabel),
+    ),
   };
   return memo.world;
 }
@@ -209,7 +215,10 @@ function firstOf(
   const scores = candidates.map((node) => scoreOf(advertisements, node));
   const best = scores.reduce((a, b) => Math.max(a, b), 0);
   const preferred = candidates.filter((_, index) => scores[index] === best);
-  const winner = ranks.first(preferred.map(({ metadata }) => metadata.name), addressText);
+  const winner = ranks.first(
+    preferred.map(({ metadata }) => metadata.name),
+    addressText,
+  );
   return preferred.find(({ metadata }) => metadata.name === winner);
 }
 

@@ -9,7 +9,10 @@ import { Writer } from "./writer.ts";
 describe("a reader", () => {
   test("reads fields in network order", () => {
     const reader = new Reader(hex("01 0203 04050607 08090a0b0c0d0e0f aabb ccddee"));
-    assert.deepEqual([reader.u8(), reader.u16(), reader.u32(), reader.u64()], [1, 0x0203, 0x04050607, 0x08090a0b0c0d0e0fn]);
+    assert.deepEqual(
+      [reader.u8(), reader.u16(), reader.u32(), reader.u64()],
+      [1, 0x0203, 0x04050607, 0x08090a0b0c0d0e0fn],
+    );
     assert.equal(reader.remaining, 5);
     assert.deepEqual([toHex(reader.take(2)), toHex(reader.rest())], ["aabb", "ccddee"]);
     assert.deepEqual([reader.remaining, reader.ranOut], [0, false]);
@@ -49,10 +52,17 @@ describe("a writer", () => {
     const u32 = fc.nat({ max: 0xffff_ffff });
     const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
     fc.assert(
-      fc.property(fc.nat({ max: 255 }), fc.nat({ max: 0xffff }), u32, u64, fc.uint8Array({ maxLength: 9 }), (a, b, c, d, e) => {
-        const reader = new Reader(new Writer(15 + e.length).u8(a).u16(b).u32(c).u64(d).bytes(e).finish());
-        assert.deepEqual([reader.u8(), reader.u16(), reader.u32(), reader.u64(), reader.rest()], [a, b, c, d, e]);
-      }),
+      fc.property(
+        fc.nat({ max: 255 }),
+        fc.nat({ max: 0xffff }),
+        u32,
+        u64,
+        fc.uint8Array({ maxLength: 9 }),
+        (a, b, c, d, e) => {
+          const reader = new Reader(new Writer(15 + e.length).u8(a).u16(b).u32(c).u64(d).bytes(e).finish());
+          assert.deepEqual([reader.u8(), reader.u16(), reader.u32(), reader.u64(), reader.rest()], [a, b, c, d, e]);
+        },
+      ),
     );
   });
 
@@ -99,7 +109,9 @@ describe("internetChecksum", () => {
 
 describe("hexadecimal text", () => {
   test("survives both ways", () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => assert.deepEqual(parseHex(toHex(bytes)), bytes)));
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => assert.deepEqual(parseHex(toHex(bytes)), bytes)),
+    );
   });
 
   test("of a MAC address has colons", () => assert.equal(toHex(hex("0A0b0c0D0e0f"), ":"), "0a:0b:0c:0d:0e:0f"));

@@ -26,7 +26,8 @@ export class Writer {
   }
 
   u64(value: bigint): this {
-    if (BigInt.asUintN(64, value) !== value) throw new RangeError(`Cannot write ${value} as an unsigned number of 8 bytes`);
+    if (BigInt.asUintN(64, value) !== value)
+      throw new RangeError(`Cannot write ${value} as an unsigned number of 8 bytes`);
     this.#view.setBigUint64(this.#advance(8), value);
     return this;
   }

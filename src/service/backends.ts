@@ -54,7 +54,8 @@ export function backendsOf(query: BackendQuery): readonly Backend[] {
 /** The nodes that run an endpoint of these slices. */
 export function nodesOf(slices: readonly EndpointSlice[]): ReadonlySet<string> {
   const nodes = new Set<string>();
-  for (const { endpoints } of slices) for (const { nodeName } of endpoints) if (nodeName !== undefined) nodes.add(nodeName);
+  for (const { endpoints } of slices)
+    for (const { nodeName } of endpoints) if (nodeName !== undefined) nodes.add(nodeName);
   return nodes;
 }
 
@@ -62,7 +63,11 @@ export function nodesOf(slices: readonly EndpointSlice[]): ReadonlySet<string> {
  * discovery.k8s.io/v1: an absent `ready` means true, an absent `serving` is as `ready`. A terminating endpoint is ready
  * only where its Service publishes addresses that are not.
  */
-export function endpointState({ ready = true, serving = ready, terminating = false }: Endpoint["conditions"]): Backend["state"] {
+export function endpointState({
+  ready = true,
+  serving = ready,
+  terminating = false,
+}: Endpoint["conditions"]): Backend["state"] {
   if (ready) return "active";
   return terminating && serving ? "terminating" : "notReady";
 }

@@ -98,7 +98,12 @@ function resolveAgain(
 }
 
 function goneAmong(nodes: ReadonlySet<string>, gone: ReadonlySet<string>): string {
-  return gone.size === 0 ? "" : [...gone].filter((name) => nodes.has(name)).toSorted().join("\n");
+  return gone.size === 0
+    ? ""
+    : [...gone]
+        .filter((name) => nodes.has(name))
+        .toSorted()
+        .join("\n");
 }
 
 function frontendsOf(
@@ -117,12 +122,32 @@ function frontendsOf(
   for (const [index, port] of service.spec.ports.entries()) {
     const { protocol } = port;
     if (protocol === "SCTP") {
-      problems.push({ subject, path: `spec.ports[${index}].protocol`, message: `port ${port.port} is not balanced: SCTP is not supported, only TCP and UDP` });
+      problems.push({
+        subject,
+        path: `spec.ports[${index}].protocol`,
+        message: `port ${port.port} is not balanced: SCTP is not supported, only TCP and UDP`,
+      });
       continue;
     }
     for (const address of addresses) {
-      const backends = backendsOf({ slices, port, protocol, family: address.family, node, localOnly: externalTrafficPolicy === "Local" });
-      frontends.push({ service: key, address, port: port.port, protocol, ...portName(port), algorithm, externalTrafficPolicy, backends });
+      const backends = backendsOf({
+        slices,
+        port,
+        protocol,
+        family: address.family,
+        node,
+        localOnly: externalTrafficPolicy === "Local",
+      });
+      frontends.push({
+        service: key,
+        address,
+        port: port.port,
+        protocol,
+        ...portName(port),
+        algorithm,
+        externalTrafficPolicy,
+        backends,
+      });
     }
   }
   return frontends;
@@ -139,7 +164,12 @@ function ingressAddresses(service: Service, subject: string, problems: Problem[]
     if (ip === undefined || ipMode === "Proxy") continue;
     const address = parseAddress(ip);
     if (address !== undefined) addresses.set(formatAddress(address), address);
-    else problems.push({ subject, path: `status.loadBalancer.ingress[${index}].ip`, message: `${JSON.stringify(ip)} is not an IP address` });
+    else
+      problems.push({
+        subject,
+        path: `status.loadBalancer.ingress[${index}].ip`,
+        message: `${JSON.stringify(ip)} is not an IP address`,
+      });
   }
   return [...addresses.values()];
 }
@@ -159,7 +189,10 @@ function withoutClashes(resolved: readonly Remembered[], problems: Problem[]): r
       const loser = takesOver ? owner.frontend : frontend;
       const winner = takesOver ? frontend : owner.frontend;
       if (takesOver) owners.set(text, { frontend, service });
-      problems.push({ subject: `Service ${loser.service}`, message: `${text} is not balanced for it: Service ${winner.service} has the same address and port` });
+      problems.push({
+        subject: `Service ${loser.service}`,
+        message: `${text} is not balanced for it: Service ${winner.service} has the same address and port`,
+      });
     }
   }
   return Array.from(owners.values(), (owner) => owner.frontend);

@@ -7,7 +7,8 @@ export type Instant = number & { readonly [brand]: "Instant" };
 
 /** Throws on what cannot be a moment: NaN would make every comparison false. */
 export function instant(milliseconds: number): Instant {
-  if (!Number.isFinite(milliseconds)) throw new RangeError(`An instant is a finite number of milliseconds, got ${milliseconds}`);
+  if (!Number.isFinite(milliseconds))
+    throw new RangeError(`An instant is a finite number of milliseconds, got ${milliseconds}`);
   return milliseconds as Instant;
 }
 

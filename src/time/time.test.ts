@@ -103,8 +103,14 @@ describe("the system clock", () => {
 
 describe("jitter", () => {
   test("stays within its fraction and uses all of it", () => {
-    assert.equal(jittered(100, 0.1, () => 0), 90);
-    assert.equal(jittered(100, 0.1, () => 0.5), 100);
+    assert.equal(
+      jittered(100, 0.1, () => 0),
+      90,
+    );
+    assert.equal(
+      jittered(100, 0.1, () => 0.5),
+      100,
+    );
     fc.assert(fc.property(fc.nat(), (seed) => Math.abs(jittered(100, 0.1, seededRandom(seed)) - 100) <= 10));
   });
 
@@ -113,7 +119,11 @@ describe("jitter", () => {
     assert.deepEqual(take(7), take(7));
     assert.notDeepEqual(take(7).slice(0, 3), take(8).slice(0, 3));
     const tenths = Map.groupBy(take(7), (value) => Math.floor(value * 10));
-    assert.deepEqual([...tenths.keys()].toSorted((a, b) => a - b), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    for (const values of tenths.values()) assert.ok(values.length > 320 && values.length < 480, `${values.length} of 4000 in a tenth`);
+    assert.deepEqual(
+      [...tenths.keys()].toSorted((a, b) => a - b),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    );
+    for (const values of tenths.values())
+      assert.ok(values.length > 320 && values.length < 480, `${values.length} of 4000 in a tenth`);
   });
 });

@@ -23,9 +23,21 @@ const REQUEST: ArpFrame = {
 
 const macs = fc.uint8Array({ minLength: 6, maxLength: 6 });
 const ipv4 = fc.nat({ max: 0xffff_ffff }).map((value): Address => ({ family: "IPv4", value: BigInt(value) }));
-const operations = fc.oneof(fc.constantFrom<ArpFrame["operation"]>("request", "reply"), fc.integer({ min: 3, max: 0xffff }), fc.constant(0));
+const operations = fc.oneof(
+  fc.constantFrom<ArpFrame["operation"]>("request", "reply"),
+  fc.integer({ min: 3, max: 0xffff }),
+  fc.constant(0),
+);
 const frames: fc.Arbitrary<ArpFrame> = fc.record(
-  { destination: macs, source: macs, operation: operations, senderMac: macs, senderAddress: ipv4, targetMac: macs, targetAddress: ipv4 },
+  {
+    destination: macs,
+    source: macs,
+    operation: operations,
+    senderMac: macs,
+    senderAddress: ipv4,
+    targetMac: macs,
+    targetAddress: ipv4,
+  },
   { noNullPrototype: true },
 );
 
@@ -38,13 +50,24 @@ describe("an ARP frame", () => {
   test("is written without padding", () => assert.deepEqual(encodeArp(REQUEST), hex(REQUEST_BYTES).subarray(0, 42)));
 
   test("survives the wire, unknown operations too", () => {
-    fc.assert(fc.property(frames, (frame) => assert.deepEqual(decodeArp(encodeArp(frame)), { ok: true, value: frame })));
+    fc.assert(
+      fc.property(frames, (frame) => assert.deepEqual(decodeArp(encodeArp(frame)), { ok: true, value: frame })),
+    );
   });
 
   test("prints as one line", () => {
-    assert.equal(formatArp(REQUEST), "02:00:00:00:00:fa > ff:ff:ff:ff:ff:ff ARP request who-has 192.168.10.0 (00:00:00:00:00:00) tell 192.168.10.250");
-    assert.equal(formatArp({ ...REQUEST, operation: "reply" }), "02:00:00:00:00:fa > ff:ff:ff:ff:ff:ff ARP reply 192.168.10.250 is-at 02:00:00:00:00:fa");
-    assert.equal(formatArp({ ...REQUEST, operation: 8 }), "02:00:00:00:00:fa > ff:ff:ff:ff:ff:ff ARP operation 8 from 192.168.10.250 to 192.168.10.0");
+    assert.equal(
+      formatArp(REQUEST),
+      "02:00:00:00:00:fa > ff:ff:ff:ff:ff:ff ARP request who-has 192.168.10.0 (00:00:00:00:00:00) tell 192.168.10.250",
+    );
+    assert.equal(
+      formatArp({ ...REQUEST, operation: "reply" }),
+      "02:00:00:00:00:fa > ff:ff:ff:ff:ff:ff ARP reply 192.168.10.250 is-at 02:00:00:00:00:fa",
+    );
+    assert.equal(
+      formatArp({ ...REQUEST, operation: 8 }),
+      "02:00:00:00:00:fa > ff:ff:ff:ff:ff:ff ARP operation 8 from 192.168.10.250 to 192.168.10.0",
+    );
   });
 
   for (const operation of ["request", "reply"] as const) {
@@ -79,11 +102,17 @@ describe("decodeArp", () => {
     { name: "lengths of zero", bytes: changed(18, "0000"), fault: "badAddressLength" },
   ];
   for (const row of refused) {
-    test(`refuses ${row.name}: ${row.fault}`, () => assert.deepEqual(decodeArp(row.bytes), { ok: false, fault: row.fault }));
+    test(`refuses ${row.name}: ${row.fault}`, () =>
+      assert.deepEqual(decodeArp(row.bytes), { ok: false, fault: row.fault }));
   }
 
   test("makes a frame or a fault of any bytes, and the same bytes of the frame", () => {
-    const anything = fc.oneof(fc.uint8Array({ maxLength: 70 }), fc.tuple(fc.nat({ max: 41 }), fc.nat({ max: 255 })).map(([offset, byte]) => changed(offset, byte.toString(16).padStart(2, "0"))));
+    const anything = fc.oneof(
+      fc.uint8Array({ maxLength: 70 }),
+      fc
+        .tuple(fc.nat({ max: 41 }), fc.nat({ max: 255 }))
+        .map(([offset, byte]) => changed(offset, byte.toString(16).padStart(2, "0"))),
+    );
     let values = 0;
     fc.assert(
       fc.property(anything, (bytes) => {
@@ -100,7 +129,9 @@ describe("decodeArp", () => {
 
 describe("encodeArp", () => {
   test("throws on an address that is not IPv4", () => {
-    assert.throws(() => encodeArp({ ...REQUEST, targetAddress: address("fc00::1") }), { message: "Cannot write fc00::1 into an ARP packet: not an IPv4 address" });
+    assert.throws(() => encodeArp({ ...REQUEST, targetAddress: address("fc00::1") }), {
+      message: "Cannot write fc00::1 into an ARP packet: not an IPv4 address",
+    });
     assert.throws(() => gratuitousArp(address("fc00::1"), NODE), TypeError);
   });
   for (const length of [0, 5, 7, 8]) {

@@ -67,7 +67,15 @@ export function decodeArp(frame: Uint8Array): Decoded<ArpFrame, ArpFault> {
   const targetMac = reader.take(MAC_LENGTH);
   const targetAddress = ipv4(reader.u32());
   if (reader.ranOut) return faulty("truncated");
-  return decoded({ destination, source, operation: operationName(code), senderMac, senderAddress, targetMac, targetAddress });
+  return decoded({
+    destination,
+    source,
+    operation: operationName(code),
+    senderMac,
+    senderAddress,
+    targetMac,
+    targetAddress,
+  });
 }
 
 /** Throws on MACs that are not six bytes and addresses that are not IPv4. */
@@ -94,7 +102,14 @@ export function encodeArp(frame: ArpFrame): Uint8Array {
  * one and some only from the other. As MetalLB sends them.
  */
 export function gratuitousArp(address: Address, mac: Uint8Array): readonly [Uint8Array, Uint8Array] {
-  const frame = { destination: BROADCAST_MAC, source: mac, senderMac: mac, senderAddress: address, targetMac: BROADCAST_MAC, targetAddress: address };
+  const frame = {
+    destination: BROADCAST_MAC,
+    source: mac,
+    senderMac: mac,
+    senderAddress: address,
+    targetMac: BROADCAST_MAC,
+    targetAddress: address,
+  };
   return [encodeArp({ ...frame, operation: "request" }), encodeArp({ ...frame, operation: "reply" })];
 }
 
@@ -104,7 +119,8 @@ export function formatArp(frame: ArpFrame): string {
   const macs = `${toHex(frame.source, ":")} > ${toHex(frame.destination, ":")}`;
   const sender = formatAddress(frame.senderAddress);
   const target = formatAddress(frame.targetAddress);
-  if (operation === "request") return `${macs} ARP request who-has ${target} (${toHex(frame.targetMac, ":")}) tell ${sender}`;
+  if (operation === "request")
+    return `${macs} ARP request who-has ${target} (${toHex(frame.targetMac, ":")}) tell ${sender}`;
   if (operation === "reply") return `${macs} ARP reply ${sender} is-at ${toHex(frame.senderMac, ":")}`;
   return `${macs} ARP operation ${operation} from ${sender} to ${target}`;
 }
@@ -119,6 +135,7 @@ function ipv4(value: number): Address {
 }
 
 function ipv4Number(address: Address): number {
-  if (address.family !== "IPv4") throw new TypeError(`Cannot write ${formatAddress(address)} into an ARP packet: not an IPv4 address`);
+  if (address.family !== "IPv4")
+    throw new TypeError(`Cannot write ${formatAddress(address)} into an ARP packet: not an IPv4 address`);
   return Number(address.value);
 }

@@ -84,19 +84,28 @@ describe("an NDP frame", () => {
   });
 
   test("survives the wire, unknown options too", () => {
-    fc.assert(fc.property(frames(), (frame) => assert.deepEqual(decodeNdp(encodeNdp(frame)), { ok: true, value: frame })));
+    fc.assert(
+      fc.property(frames(), (frame) => assert.deepEqual(decodeNdp(encodeNdp(frame)), { ok: true, value: frame })),
+    );
   });
 
   test("prints as one line", () => {
-    assert.equal(formatNdp(SOLICITATION), "fc00:f853:ccd:e799::fa > ff02::1:ff00:0 NDP solicitation who has fc00:f853:ccd:e799::, sourceLinkLayer 02:00:00:00:00:fa");
-    assert.equal(formatNdp(ADVERTISEMENT), "fc00:f853:ccd:e799:: > ff02::1 NDP advertisement target fc00:f853:ccd:e799:: [override], targetLinkLayer 02:00:00:00:00:c9");
+    assert.equal(
+      formatNdp(SOLICITATION),
+      "fc00:f853:ccd:e799::fa > ff02::1:ff00:0 NDP solicitation who has fc00:f853:ccd:e799::, sourceLinkLayer 02:00:00:00:00:fa",
+    );
+    assert.equal(
+      formatNdp(ADVERTISEMENT),
+      "fc00:f853:ccd:e799:: > ff02::1 NDP advertisement target fc00:f853:ccd:e799:: [override], targetLinkLayer 02:00:00:00:00:c9",
+    );
   });
 });
 
 describe("decodeNdp", () => {
   const ask = encodeNdp(SOLICITATION);
   const tell = encodeNdp(ADVERTISEMENT);
-  const replaced = (offset: number, text: string): Uint8Array => Uint8Array.from([...ask.subarray(0, offset), ...hex(text), ...ask.subarray(offset + hex(text).length)]);
+  const replaced = (offset: number, text: string): Uint8Array =>
+    Uint8Array.from([...ask.subarray(0, offset), ...hex(text), ...ask.subarray(offset + hex(text).length)]);
   const unicast = "fc00f8530ccde79900000000000000c9";
   const refused = [
     { name: "nothing", bytes: new Uint8Array(0), fault: "truncated" },
@@ -109,7 +118,13 @@ describe("decodeNdp", () => {
     { name: "a hop-by-hop header", bytes: replaced(20, "00"), fault: "otherProtocol" },
     { name: "a router solicitation", bytes: resealed(ask, MESSAGE, "85"), fault: "otherProtocol" },
     { name: "a redirect", bytes: resealed(ask, MESSAGE, "89"), fault: "otherProtocol" },
-    { name: "an empty message", bytes: resealed(ask, 0, "", MESSAGE + 4).fill(0, 18, 20).subarray(0, MESSAGE), fault: "otherProtocol" },
+    {
+      name: "an empty message",
+      bytes: resealed(ask, 0, "", MESSAGE + 4)
+        .fill(0, 18, 20)
+        .subarray(0, MESSAGE),
+      fault: "otherProtocol",
+    },
     { name: "a packet that came through a router (§7.1.1)", bytes: replaced(21, "fe"), fault: "badHopLimit" },
     { name: "a wrong checksum", bytes: replaced(CHECKSUM, "a434"), fault: "badChecksum" },
     { name: "no checksum", bytes: replaced(CHECKSUM, "0000"), fault: "badChecksum" },
@@ -121,26 +136,48 @@ describe("decodeNdp", () => {
     { name: "an option longer than the packet", bytes: resealed(ask, OPTION + 1, "02"), fault: "badOption" },
     { name: "half an option header", bytes: resealed(ask, 0, "", OPTION + 1), fault: "badOption" },
     { name: "half an option", bytes: resealed(ask, 0, "", OPTION + 7), fault: "badOption" },
-    { name: "duplicate address detection with a source option", bytes: resealed(ask, 22, "00".repeat(16)), fault: "detectionWithSource" },
-    { name: "duplicate address detection to a unicast address", bytes: resealed(ask, 22, "00".repeat(16) + unicast, OPTION), fault: "detectionToUnicast" },
-    { name: "a solicited advertisement to everybody (§7.1.2)", bytes: resealed(tell, MESSAGE + 4, "60"), fault: "solicitedToMulticast" },
+    {
+      name: "duplicate address detection with a source option",
+      bytes: resealed(ask, 22, "00".repeat(16)),
+      fault: "detectionWithSource",
+    },
+    {
+      name: "duplicate address detection to a unicast address",
+      bytes: resealed(ask, 22, "00".repeat(16) + unicast, OPTION),
+      fault: "detectionToUnicast",
+    },
+    {
+      name: "a solicited advertisement to everybody (§7.1.2)",
+      bytes: resealed(tell, MESSAGE + 4, "60"),
+      fault: "solicitedToMulticast",
+    },
   ];
   for (const row of refused) {
-    test(`refuses ${row.name}: ${row.fault}`, () => assert.deepEqual(decodeNdp(row.bytes), { ok: false, fault: row.fault }));
+    test(`refuses ${row.name}: ${row.fault}`, () =>
+      assert.deepEqual(decodeNdp(row.bytes), { ok: false, fault: row.fault }));
   }
 
   test("keeps an option of a known code whose length says that it is no MAC address", () => {
     const long = resealed(ask, OPTION, "01 02 a1a2a3a4a5a6a7a8a9aaabacadae", OPTION + 16);
     const result = decodeNdp(long);
     assert.equal(result.ok, true);
-    assert.deepEqual(result.ok && result.value.options, [{ type: "unknown", code: 1, bytes: hex("a1a2a3a4a5a6a7a8a9aaabacadae") }]);
+    assert.deepEqual(result.ok && result.value.options, [
+      { type: "unknown", code: 1, bytes: hex("a1a2a3a4a5a6a7a8a9aaabacadae") },
+    ]);
   });
 
   test("makes a frame or a fault of any bytes, and the same bytes of the frame", () => {
-    const bent = fc.tuple(fc.boolean(), fc.nat({ max: 85 }), fc.nat({ max: 255 }), fc.integer({ min: OPTION, max: 120 }));
+    const bent = fc.tuple(
+      fc.boolean(),
+      fc.nat({ max: 85 }),
+      fc.nat({ max: 255 }),
+      fc.integer({ min: OPTION, max: 120 }),
+    );
     const anything = fc.oneof(
       fc.uint8Array({ maxLength: 120 }),
-      bent.map(([question, offset, byte, length]) => resealed(question ? ask : tell, Math.min(offset, length - 1), byte.toString(16).padStart(2, "0"), length)),
+      bent.map(([question, offset, byte, length]) =>
+        resealed(question ? ask : tell, Math.min(offset, length - 1), byte.toString(16).padStart(2, "0"), length),
+      ),
     );
     let values = 0;
     fc.assert(
@@ -162,11 +199,24 @@ describe("encodeNdp", () => {
     { name: "an IPv4 target", frame: { ...SOLICITATION, target: address("10.0.0.1") }, error: TypeError },
     { name: "an IPv4 source", frame: { ...SOLICITATION, source: address("10.0.0.1") }, error: TypeError },
     { name: "a MAC of five bytes", frame: { ...SOLICITATION, sourceMac: new Uint8Array(5) }, error: RangeError },
-    { name: "an option with a MAC of seven bytes", frame: withOption({ type: "sourceLinkLayer", mac: new Uint8Array(7) }), error: RangeError },
-    { name: "an option that ends between eight bytes", frame: withOption({ type: "unknown", code: 14, bytes: new Uint8Array(5) }), error: RangeError },
-    { name: "an option of more than 255 units", frame: withOption({ type: "unknown", code: 14, bytes: new Uint8Array(256 * 8 - 2) }), error: RangeError },
+    {
+      name: "an option with a MAC of seven bytes",
+      frame: withOption({ type: "sourceLinkLayer", mac: new Uint8Array(7) }),
+      error: RangeError,
+    },
+    {
+      name: "an option that ends between eight bytes",
+      frame: withOption({ type: "unknown", code: 14, bytes: new Uint8Array(5) }),
+      error: RangeError,
+    },
+    {
+      name: "an option of more than 255 units",
+      frame: withOption({ type: "unknown", code: 14, bytes: new Uint8Array(256 * 8 - 2) }),
+      error: RangeError,
+    },
   ];
-  for (const row of impossible) test(`throws on ${row.name}`, () => assert.throws(() => encodeNdp(row.frame), row.error));
+  for (const row of impossible)
+    test(`throws on ${row.name}`, () => assert.throws(() => encodeNdp(row.frame), row.error));
 });
 
 function withOption(option: NdpOption): NdpFrame {
@@ -178,12 +228,31 @@ function frames(): fc.Arbitrary<NdpFrame> {
   const unicast = fc.bigInt({ min: 1n, max: (1n << 120n) - 1n }).map((value): Address => ({ family: "IPv6", value }));
   const options = fc.array(
     fc.oneof(
-      fc.record({ type: fc.constantFrom<"sourceLinkLayer" | "targetLinkLayer">("sourceLinkLayer", "targetLinkLayer"), mac: macs }, { noNullPrototype: true }),
-      fc.tuple(fc.integer({ min: 3, max: 255 }), fc.nat({ max: 3 })).map(([code, units]): NdpOption => ({ type: "unknown", code, bytes: new Uint8Array(6 + 8 * units).fill(code) })),
+      fc.record(
+        {
+          type: fc.constantFrom<"sourceLinkLayer" | "targetLinkLayer">("sourceLinkLayer", "targetLinkLayer"),
+          mac: macs,
+        },
+        { noNullPrototype: true },
+      ),
+      fc
+        .tuple(fc.integer({ min: 3, max: 255 }), fc.nat({ max: 3 }))
+        .map(([code, units]): NdpOption => ({
+          type: "unknown",
+          code,
+          bytes: new Uint8Array(6 + 8 * units).fill(code),
+        })),
     ),
     { maxLength: 3 },
   );
-  const headers = { destinationMac: macs, sourceMac: macs, source: unicast, destination: unicast, target: unicast, options };
+  const headers = {
+    destinationMac: macs,
+    sourceMac: macs,
+    source: unicast,
+    destination: unicast,
+    target: unicast,
+    options,
+  };
   const flags = { router: fc.boolean(), solicited: fc.boolean(), override: fc.boolean() };
   return fc.oneof(
     fc.record({ type: fc.constant<"solicitation">("solicitation"), ...headers }, { noNullPrototype: true }),

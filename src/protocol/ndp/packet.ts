@@ -102,7 +102,8 @@ export function decodeNdp(frame: Uint8Array): Decoded<NdpFrame, NdpFault> {
   const message = reader.take(length);
   if (reader.ranOut) return faulty("truncated");
   if (version !== 6) return faulty("notIPv6");
-  if (nextHeader !== NEXT_HEADER_ICMPV6 || (message[0] !== SOLICITATION && message[0] !== ADVERTISEMENT)) return faulty("otherProtocol");
+  if (nextHeader !== NEXT_HEADER_ICMPV6 || (message[0] !== SOLICITATION && message[0] !== ADVERTISEMENT))
+    return faulty("otherProtocol");
   if (hopLimit !== HOP_LIMIT) return faulty("badHopLimit");
   if (internetChecksum(pseudoHeader(source, destination, length), message) !== 0) return faulty("badChecksum");
   return decodeMessage(message, { destinationMac, sourceMac, source, destination });
@@ -112,9 +113,18 @@ export function decodeNdp(frame: Uint8Array): Decoded<NdpFrame, NdpFault> {
 export function encodeNdp(frame: NdpFrame): Uint8Array {
   const options = frame.options.map(encodeOption);
   const length = MESSAGE_LENGTH_MIN + options.reduce((sum, option) => sum + option.length, 0);
-  const flags = frame.type === "solicitation" ? 0 : (frame.router ? FLAG_ROUTER : 0) + (frame.solicited ? FLAG_SOLICITED : 0) + (frame.override ? FLAG_OVERRIDE : 0);
+  const flags =
+    frame.type === "solicitation"
+      ? 0
+      : (frame.router ? FLAG_ROUTER : 0) +
+        (frame.solicited ? FLAG_SOLICITED : 0) +
+        (frame.override ? FLAG_OVERRIDE : 0);
   const message = (checksum: number): Uint8Array => {
-    const writer = new Writer(length).u8(frame.type === "solicitation" ? SOLICITATION : ADVERTISEMENT).u8(0).u16(checksum).u32(flags);
+    const writer = new Writer(length)
+      .u8(frame.type === "solicitation" ? SOLICITATION : ADVERTISEMENT)
+      .u8(0)
+      .u16(checksum)
+      .u32(flags);
     writer.bytes(ipv6Bytes(frame.target));
     for (const option of options) writer.bytes(option);
     return writer.finish();
@@ -153,7 +163,11 @@ export function unsolicitedAdvertisement(address: Address, mac: Uint8Array): Uin
 /** One line, in the words of tcpdump. */
 export function formatNdp(frame: NdpFrame): string {
   const ends = `${formatAddress(frame.source)} > ${formatAddress(frame.destination)}`;
-  const options = frame.options.map((option) => (option.type === "unknown" ? `, option ${option.code}` : `, ${option.type} ${toHex(option.mac, ":")}`)).join("");
+  const options = frame.options
+    .map((option) =>
+      option.type === "unknown" ? `, option ${option.code}` : `, ${option.type} ${toHex(option.mac, ":")}`,
+    )
+    .join("");
   if (frame.type === "solicitation") return `${ends} NDP solicitation who has ${formatAddress(frame.target)}${options}`;
   const flags = (["router", "solicited", "override"] as const).filter((flag) => frame[flag]).join(" ");
   return `${ends} NDP advertisement target ${formatAddress(frame.target)} [${flags}]${options}`;
@@ -176,12 +190,19 @@ function decodeMessage(message: Uint8Array, ends: Ends): Decoded<NdpFrame, NdpFa
   const headers = { ...ends, target, options: options.value };
   if (type === SOLICITATION) {
     if (ends.source.value === 0n && !isSolicitedNode(ends.destination)) return faulty("detectionToUnicast");
-    if (ends.source.value === 0n && options.value.some((option) => option.type === "sourceLinkLayer")) return faulty("detectionWithSource");
+    if (ends.source.value === 0n && options.value.some((option) => option.type === "sourceLinkLayer"))
+      return faulty("detectionWithSource");
     return decoded({ type: "solicitation", ...headers });
   }
   const has = (flag: number): boolean => (flags & flag) !== 0;
   if (isMulticast(ends.destination) && has(FLAG_SOLICITED)) return faulty("solicitedToMulticast");
-  return decoded({ type: "advertisement", ...headers, router: has(FLAG_ROUTER), solicited: has(FLAG_SOLICITED), override: has(FLAG_OVERRIDE) });
+  return decoded({
+    type: "advertisement",
+    ...headers,
+    router: has(FLAG_ROUTER),
+    solicited: has(FLAG_SOLICITED),
+    override: has(FLAG_OVERRIDE),
+  });
 }
 
 function decodeOptions(reader: Reader): Decoded<readonly NdpOption[], "emptyOption" | "badOption"> {
@@ -205,16 +226,27 @@ function decodeOption(code: number, bytes: Uint8Array): NdpOption {
 }
 
 function encodeOption(option: NdpOption): Uint8Array {
-  if (option.type !== "unknown") return new Writer(OPTION_UNIT).u8(OPTIONS[option.type]).u8(1).bytes(option.mac, MAC_LENGTH).finish();
+  if (option.type !== "unknown")
+    return new Writer(OPTION_UNIT).u8(OPTIONS[option.type]).u8(1).bytes(option.mac, MAC_LENGTH).finish();
   const { bytes, code } = option;
   const length = bytes.length + 2;
-  if (length % OPTION_UNIT !== 0) throw new RangeError(`An NDP option is a multiple of eight bytes long, got ${length}`);
-  return new Writer(length).u8(code).u8(length / OPTION_UNIT).bytes(bytes).finish();
+  if (length % OPTION_UNIT !== 0)
+    throw new RangeError(`An NDP option is a multiple of eight bytes long, got ${length}`);
+  return new Writer(length)
+    .u8(code)
+    .u8(length / OPTION_UNIT)
+    .bytes(bytes)
+    .finish();
 }
 
 /** RFC 8200 §8.1. */
 function pseudoHeader(source: Address, destination: Address, length: number): Uint8Array {
-  return new Writer(40).bytes(ipv6Bytes(source)).bytes(ipv6Bytes(destination)).u32(length).u32(NEXT_HEADER_ICMPV6).finish();
+  return new Writer(40)
+    .bytes(ipv6Bytes(source))
+    .bytes(ipv6Bytes(destination))
+    .u32(length)
+    .u32(NEXT_HEADER_ICMPV6)
+    .finish();
 }
 
 function isMulticast(address: Address): boolean {
@@ -234,6 +266,7 @@ function ipv6(bytes: Uint8Array): Address {
 }
 
 function ipv6Bytes(address: Address): Uint8Array {
-  if (address.family !== "IPv6") throw new TypeError(`Cannot write ${formatAddress(address)} into an NDP message: not an IPv6 address`);
+  if (address.family !== "IPv6")
+    throw new TypeError(`Cannot write ${formatAddress(address)} into an NDP message: not an IPv6 address`);
   return addressBytes(address);
 }

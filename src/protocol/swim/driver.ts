@@ -64,7 +64,12 @@ export function startMembership(options: MembershipOptions): Membership {
   };
   const stamp = keepStamp(options, notify, fail);
   const roster = new Roster();
-  const workerData: WorkerOptions = { port, sourcePort: options.sourcePort ?? port, key: options.key, timing: options.timing ?? DEFAULT_TIMING };
+  const workerData: WorkerOptions = {
+    port,
+    sourcePort: options.sourcePort ?? port,
+    key: options.key,
+    timing: options.timing ?? DEFAULT_TIMING,
+  };
   const worker = new Worker(new URL("./worker/driver.ts", import.meta.url), { workerData, name: "membership" });
   let stopping = false;
   const tell = (message: ToWorker): void => worker.postMessage(message);
@@ -72,7 +77,9 @@ export function startMembership(options: MembershipOptions): Membership {
   worker.on("message", (report: Report) => {
     if (roster.hear(report)) notify();
   });
-  worker.on("error", (error) => fail(error instanceof Error ? error : new Error(`The membership worker failed: ${String(error)}`)));
+  worker.on("error", (error) =>
+    fail(error instanceof Error ? error : new Error(`The membership worker failed: ${String(error)}`)),
+  );
   worker.on("exit", (code) => {
     if (!stopping && code === 0) fail(new Error("The membership worker ended although nobody asked it to"));
   });
@@ -107,7 +114,9 @@ function keepStamp(options: MembershipOptions, onSettledChange: () => void, fail
   const { graceSeconds = GRACE_SECONDS, answerMarginMilliseconds, stamp } = options;
   const durations = { graceMilliseconds: graceSeconds * 1000, marginMilliseconds: answerMarginMilliseconds };
   if (durations.graceMilliseconds <= answerMarginMilliseconds)
-    throw new RangeError(`A grace of ${graceSeconds} s leaves nothing after the margin of ${answerMarginMilliseconds} ms`);
+    throw new RangeError(
+      `A grace of ${graceSeconds} s leaves nothing after the margin of ${answerMarginMilliseconds} ms`,
+    );
   let state = initialStamp(durations, fromNanoseconds(stamp.read()), systemClock.now());
   let ended = false;
   let cancel = (): void => {};
@@ -130,7 +139,8 @@ function keepStamp(options: MembershipOptions, onSettledChange: () => void, fail
     const withdrawn = Promise.resolve().then(options.onLapsed);
     withdrawn.then(
       () => handle({ type: "withdrawn" }),
-      (error: unknown) => fail(new Error("Cannot withdraw the announcements although this node's stamp ran out", { cause: error })),
+      (error: unknown) =>
+        fail(new Error("Cannot withdraw the announcements although this node's stamp ran out", { cause: error })),
     );
   };
   handle({ type: "clock" });

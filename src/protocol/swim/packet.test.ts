@@ -14,12 +14,15 @@ const ANSWER: Probe = { ...REQUEST, type: "answer", remainingMilliseconds: 59_99
 const REQUEST_BYTES = "464c5042 01 01 0000 00000007 00000000 1122334455667788 b854eef0fc828ee9";
 const ANSWER_BYTES = "464c5042 01 02 0000 00000007 0000ea5f 1122334455667788 f97e8d9c48ff7836";
 
-const probes: fc.Arbitrary<Probe> = fc.record({
-  type: fc.constantFrom("request", "answer"),
-  sequence: fc.nat({ max: 0xffff_ffff }),
-  remainingMilliseconds: fc.nat({ max: 0xffff_ffff }),
-  nonce: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
-}, { noNullPrototype: true });
+const probes: fc.Arbitrary<Probe> = fc.record(
+  {
+    type: fc.constantFrom("request", "answer"),
+    sequence: fc.nat({ max: 0xffff_ffff }),
+    remainingMilliseconds: fc.nat({ max: 0xffff_ffff }),
+    nonce: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+  },
+  { noNullPrototype: true },
+);
 
 /** A probe with its byte at `offset` replaced and the tag made right again, so that the byte itself is judged. */
 function signedAgain(bytes: Uint8Array, offset: number, value: number): Uint8Array {
@@ -40,7 +43,11 @@ describe("a probe", () => {
   });
 
   test("survives the wire whatever its numbers are", () => {
-    fc.assert(fc.property(probes, (probe) => assert.deepEqual(decodeProbe(encodeProbe(probe, KEY), KEY), { ok: true, value: probe })));
+    fc.assert(
+      fc.property(probes, (probe) =>
+        assert.deepEqual(decodeProbe(encodeProbe(probe, KEY), KEY), { ok: true, value: probe }),
+      ),
+    );
   });
 
   test("is read from the middle of a buffer", () => {
@@ -70,10 +77,15 @@ describe("decodeProbe", () => {
     { name: "the first reserved byte used", bytes: signedAgain(good, 6, 1), fault: "reservedBits" },
     { name: "the second reserved byte used", bytes: signedAgain(good, 7, 1), fault: "reservedBits" },
     { name: "another key's tag", bytes: encodeProbe(ANSWER, OTHER_KEY), fault: "badTag" },
-    { name: "a tag in network order", bytes: Uint8Array.from([...good.subarray(0, 24), ...good.subarray(24).toReversed()]), fault: "badTag" },
+    {
+      name: "a tag in network order",
+      bytes: Uint8Array.from([...good.subarray(0, 24), ...good.subarray(24).toReversed()]),
+      fault: "badTag",
+    },
   ];
   for (const row of refused) {
-    test(`refuses ${row.name}: ${row.fault}`, () => assert.deepEqual(decodeProbe(row.bytes, KEY), { ok: false, fault: row.fault }));
+    test(`refuses ${row.name}: ${row.fault}`, () =>
+      assert.deepEqual(decodeProbe(row.bytes, KEY), { ok: false, fault: row.fault }));
   }
 
   test("refuses a probe with any bit turned over", () => {
@@ -84,8 +96,15 @@ describe("decodeProbe", () => {
   });
 
   test("makes a probe or a fault of any bytes, and the same bytes of the probe", () => {
-    const beginnings = fc.tuple(fc.constantFrom(1, 1, 1, 2), fc.nat({ max: 3 }), fc.constant(0), fc.constantFrom(0, 0, 0, 1));
-    const almost = fc.tuple(beginnings, fc.uint8Array({ minLength: 24, maxLength: 24 })).map(([beginning, rest]) => resign(Uint8Array.from([...hex("464c5042"), ...beginning, ...rest])));
+    const beginnings = fc.tuple(
+      fc.constantFrom(1, 1, 1, 2),
+      fc.nat({ max: 3 }),
+      fc.constant(0),
+      fc.constantFrom(0, 0, 0, 1),
+    );
+    const almost = fc
+      .tuple(beginnings, fc.uint8Array({ minLength: 24, maxLength: 24 }))
+      .map(([beginning, rest]) => resign(Uint8Array.from([...hex("464c5042"), ...beginning, ...rest])));
     const anything = fc.oneof(fc.uint8Array({ maxLength: 80 }), almost);
     let values = 0;
     fc.assert(
@@ -108,7 +127,8 @@ describe("encodeProbe", () => {
     { name: "half a millisecond", probe: { ...ANSWER, remainingMilliseconds: 0.5 } },
     { name: "a nonce of 65 bits", probe: { ...REQUEST, nonce: 1n << 64n } },
   ];
-  for (const row of impossible) test(`throws on ${row.name}`, () => assert.throws(() => encodeProbe(row.probe, KEY), RangeError));
+  for (const row of impossible)
+    test(`throws on ${row.name}`, () => assert.throws(() => encodeProbe(row.probe, KEY), RangeError));
 });
 
 /** The same with a right tag. */

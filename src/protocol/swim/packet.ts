@@ -54,7 +54,12 @@ export function decodeProbe(bytes: Uint8Array, key: SipKey): Decoded<Probe, Prob
   if (reader.u16() !== 0) return faulty("reservedBits");
   const sequence = reader.u32();
   const remainingMilliseconds = reader.u32();
-  return decoded({ type: type === TYPES.request ? "request" : "answer", sequence, remainingMilliseconds, nonce: reader.u64() });
+  return decoded({
+    type: type === TYPES.request ? "request" : "answer",
+    sequence,
+    remainingMilliseconds,
+    nonce: reader.u64(),
+  });
 }
 
 /** Throws on numbers that do not fit their fields. */

@@ -33,7 +33,8 @@ export class Roster {
   /** `self`: my name, if I may announce. */
   view(self: string | undefined, now: Instant): MembershipView {
     const rows = this.#rows();
-    const named = (state: Row["state"]): string[] => rows.filter(({ row }) => (row?.state ?? "alive") === state).map(({ peer }) => peer.name);
+    const named = (state: Row["state"]): string[] =>
+      rows.filter(({ row }) => (row?.state ?? "alive") === state).map(({ peer }) => peer.name);
     return {
       alive: new Set([...(self === undefined ? [] : [self]), ...named("alive")]),
       gone: new Set(named("gone")),
@@ -44,7 +45,8 @@ export class Roster {
         ...peer,
         state: row?.state ?? "alive",
         remainingMilliseconds: row?.expiresAt === undefined ? undefined : Math.max(0, Math.round(row.expiresAt - now)),
-        lastAnswerMilliseconds: row?.lastAnswerAt === undefined ? undefined : Math.max(0, Math.round(now - row.lastAnswerAt)),
+        lastAnswerMilliseconds:
+          row?.lastAnswerAt === undefined ? undefined : Math.max(0, Math.round(now - row.lastAnswerAt)),
         problem: row?.problem,
       })),
     };
@@ -58,6 +60,8 @@ export class Roster {
 
   #completeOnce(): void {
     if (this.#peers === undefined || this.#complete) return;
-    this.#complete = this.#rows().every(({ row }) => row !== undefined && (row.lastAnswerAt !== undefined || row.state === "gone"));
+    this.#complete = this.#rows().every(
+      ({ row }) => row !== undefined && (row.lastAnswerAt !== undefined || row.state === "gone"),
+    );
   }
 }

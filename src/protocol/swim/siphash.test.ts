@@ -34,7 +34,8 @@ function hashHex(key: SipKey, bytes: Uint8Array): string {
 test("sipHash agrees with the authors' 64 vectors", () => {
   const expected = VECTORS.trim().split(/\s+/);
   assert.equal(expected.length, 64);
-  for (const [length, text] of expected.entries()) assert.equal(hashHex(KEY, message.subarray(0, length)), text, `${length} bytes`);
+  for (const [length, text] of expected.entries())
+    assert.equal(hashHex(KEY, message.subarray(0, length)), text, `${length} bytes`);
 });
 
 test("sipHash reads a piece of a larger buffer where it lies", () => {
@@ -46,7 +47,12 @@ test("sipHash changes with every bit of key and message", () => {
   for (let bit = 0n; bit < 64n; bit += 1n) {
     seen.add(sipHash([KEY[0] ^ (1n << bit), KEY[1]], message));
     seen.add(sipHash([KEY[0], KEY[1] ^ (1n << bit)], message));
-    seen.add(sipHash(KEY, message.map((byte, index) => (index === Number(bit) ? byte ^ 1 : byte))));
+    seen.add(
+      sipHash(
+        KEY,
+        message.map((byte, index) => (index === Number(bit) ? byte ^ 1 : byte)),
+      ),
+    );
   }
   assert.equal(seen.size, 1 + 3 * 64);
 });

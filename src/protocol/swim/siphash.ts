@@ -32,8 +32,14 @@ const V3 = 6;
 
 function initialState([k0, k1]: SipKey): State {
   for (const half of [k0, k1])
-    if (BigInt.asUintN(64, half) !== half) throw new RangeError("Each half of a SipHash key is an unsigned number of 64 bits");
-  const words = [k0 ^ 0x736f6d6570736575n, k1 ^ 0x646f72616e646f6dn, k0 ^ 0x6c7967656e657261n, k1 ^ 0x7465646279746573n];
+    if (BigInt.asUintN(64, half) !== half)
+      throw new RangeError("Each half of a SipHash key is an unsigned number of 64 bits");
+  const words = [
+    k0 ^ 0x736f6d6570736575n,
+    k1 ^ 0x646f72616e646f6dn,
+    k0 ^ 0x6c7967656e657261n,
+    k1 ^ 0x7465646279746573n,
+  ];
   return Int32Array.from(words.flatMap((word) => [Number(word & 0xffff_ffffn), Number(word >> 32n)]));
 }
 

@@ -17,24 +17,123 @@ function run(found: number, steps: readonly Step[]): { readonly log: readonly st
   for (const [at, type] of steps) {
     const [next, effects] = stepStamp(state, { type }, instant(START + at));
     state = next;
-    for (const effect of effects) log.push(effect.type === "write" ? `${at} write ${effect.validUntil - START}` : `${at} ${effect.type}`);
+    for (const effect of effects)
+      log.push(effect.type === "write" ? `${at} write ${effect.validUntil - START}` : `${at} ${effect.type}`);
   }
   return { log, state };
 }
 
 describe("a stamp", () => {
   const rows: { name: string; found: number; steps: readonly Step[]; log: readonly string[]; settled: boolean }[] = [
-    { name: "left valid by an earlier run is renewed at once: a restart costs nothing", found: START + 5000, steps: [[0, "clock"]], log: ["0 write 60000"], settled: true },
-    { name: "left ten minutes ahead by a stop is renewed to the grace", found: START + 590_000, steps: [[0, "clock"]], log: ["0 write 60000"], settled: true },
-    { name: "is renewed every half second, not more often", found: START + 5000, steps: [[0, "clock"], [499, "clock"], [500, "clock"], [501, "clock"], [1003, "clock"]], log: ["0 write 60000", "500 write 60500", "1003 write 61003"], settled: true },
-    { name: "that was never written asks to withdraw first", found: 0, steps: [[0, "clock"], [500, "clock"], [90_000, "clock"]], log: ["0 withdraw"], settled: false },
-    { name: "left with only the margin counts as run out", found: START + 1000, steps: [[0, "clock"]], log: ["0 withdraw"], settled: false },
-    { name: "left with a moment more than the margin does not", found: START + 1001, steps: [[0, "clock"]], log: ["0 write 60000"], settled: true },
-    { name: "is written when the announcements are withdrawn, and renewed while it settles", found: 0, steps: [[0, "clock"], [40, "withdrawn"], [540, "clock"], [839, "clock"]], log: ["0 withdraw", "40 write 60040", "540 write 60540"], settled: false },
-    { name: "is settled when the others have had time to see it", found: 0, steps: [[0, "clock"], [40, "withdrawn"], [540, "clock"], [840, "clock"]], log: ["0 withdraw", "40 write 60040", "540 write 60540", "840 write 60840", "840 settled"], settled: true },
-    { name: "that ran out while we did not run asks to withdraw again", found: START + 5000, steps: [[0, "clock"], [59_500, "clock"], [60_000, "withdrawn"]], log: ["0 write 60000", "59500 withdraw", "60000 write 120000"], settled: false },
-    { name: "that ran out while settling starts over", found: 0, steps: [[0, "clock"], [1, "withdrawn"], [70_000, "clock"], [70_001, "clock"]], log: ["0 withdraw", "1 write 60001", "70000 withdraw"], settled: false },
-    { name: "does not care for a withdrawal nobody asked for", found: START + 5000, steps: [[0, "clock"], [10, "withdrawn"]], log: ["0 write 60000"], settled: true },
+    {
+      name: "left valid by an earlier run is renewed at once: a restart costs nothing",
+      found: START + 5000,
+      steps: [[0, "clock"]],
+      log: ["0 write 60000"],
+      settled: true,
+    },
+    {
+      name: "left ten minutes ahead by a stop is renewed to the grace",
+      found: START + 590_000,
+      steps: [[0, "clock"]],
+      log: ["0 write 60000"],
+      settled: true,
+    },
+    {
+      name: "is renewed every half second, not more often",
+      found: START + 5000,
+      steps: [
+        [0, "clock"],
+        [499, "clock"],
+        [500, "clock"],
+        [501, "clock"],
+        [1003, "clock"],
+      ],
+      log: ["0 write 60000", "500 write 60500", "1003 write 61003"],
+      settled: true,
+    },
+    {
+      name: "that was never written asks to withdraw first",
+      found: 0,
+      steps: [
+        [0, "clock"],
+        [500, "clock"],
+        [90_000, "clock"],
+      ],
+      log: ["0 withdraw"],
+      settled: false,
+    },
+    {
+      name: "left with only the margin counts as run out",
+      found: START + 1000,
+      steps: [[0, "clock"]],
+      log: ["0 withdraw"],
+      settled: false,
+    },
+    {
+      name: "left with a moment more than the margin does not",
+      found: START + 1001,
+      steps: [[0, "clock"]],
+      log: ["0 write 60000"],
+      settled: true,
+    },
+    {
+      name: "is written when the announcements are withdrawn, and renewed while it settles",
+      found: 0,
+      steps: [
+        [0, "clock"],
+        [40, "withdrawn"],
+        [540, "clock"],
+        [839, "clock"],
+      ],
+      log: ["0 withdraw", "40 write 60040", "540 write 60540"],
+      settled: false,
+    },
+    {
+      name: "is settled when the others have had time to see it",
+      found: 0,
+      steps: [
+        [0, "clock"],
+        [40, "withdrawn"],
+        [540, "clock"],
+        [840, "clock"],
+      ],
+      log: ["0 withdraw", "40 write 60040", "540 write 60540", "840 write 60840", "840 settled"],
+      settled: true,
+    },
+    {
+      name: "that ran out while we did not run asks to withdraw again",
+      found: START + 5000,
+      steps: [
+        [0, "clock"],
+        [59_500, "clock"],
+        [60_000, "withdrawn"],
+      ],
+      log: ["0 write 60000", "59500 withdraw", "60000 write 120000"],
+      settled: false,
+    },
+    {
+      name: "that ran out while settling starts over",
+      found: 0,
+      steps: [
+        [0, "clock"],
+        [1, "withdrawn"],
+        [70_000, "clock"],
+        [70_001, "clock"],
+      ],
+      log: ["0 withdraw", "1 write 60001", "70000 withdraw"],
+      settled: false,
+    },
+    {
+      name: "does not care for a withdrawal nobody asked for",
+      found: START + 5000,
+      steps: [
+        [0, "clock"],
+        [10, "withdrawn"],
+      ],
+      log: ["0 write 60000"],
+      settled: true,
+    },
   ];
   for (const row of rows) {
     test(row.name, () => {
@@ -45,7 +144,13 @@ describe("a stamp", () => {
   }
 
   test("is never valid again before the announcements of the time before were withdrawn, whatever pauses there are", () => {
-    const steps = fc.array(fc.tuple(fc.oneof(fc.nat({ max: 900 }), fc.nat({ max: 90_000 })), fc.constantFrom<StampEvent["type"]>("clock", "clock", "withdrawn")), { maxLength: 40 });
+    const steps = fc.array(
+      fc.tuple(
+        fc.oneof(fc.nat({ max: 900 }), fc.nat({ max: 90_000 })),
+        fc.constantFrom<StampEvent["type"]>("clock", "clock", "withdrawn"),
+      ),
+      { maxLength: 40 },
+    );
     fc.assert(
       fc.property(fc.nat({ max: 120_000 }), steps, (found, list) => {
         let now: Instant = instant(START);
@@ -64,7 +169,10 @@ describe("a stamp", () => {
             if (type === "withdrawn") mayAnnounceSince = later(now, SETTLE_MILLISECONDS);
           }
           if (!isSettled(state)) continue;
-          assert.ok(mayAnnounceSince !== undefined && now >= mayAnnounceSince, "settled before the others could see it");
+          assert.ok(
+            mayAnnounceSince !== undefined && now >= mayAnnounceSince,
+            "settled before the others could see it",
+          );
         }
       }),
     );
@@ -83,6 +191,13 @@ describe("a stamp", () => {
       assert.ok(wakeAt > now && wakeAt <= later(now, 500));
       now = wakeAt;
     }
-    assert.deepEqual(Object.entries(Object.groupBy(seen, (type) => type)).map(([type, list]) => [type, list?.length]), [["withdraw", 1], ["write", 199], ["settled", 1]]);
+    assert.deepEqual(
+      Object.entries(Object.groupBy(seen, (type) => type)).map(([type, list]) => [type, list?.length]),
+      [
+        ["withdraw", 1],
+        ["write", 199],
+        ["settled", 1],
+      ],
+    );
   });
 });

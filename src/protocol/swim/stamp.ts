@@ -49,7 +49,11 @@ export function isSettled(state: StampState): boolean {
   return state.phase === "settled";
 }
 
-export function stepStamp(state: StampState, event: StampEvent, now: Instant): readonly [StampState, readonly StampEffect[]] {
+export function stepStamp(
+  state: StampState,
+  event: StampEvent,
+  now: Instant,
+): readonly [StampState, readonly StampEffect[]] {
   if (event.type === "withdrawn") {
     if (state.phase !== "withdrawing") return [state, []];
     return written({ ...state, phase: "settling", settledAt: later(now, SETTLE_MILLISECONDS) }, now);

@@ -74,7 +74,10 @@ function run(options: WorkerOptions, agent: Agent): void {
       if (probe.ok) handle({ type: "received", probe: probe.value });
     });
     socket.on("error", (error) => {
-      throw new Error(`Cannot use UDP port ${options.sourcePort} (${family}) for membership: ${error.message}; does another agent run here?`, { cause: error });
+      throw new Error(
+        `Cannot use UDP port ${options.sourcePort} (${family}) for membership: ${error.message}; does another agent run here?`,
+        { cause: error },
+      );
     });
     socket.bind(options.sourcePort, wildcard);
     sockets.set(family, socket);
@@ -84,7 +87,10 @@ function run(options: WorkerOptions, agent: Agent): void {
   const freshness = setInterval(() => report(false), STAMP_INTERVAL_MILLISECONDS);
   agent.on("message", (message) => {
     if (message.type === "peers") {
-      handle({ type: "peers", peers: message.peers.map(({ name, address }) => ({ name, address: addressOf(address), nonce: randomNonce() })) });
+      handle({
+        type: "peers",
+        peers: message.peers.map(({ name, address }) => ({ name, address: addressOf(address), nonce: randomNonce() })),
+      });
       return;
     }
     cancel();
