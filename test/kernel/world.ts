@@ -23,8 +23,10 @@ import { loadObject, type LoadedObject } from "../../src/kernel/object.ts";
 import { testRun } from "../../src/kernel/test-run.ts";
 import { mac } from "./frame.ts";
 
+export type Hook = "xdp" | "ingress" | "egress" | "pod";
+
 export interface Outcome {
-  readonly action: "aborted" | "drop" | "pass" | "tx" | "redirect";
+  readonly action: "aborted" | "drop" | "pass" | "tx" | "redirect" | "next";
   readonly verdict: string; // the one counter that grew; VERDICT_FOREIGN is not counted
   readonly frame: Uint8Array;
 }
@@ -37,7 +39,10 @@ export interface FrontendSpec {
   readonly backends: readonly { readonly address: string; readonly port: number; readonly local?: boolean }[];
 }
 
-const ACTIONS = ["aborted", "drop", "pass", "tx", "redirect"] as const;
+const XDP_ACTIONS: Readonly<Record<number, Outcome["action"]>> = { 1: "drop", 2: "pass", 3: "tx", 4: "redirect" };
+/** TCX_NEXT, TC_ACT_SHOT, TC_ACT_REDIRECT. */
+const TC_ACTIONS: Readonly<Record<number, Outcome["action"]>> = { [-1]: "next", 2: "drop", 7: "redirect" };
+const OBJECTS = { xdp: "xdp", ingress: "netdev", egress: "netdev", pod: "pod" } as const satisfies Record<Hook, string>;
 const MAGLEV_SIZE = 251;
 /** Of the uplink. */
 export const NODE_MAC = "02:00:00:00:02:01";
@@ -48,7 +53,8 @@ export interface World {
   readonly mac: string;
   readonly nextHopMac: string;
   readonly ifindex: number;
-  run(frame: Uint8Array): Outcome;
+  /** Puts one frame through a program: XDP, or tc with everything that the maps hold by then. */
+  run(frame: Uint8Array, hook?: Hook): Outcome;
   /** Puts the frontend in place and returns the ids of its backends, in order. */
   frontend(spec: FrontendSpec): number[];
   backendState(id: number, state: keyof typeof backend_state): void;
@@ -70,12 +76,15 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
   const uplink = buildNamespace(name);
   const leave = enterNamespace(`/run/netns/${name}`);
   mkdirSync(pins, { recursive: true });
-  const object = loadObject({
-    path: new URL("../../bpf/build/xdp.bpf.o", import.meta.url).pathname,
-    pinRoot: pins,
-    rodata,
-    maxEntries: { flows: 4096 },
-  });
+  const load = (file: string): LoadedObject =>
+    loadObject({
+      path: new URL(`../../bpf/build/${file}.bpf.o`, import.meta.url).pathname,
+      pinRoot: pins,
+      rodata,
+      maxEntries: { flows: 4096 },
+    });
+  const objects = { xdp: load("xdp"), netdev: load("netdev"), pod: load("pod") };
+  const object = objects.xdp;
   const maps = fillable(object);
   let nextBackend = 1;
   let nextSlot = 0;
@@ -86,15 +95,17 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
     mac: uplink.mac,
     nextHopMac: NEXT_HOP_MAC,
     ifindex: uplink.ifindex,
-    run(input) {
+    run(input, hook = "xdp") {
       const before = maps.verdicts();
-      const result = testRun(object.program("fairlead_xdp"), input, { ingressIfindex: uplink.ifindex });
+      const program = objects[OBJECTS[hook]].program(`fairlead_${hook}`);
+      const ingressIfindex = hook === "pod" ? uplink.podIfindex : uplink.ifindex;
+      const result = testRun(program, input, { ingressIfindex });
       const grown = [...maps.verdicts()]
         .filter(([key, count]) => count !== (before.get(key) ?? 0n))
         .map(([key]) => key);
       if (grown.length > 1) throw new Error(`one packet, ${grown.length} verdicts: ${grown.join(", ")}`);
       return {
-        action: ACTIONS[result.retval] ?? "aborted",
+        action: (hook === "xdp" ? XDP_ACTIONS : TC_ACTIONS)[result.retval] ?? "aborted",
         verdict: grown[0] ?? "VERDICT_FOREIGN",
         frame: result.data,
       };
@@ -140,7 +151,7 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       maps.stamp(3600);
     },
     close() {
-      object.close();
+      for (const loaded of Object.values(objects)) loaded.close();
       leave();
       rmSync(pins, { recursive: true, force: true });
       execFileSync("ip", ["netns", "del", name]);
