@@ -1,47 +1,35 @@
 /**
- * The running agent: keeps what it knows up to date, runs a pass whenever something changed, and retries what failed.
+ * The running agent: its parts, put together.
  *
  *     manifests, state ─┐
  *     links             ├─► world ─► pass (pass.ts) ─► kernel
  *     endpoint files    │              ▲
- *     peers             ┘              └── retry with back-off, and a full pass every half minute
+ *     peers             ┘              └── again after a failure, and every half minute (loop.ts)
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { startGratuitous, type Gratuitous } from "../announce/gratuitous/driver.ts";
-import { FLOW_TIMEOUTS, flowExpired } from "../datapath/flows.ts";
-import { sweepFlows } from "../datapath/garbage.ts";
-import { viewOf } from "../datapath/encode.ts";
 import { storeRuntime } from "../datapath/records.ts";
-import { readTables } from "../datapath/tables.ts";
-import { monotonicNs } from "../kernel/clock.ts";
-import { listLinks, watchLinks } from "../kernel/links.ts";
 import { openPacketSocket } from "../kernel/packet-socket.ts";
 import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership } from "../protocol/swim/driver.ts";
-import { failed } from "../reconcile/retry.ts";
 import { openFolderSource } from "../source/manifests/folder.ts";
-import type { Source } from "../source/source.ts";
 import { createAttacher } from "./attach.ts";
+import { ChangeLog } from "./change-log.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Datapath } from "./datapath.ts";
-import { desiredPeers, emptyMemo, type World } from "./desired.ts";
-import type { NodeLink } from "./devices.ts";
-import { readEndpoints, watchEndpoints, type EndpointFile } from "./endpoints.ts";
-import { ChangeLog } from "./change-log.ts";
+import { desiredPeers, emptyMemo } from "./desired.ts";
+import { openInputs } from "./inputs.ts";
+import { startLoop } from "./loop.ts";
 import { readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
-import type { AgentState } from "./state.ts";
+import { initialState, type AgentState } from "./state.ts";
+import { startSweeping } from "./sweep.ts";
 
 /** ARP and NDP fall silent this long before peers may take over: longer than two clocks drift apart in a grace. */
 const ANSWER_MARGIN_MS = 1000;
-const FULL_PASS_MS = 30_000;
-/** How often what found no room, or could not be attached, is tried again. */
-const PROBLEM_PASS_MS = 2000;
-const SWEEP_MS = 30_000;
-/** Tables are compared with the kernel this often, in case somebody else wrote there. */
+/** Every so many passes the tables are compared with the kernel, in case somebody else wrote there. */
 const READ_BACK_PASSES = 20;
 
 export interface Agent {
@@ -55,97 +43,56 @@ export interface AgentParts {
   readonly datapath: Datapath;
   readonly log: Log;
   readonly version: string;
-  /** Called after every pass. */
   readonly onPass: (result: "done" | "failed") => void;
-  /** Called with every gratuitous packet. */
+  /** Called with every gratuitous packet that was sent. */
   readonly onGratuitous: (frame: Uint8Array) => void;
+  /** The agent cannot go on. */
   readonly onFailure: (error: Error) => void;
 }
 
-export async function startAgent(parts: AgentParts): Promise<Agent> {
-  const { config, datapath, log } = parts;
-  const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
-  const secret = config.membershipKeyFile === undefined ? "" : readFileSync(config.membershipKeyFile, "utf8");
-  const key = membershipKey(secret, sha256);
-  const answerMarginNs = BigInt(ANSWER_MARGIN_MS) * 1_000_000n;
-  storeRuntime(datapath.maps.runtime, { answerMarginNs, probeKey: key, probePort: config.membershipPort });
+const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
 
-  const gratuitous = startGratuitous({
-    openSocket: (ifindex) => {
-      const socket = openPacketSocket(ifindex);
-      return {
-        send: (frame) => {
-          socket.send(frame);
-          parts.onGratuitous(frame);
-        },
-        close: () => socket.close(),
-      };
-    },
-    onProblem: (message, cause) => log("problem", { message, cause: cause instanceof Error ? cause.message : cause }),
-  });
-  let links: readonly NodeLink[] = await listLinks();
-  const source = await openFolderSource({
-    manifests: config.manifests,
-    ...(config.state === undefined ? {} : { state: config.state }),
-  });
-  const stamp = openStampWriter(`${config.bpffs}/maps/runtime`);
-  let membership: Membership | undefined;
-  const state = initialState(parts, () => membership?.view());
+export async function startAgent(parts: AgentParts): Promise<Agent> {
+  const { config, datapath, log, version } = parts;
+  const { nodeName, manifests, state: stateFolder } = config;
+  const source = await openFolderSource({ manifests, ...(stateFolder === undefined ? {} : { state: stateFolder }) });
+  const inputs = await openInputs(config.endpoints, log, () => loop.soon());
+  const state = initialState({ node: nodeName, version, maps: datapath.maps });
+  const gratuitous = openGratuitous(parts);
   const passParts: PassParts = {
     state,
-    me: { nodeName: config.nodeName, sha256, devices: { exclude: config.interfacesExclude, only: config.devices } },
+    me: { nodeName, sha256, devices: { exclude: config.interfacesExclude, only: config.devices } },
     memo: emptyMemo(),
     attacher: createAttacher(datapath, log),
     announce: (places) => gratuitous.set(places),
   };
-  membership = startMembership({
-    node: config.nodeName,
-    port: config.membershipPort,
-    key,
-    graceSeconds: config.graceSeconds,
-    answerMarginMilliseconds: ANSWER_MARGIN_MS,
-    stamp,
-    onLapsed: () => {
-      log("stampLapsed");
-      withdrawAnnouncements(passParts);
-    },
-    onFailure: parts.onFailure,
-  });
-  const running = membership;
-  const endpointsFolder = config.endpoints;
-  let endpoints: readonly EndpointFile[] = [];
-  const readFolder = (): void => {
-    if (endpointsFolder === undefined) return;
-    const folder = readEndpoints(endpointsFolder);
-    endpoints = folder.endpoints;
-    state.endpointProblems = folder.problems;
-  };
-  readFolder();
+  const stamp = openStampWriter(`${config.bpffs}/maps/runtime`);
+  const membership = openMembership(parts, stamp, () => withdrawAnnouncements(passParts));
+  state.membership = () => membership.view();
+  const changes = new ChangeLog(log);
+  let reunions = 0;
 
-  const world = (): World => {
-    const { alive, gone } = running.view();
-    return { snapshot: source.snapshot(), links, endpoints, members: { alive, gone } };
+  const pass = (): number => {
+    if (state.passes % READ_BACK_PASSES === 0 || state.convergence.state === "failed") readBack(state);
+    const snapshot = source.snapshot();
+    membership.setPeers(desiredPeers(snapshot.nodes, nodeName));
+    const { alive, gone, reunions: reunionsNow } = membership.view();
+    state.endpointProblems = inputs.problems();
+    const written = runPass(passParts, {
+      snapshot,
+      links: inputs.links(),
+      endpoints: inputs.endpoints(),
+      members: { alive, gone },
+    });
+    if (reunionsNow !== reunions) gratuitous.again();
+    reunions = reunionsNow;
+    changes.report(state);
+    return written;
   };
-  const loop = startLoop({ parts, passParts, world, source, membership: running, gratuitous });
-  const refreshLinks = (): void => {
-    listLinks().then(
-      (found) => {
-        links = found;
-        loop.soon();
-      },
-      (error: unknown) => log("problem", { message: "Cannot list the network interfaces", cause: String(error) }),
-    );
-  };
+  const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   const stops = [
     source.subscribe(() => loop.soon()),
-    watchLinks(refreshLinks),
-    endpointsFolder === undefined
-      ? () => {}
-      : watchEndpoints(endpointsFolder, () => {
-          readFolder();
-          loop.soon();
-        }),
-    running.onChange(() => loop.soon()),
+    membership.onChange(() => loop.soon()),
     startSweeping(state, log),
   ];
   loop.soon();
@@ -153,154 +100,52 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     state,
     stop: async (mode) => {
       for (const stop of stops) stop();
+      inputs.stop();
       loop.stop();
       gratuitous.close();
       if (mode === "leave") withdrawAnnouncements({ state, announce: () => {} });
-      await running.stop(mode);
+      await membership.stop(mode);
       await source.close();
       stamp.close();
     },
   };
 }
 
-function initialState(
-  { config, datapath, version }: AgentParts,
-  view: () => ReturnType<Membership["view"]> | undefined,
-): AgentState {
-  const nobody = {
-    alive: new Set<string>(),
-    gone: new Set<string>(),
-    complete: false,
-    isolated: false,
-    reunions: 0,
-    peers: [],
-  };
-  return {
-    node: config.nodeName,
-    version,
-    startedAt: new Date(),
-    maps: datapath.maps,
-    tables: readTables(datapath.maps.forwarding),
-    world: undefined,
-    forwarding: { frontends: new Map(), problems: [] },
-    announcing: { elections: new Map(), announcements: [] },
-    attachments: { devices: [], endpoints: [], addresses: [] },
-    devices: [],
-    convergence: { state: "pending" },
-    passes: 0,
-    lastPass: undefined,
-    endpointProblems: [],
-    attachProblems: [],
-    announceProblems: [],
-    flows: 0,
-    membership: () => view() ?? nobody,
-    nowNs: monotonicNs,
-  };
-}
-
-interface LoopParts {
-  readonly parts: AgentParts;
-  readonly passParts: PassParts;
-  readonly world: () => World;
-  readonly source: Source;
-  readonly membership: Membership;
-  readonly gratuitous: Gratuitous;
-}
-
-interface Loop {
-  /** A pass after everything that happens in this turn of the event loop. */
-  soon(): void;
-  stop(): void;
-}
-
-function startLoop({ parts, passParts, world, source, membership, gratuitous }: LoopParts): Loop {
-  const { state } = passParts;
-  const changes = new ChangeLog(parts.log);
-  let scheduled = false;
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let reunions = 0;
-
-  const pass = (): void => {
-    scheduled = false;
-    if (stopped) return;
-    clearTimeout(timer);
-    if (state.convergence.state === "failed" && performance.now() < state.convergence.retryAt) {
-      timer = setTimeout(soon, state.convergence.retryAt - performance.now());
-      return;
-    }
-    membership.setPeers(desiredPeers(source.snapshot().nodes, state.node));
-    timer = setTimeout(soon, attemptPass(parts, passParts, world));
-    const view = membership.view();
-    if (view.reunions !== reunions) gratuitous.again();
-    reunions = view.reunions;
-    changes.report(state);
-  };
-  const soon = (): void => {
-    if (scheduled || stopped) return;
-    scheduled = true;
-    setImmediate(pass);
-  };
-  return {
-    soon,
-    stop: () => {
-      stopped = true;
-      clearTimeout(timer);
+function openGratuitous({ log, onGratuitous }: AgentParts): Gratuitous {
+  return startGratuitous({
+    openSocket: (ifindex) => {
+      const socket = openPacketSocket(ifindex);
+      const send = (frame: Uint8Array): void => {
+        socket.send(frame);
+        onGratuitous(frame);
+      };
+      return { send, close: () => socket.close() };
     },
-  };
+    onProblem: (message, cause) => log("problem", { message, cause: cause instanceof Error ? cause.message : cause }),
+  });
 }
 
-/** Milliseconds until the next pass when nothing happens before. */
-function attemptPass(parts: AgentParts, passParts: PassParts, world: () => World): number {
-  const { state } = passParts;
-  const startedAt = performance.now();
-  state.passes += 1;
-  try {
-    if (state.passes % READ_BACK_PASSES === 0 || state.convergence.state === "failed") readBack(state);
-    const operations = runPass(passParts, world());
-    const milliseconds = performance.now() - startedAt;
-    if (state.convergence.state !== "done") parts.log("ready", { milliseconds, operations });
-    state.convergence = { state: "done" };
-    state.lastPass = { at: new Date(), milliseconds, operations };
-    parts.log("reconciled", { milliseconds, operations });
-    parts.onPass("done");
-    const unsettled =
-      state.attachProblems.length > 0 ||
-      [...state.tables.services.values()].some(({ problems }) => problems.length > 0);
-    return unsettled ? PROBLEM_PASS_MS : FULL_PASS_MS;
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    state.convergence = failed(state.convergence, message, { now: startedAt, random: Math.random() });
-    parts.log("reconcileFailed", { ...state.convergence, stack: error instanceof Error ? error.stack : undefined });
-    parts.onPass("failed");
-    return state.convergence.retryAt - startedAt;
-  }
-}
-
-/** Clears out expired flows every {@link SWEEP_MS}, a little at a time, and counts the others. */
-function startSweeping(state: AgentState, log: Log): () => void {
-  let stopped = false;
-  const timer = setInterval(() => {
-    sweep().catch((error: unknown) => log("problem", { message: "Cannot sweep the flow table", cause: String(error) }));
-  }, SWEEP_MS);
-  const sweep = async (): Promise<void> => {
-    const nowSeconds = Number(state.nowNs() / 1_000_000_000n);
-    const pause = async (): Promise<void> => {
-      await nextTurn();
-    };
-    await sweepFlows(state.maps.flows, { nowSeconds, timeouts: FLOW_TIMEOUTS, pause });
-    let live = 0;
-    let seen = 0;
-    for (const [key, value] of state.maps.allFlows()) {
-      if (!flowExpired(viewOf(key), viewOf(value), nowSeconds, FLOW_TIMEOUTS)) live += 1;
-      seen += 1;
-      if (seen % 4096 === 0) await pause();
-      if (stopped) return;
-    }
-    state.flows = live;
-  };
-  return () => {
-    stopped = true;
-    clearInterval(timer);
-  };
+/** `withdraw` is called when the stamp had run out, before it is renewed. */
+function openMembership(
+  { config, datapath, log, onFailure }: AgentParts,
+  stamp: { read(): bigint; write(validUntilNs: bigint): void },
+  withdraw: () => void,
+): Membership {
+  const { membershipKeyFile, membershipPort, graceSeconds, nodeName } = config;
+  const key = membershipKey(membershipKeyFile === undefined ? "" : readFileSync(membershipKeyFile, "utf8"), sha256);
+  const answerMarginNs = BigInt(ANSWER_MARGIN_MS) * 1_000_000n;
+  storeRuntime(datapath.maps.runtime, { answerMarginNs, probeKey: key, probePort: membershipPort });
+  return startMembership({
+    node: nodeName,
+    port: membershipPort,
+    key,
+    graceSeconds,
+    answerMarginMilliseconds: ANSWER_MARGIN_MS,
+    stamp,
+    onLapsed: () => {
+      log("stampLapsed");
+      withdraw();
+    },
+    onFailure,
+  });
 }

@@ -25,88 +25,102 @@ export interface AttachReport {
 }
 
 export interface Attacher {
+  /** Attaches what is missing, detaches what is too much. What the kernel refuses is a problem of that device. */
   apply(wanted: Wanted): AttachReport;
 }
 
 type Hook = "xdp" | "ingress" | "egress" | "pod";
+/** tc before XDP: what XDP leaves to tc must find it. */
+const DEVICE_HOOKS = ["egress", "ingress", "xdp"] as const;
 
 export function createAttacher({ programs, links }: Pick<Datapath, "programs" | "links">, log: Log): Attacher {
-  /** Pin → XDP mode, or true for tc. Only what this agent attached itself: the rest runs an earlier agent's programs. */
-  const attached = new Map<string, XdpMode | true>();
-  const pinOf = (hook: Hook, ifindex: number): string => join(links, `${hook}-${ifindex}`);
+  return new PinnedPrograms(programs, links, log);
+}
 
-  const attach = (hook: Hook, device: Device): void => {
-    const pin = pinOf(hook, device.ifindex);
-    if (attached.has(pin)) return;
-    if (hook === "xdp") {
-      const { mode, refusal } = attachXdp(device, programs.xdp, pin);
-      if (mode === "generic") log("xdpGeneric", { device: device.name, reason: refusal?.message });
-      attached.set(pin, mode);
-    } else {
-      attachTcx(device, hook === "egress" ? "egress" : "ingress", programs[hook], pin);
-      attached.set(pin, true);
+class PinnedPrograms implements Attacher {
+  readonly #programs: Datapath["programs"];
+  readonly #links: string;
+  readonly #log: Log;
+  /** Pin → how. Only what this agent attached itself: the rest runs an earlier agent's programs and is updated. */
+  readonly #attached = new Map<string, XdpMode | "tc">();
+
+  constructor(programs: Datapath["programs"], links: string, log: Log) {
+    this.#programs = programs;
+    this.#links = links;
+    this.#log = log;
+  }
+
+  apply(wanted: Wanted): AttachReport {
+    const problems: Problem[] = [];
+    const nameOf = (ifindex: number): string =>
+      wanted.links.find((link) => link.ifindex === ifindex)?.name ?? `if${ifindex}`;
+    const pins = [
+      ...wanted.devices.flatMap(({ ifindex }) => DEVICE_HOOKS.map((hook) => this.#pin(hook, ifindex))),
+      ...wanted.endpoints.map(({ ifindex }) => this.#pin("pod", ifindex)),
+    ];
+    // First what should no longer be there: a device may have come back under another number.
+    this.#detachOthers(new Set(pins), problems);
+    for (const device of wanted.devices) {
+      const results = DEVICE_HOOKS.map((hook) => this.#attach(hook, device, problems));
+      if (results.includes("attached")) this.#log("deviceAttached", { ...this.#status(device, wanted) });
     }
-  };
+    for (const { ifindex } of wanted.endpoints) {
+      const device = { name: nameOf(ifindex), ifindex };
+      if (this.#attach("pod", device, problems) === "attached") this.#log("endpointAttached", { device: device.name });
+    }
+    return { devices: wanted.devices.map((device) => this.#status(device, wanted)), problems };
+  }
 
-  const attempt = (hook: Hook, device: Device, problems: Problem[]): void => {
+  #pin(hook: Hook, ifindex: number): string {
+    return join(this.#links, `${hook}-${ifindex}`);
+  }
+
+  #attach(hook: Hook, device: Device, problems: Problem[]): "attached" | "already" | "refused" {
+    const pin = this.#pin(hook, device.ifindex);
+    if (this.#attached.has(pin)) return "already";
     try {
-      attach(hook, device);
+      this.#attached.set(pin, hook === "xdp" ? this.#attachXdp(device, pin) : this.#attachTc(hook, device, pin));
+      return "attached";
     } catch (error) {
       problems.push({ subject: `Device ${device.name}`, message: (error as Error).message });
+      return "refused";
     }
-  };
+  }
 
-  const detachOthers = (wanted: ReadonlySet<string>, problems: Problem[]): void => {
-    for (const { pin, ifindex } of listPinnedLinks(links)) {
+  #attachXdp(device: Device, pin: string): XdpMode {
+    const { mode, refusal } = attachXdp(device, this.#programs.xdp, pin);
+    if (mode === "generic") this.#log("xdpGeneric", { device: device.name, reason: refusal?.message });
+    return mode;
+  }
+
+  #attachTc(hook: Exclude<Hook, "xdp">, device: Device, pin: string): "tc" {
+    attachTcx(device, hook === "egress" ? "egress" : "ingress", this.#programs[hook], pin);
+    return "tc";
+  }
+
+  #detachOthers(wanted: ReadonlySet<string>, problems: Problem[]): void {
+    for (const { pin, ifindex } of listPinnedLinks(this.#links)) {
       if (wanted.has(pin) && ifindex !== undefined) continue;
       try {
         detachPinned(pin);
-        attached.delete(pin);
-        log(pin.includes("/pod-") ? "endpointDetached" : "deviceDetached", { pin, ifindex });
+        this.#attached.delete(pin);
+        this.#log(pin.includes("/pod-") ? "endpointDetached" : "deviceDetached", { pin, ifindex });
       } catch (error) {
         problems.push({ subject: pin, message: (error as Error).message });
       }
     }
-  };
+  }
 
-  const status = (device: NodeDevice, wanted: Wanted): DeviceStatus => {
+  #status(device: NodeDevice, wanted: Wanted): DeviceStatus {
     const { name, ifindex, mac } = device;
-    const mode = attached.get(pinOf("xdp", ifindex));
+    const mode = this.#attached.get(this.#pin("xdp", ifindex));
     return {
       name,
       ifindex,
       mac: formatMac(mac),
-      xdp: mode === undefined || mode === true ? "none" : mode,
-      tc: attached.has(pinOf("ingress", ifindex)) && attached.has(pinOf("egress", ifindex)),
+      xdp: mode === undefined || mode === "tc" ? "none" : mode,
+      tc: this.#attached.has(this.#pin("ingress", ifindex)) && this.#attached.has(this.#pin("egress", ifindex)),
       addresses: wanted.links.find((link) => link.ifindex === ifindex)?.addresses ?? [],
     };
-  };
-
-  return {
-    apply: (wanted) => {
-      const problems: Problem[] = [];
-      const pins = new Set([
-        ...wanted.devices.flatMap(({ ifindex }) =>
-          (["xdp", "ingress", "egress"] as const).map((hook) => pinOf(hook, ifindex)),
-        ),
-        ...wanted.endpoints.map(({ ifindex }) => pinOf("pod", ifindex)),
-      ]);
-      // First what should no longer be there: a device may have come back under another number.
-      detachOthers(pins, problems);
-      for (const device of wanted.devices) {
-        const known = attached.has(pinOf("ingress", device.ifindex));
-        // tc before XDP: what XDP leaves to tc must find it.
-        for (const hook of ["egress", "ingress", "xdp"] as const) attempt(hook, device, problems);
-        if (!known && attached.has(pinOf("ingress", device.ifindex)))
-          log("deviceAttached", { ...status(device, wanted) });
-      }
-      for (const { ifindex } of wanted.endpoints) {
-        const name = wanted.links.find((link) => link.ifindex === ifindex)?.name ?? `if${ifindex}`;
-        const known = attached.has(pinOf("pod", ifindex));
-        attempt("pod", { name, ifindex }, problems);
-        if (!known && attached.has(pinOf("pod", ifindex))) log("endpointAttached", { device: name });
-      }
-      return { devices: wanted.devices.map((device) => status(device, wanted)), problems };
-    },
-  };
+  }
 }

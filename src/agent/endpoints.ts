@@ -2,7 +2,7 @@
  * The pods of this node whose veth is ours: one JSON file each in a folder, written by whoever made the veth. A file that
  * cannot be read costs that pod the direct way, not its traffic.
  */
-import { readdirSync, readFileSync, watch } from "node:fs";
+import { readdirSync, readFileSync, watch, type FSWatcher } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { parseAddress, type Address } from "../net/address.ts";
@@ -84,24 +84,25 @@ export function presentEndpoints(files: readonly EndpointFile[], links: readonly
 
 /** Calls back after every change in the folder, which may appear later. Returns the way to stop. */
 export function watchEndpoints(folder: string, onChange: () => void): () => void {
-  let stop = (): void => {};
-  const timer = setInterval(start, 1000).unref();
-  function start(): void {
-    try {
-      const watcher = watch(folder, onChange);
-      watcher.on("error", () => {});
-      stop = () => watcher.close();
-      clearInterval(timer);
-      onChange();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    }
-  }
-  start();
+  let watcher = tryWatch(folder, onChange);
+  const timer = setInterval(() => {
+    if (watcher !== undefined) return;
+    watcher = tryWatch(folder, onChange);
+    if (watcher !== undefined) onChange();
+  }, 1000).unref();
   return () => {
     clearInterval(timer);
-    stop();
+    watcher?.close();
   };
+}
+
+function tryWatch(folder: string, onChange: () => void): FSWatcher | undefined {
+  try {
+    return watch(folder, onChange).on("error", () => {});
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 function listFolder(folder: string): string[] {

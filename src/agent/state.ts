@@ -1,5 +1,6 @@
 /** What the running agent knows, in one place: written by the passes, read by the API and the metrics. */
-import type { Tables } from "../datapath/tables.ts";
+import { readTables, type Tables } from "../datapath/tables.ts";
+import { monotonicNs } from "../kernel/clock.ts";
 import type { MembershipView } from "../protocol/swim/view.ts";
 import type { Convergence } from "../reconcile/retry.ts";
 import type { DeviceStatus } from "../observe/status.ts";
@@ -30,9 +31,42 @@ export interface AgentState {
   announceProblems: readonly Problem[];
   /** Rows of the flow table at the last sweep. */
   flows: number;
-  membership(): MembershipView;
+  membership: () => MembershipView;
   /** CLOCK_MONOTONIC. */
   nowNs(): bigint;
+}
+
+/** Before the first pass. Reads the tables back from the kernel. */
+export function initialState({ node, version, maps }: Pick<AgentState, "node" | "version" | "maps">): AgentState {
+  const nobody: MembershipView = {
+    alive: new Set(),
+    gone: new Set(),
+    complete: false,
+    isolated: false,
+    reunions: 0,
+    peers: [],
+  };
+  return {
+    node,
+    version,
+    startedAt: new Date(),
+    maps,
+    tables: readTables(maps.forwarding),
+    world: undefined,
+    forwarding: { frontends: new Map(), problems: [] },
+    announcing: { elections: new Map(), announcements: [] },
+    attachments: { devices: [], endpoints: [], addresses: [] },
+    devices: [],
+    convergence: { state: "pending" },
+    passes: 0,
+    lastPass: undefined,
+    endpointProblems: [],
+    attachProblems: [],
+    announceProblems: [],
+    flows: 0,
+    membership: () => nobody,
+    nowNs: monotonicNs,
+  };
 }
 
 /** Everything that is wrong, each thing once. */

@@ -44,7 +44,7 @@ export interface PlanOptions {
 
 /** How many rows a plan writes. */
 export function planSize(plan: Plan): number {
-  const steps: readonly (readonly unknown[])[] = Object.values({ ...plan });
+  const steps: readonly (readonly unknown[])[] = Object.values<readonly unknown[]>({ ...plan });
   return steps.reduce((sum, step) => sum + step.length, 0);
 }
 

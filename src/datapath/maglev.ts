@@ -32,7 +32,7 @@ export function maglevSize(backends: number, current = 0): number {
 }
 
 /** Scratch shared by all calls: tables are built one at a time, by the ten thousand. */
-const scratch = { capacity: 0, offset: new Uint32Array(0), skip: new Uint32Array(0), next: new Uint32Array(0) };
+const scratch = { capacity: 0, skip: new Uint32Array(0), next: new Uint32Array(0) };
 
 /**
  * Builds the table: element i is the position in `backends` of the one that entry i belongs to.
@@ -55,7 +55,7 @@ export function maglevTable(input: { seed: number; size: number; backends: reado
   return table;
 }
 
-/** Computes each backend's walk through the table (`offset`, then `skip` at a time) and the order in which they take turns. */
+/** Computes each backend's walk through the table (the first entry, then `skip` at a time) and the order in which they take turns. */
 function permute({
   seed,
   size,
@@ -67,7 +67,6 @@ function permute({
 }): number[] {
   if (scratch.capacity < backends.length) {
     scratch.capacity = backends.length * 2;
-    scratch.offset = new Uint32Array(scratch.capacity);
     scratch.skip = new Uint32Array(scratch.capacity);
     scratch.next = new Uint32Array(scratch.capacity);
   }
@@ -77,15 +76,12 @@ function permute({
     const [a, b] = hashText(backend.text, seed);
     first.push(a);
     order.push(i);
-    const offset = a % size;
-    scratch.offset[i] = offset;
     // size is prime, so any step from 1 to size - 1 visits every entry.
     scratch.skip[i] = (b % (size - 1)) + 1;
-    scratch.next[i] = offset;
+    scratch.next[i] = a % size;
   });
   const text = (i: number): string => (backends[i] as MaglevBackend).text;
-  order.sort((i, j) => (first[i] as number) - (first[j] as number) || (text(i) < text(j) ? -1 : 1));
-  return order;
+  return order.toSorted((i, j) => (first[i] as number) - (first[j] as number) || (text(i) < text(j) ? -1 : 1));
 }
 
 function fillEvenly(table: Uint16Array, order: Uint32Array): void {

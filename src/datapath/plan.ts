@@ -182,12 +182,12 @@ function forgetService(tables: Tables, name: string): void {
 function releaseLeftovers(draft: Draft): void {
   const { tables, plan } = draft;
   tables.fresh = false;
-  for (const [key, record] of [...tables.frontends]) {
+  for (const [key, record] of tables.frontends) {
     const used =
       record.protocol === "any" ? tables.addresses.has(formatAddress(record.address)) : tables.owners.has(key);
     if (!used) removeFrontend(draft, key);
   }
-  for (const group of [...tables.groups.values()]) {
+  for (const group of tables.groups.values()) {
     if (group.users > 0) continue;
     group.users = 1;
     releaseGroup(draft, group);
