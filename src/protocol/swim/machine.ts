@@ -25,7 +25,7 @@ export interface PeerRow {
   /** Start of the silence that counts: the last answer, or later where we were not able to hear. */
   readonly silentSince: Instant;
   readonly lastAnswerAt: Instant | undefined;
-  /** When its stamp runs out, reckoned from the arrival of the answer, so never too early. */
+  /** When its stamp runs out, reckoned from the arrival of the answer, so never too early. Undefined: not known, or not any more. */
   readonly expiresAt: Instant | undefined;
   /** Sequence of the last request. */
   readonly sequence: number;
@@ -119,13 +119,14 @@ function heardAgain(peer: PeerRow, now: Instant): PeerRow {
   return { ...peer, silentSince: now, expiresAt: undefined, outstanding: [], probeAt: now };
 }
 
-/** What could have been heard while this process did not run was not missed by the peers. */
+/** What could have been heard while this process did not run, also of stamps renewed, was not missed by the peers. */
 function forgivingStalls(state: State, before: State, now: Instant): State {
   const due = deadline(before);
   const late = due === undefined ? 0 : now - due;
   if (late <= state.timing.stallMilliseconds) return state;
   const forgive = (moment: Instant): Instant => (later(moment, late) > now ? now : later(moment, late));
-  return { ...state, peers: state.peers.map((peer) => ({ ...peer, silentSince: forgive(peer.silentSince) })) };
+  const stampOf = ({ expiresAt }: PeerRow): Instant | undefined => (expiresAt !== undefined && expiresAt <= now ? undefined : expiresAt);
+  return { ...state, peers: state.peers.map((peer) => ({ ...peer, silentSince: forgive(peer.silentSince), expiresAt: stampOf(peer) })) };
 }
 
 function judged(state: State, now: Instant): State {
