@@ -78,16 +78,20 @@ async function showLiveTable(lab: Lab, signal: AbortSignal): Promise<void> {
     if (height > 0) process.stdout.write(`\x1b[${height}A\x1b[J`);
     process.stdout.write(`${lines.join("\n")}\n`);
     height = lines.length;
-    if (!process.stdout.isTTY) return aborted(signal);
+    if (!process.stdout.isTTY) return untilAborted(signal);
     await sleep(REFRESH_MILLISECONDS, undefined, { signal }).catch(() => undefined);
   }
 }
 
+/** Does not keep the process alive by itself: who waits for nothing but the signal uses {@link untilAborted}. */
 async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
-  // A timer keeps the process alive while nothing else does.
-  const alive = setInterval(() => undefined, 1 << 30);
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  const alive = setInterval(() => undefined, 1 << 30);
+  await aborted(signal);
   clearInterval(alive);
 }
 
