@@ -34,6 +34,14 @@ describe("the gap around a moment", () => {
     const gap = gapAround([ok(980), failed(1000), ok(1010, 1000), ok(1300, 2)], 995);
     assert.equal(gap?.milliseconds, 1302 - 981);
   });
+  test("is the longest, not the first short one while the lights go out", () => {
+    const gap = gapAround([ok(980), failed(1000), ok(1010), failed(1020), failed(1030), ok(1600), ok(1610)], 995);
+    assert.equal(gap?.milliseconds, 1601 - 1011);
+    assert.deepEqual(
+      gap?.after.map((each) => each.sentAt),
+      [1600, 1610],
+    );
+  });
   test("shows failures after its end", () => {
     const gap = gapAround([ok(980), failed(1000), ok(1300), failed(1310), ok(1320)], 995);
     assert.deepEqual(

@@ -61,7 +61,7 @@ export function answersPerPod(results: readonly RequestResult[]): ReadonlyMap<st
 }
 
 export interface Gap {
-  /** Between the last request that was answered before the moment and the first sent after it that was. */
+  /** Between the last answer before the gap and the first one to a request that was sent in it or later. */
   readonly milliseconds: number;
   /** Requests sent in the gap that never were answered. */
   readonly lost: number;
@@ -70,25 +70,27 @@ export interface Gap {
 }
 
 /**
- * The gap around a moment (milliseconds since 1970, as in the results); `undefined` while nothing sent after the moment was answered, or
- * nothing was answered before.
+ * The longest time without an answer that ended after a moment (milliseconds since 1970, as in the results); `undefined` while
+ * nothing sent after the moment was answered, or nothing was answered before.
  */
 export function gapAround(results: readonly RequestResult[], moment: number): Gap | undefined {
+  const answers = results.filter((each) => each.ok).toSorted((a, b) => a.doneAt - b.doneAt);
+  if (!answers.some((each) => each.doneAt <= moment)) return undefined;
+  let longest: { readonly before: RequestResult; readonly first: RequestResult } | undefined;
+  for (const [index, first] of answers.entries()) {
+    const before = answers[index - 1];
+    // A request from inside the gap that is answered late, when its SYN is sent again, does not end a gap of its own.
+    if (before === undefined || first.sentAt <= moment || first.sentAt < before.doneAt) continue;
+    const milliseconds = first.doneAt - before.doneAt;
+    if (longest === undefined || milliseconds > longest.first.doneAt - longest.before.doneAt)
+      longest = { before, first };
+  }
+  if (longest === undefined) return undefined;
+  const { before, first } = longest;
   const sorted = results.toSorted((a, b) => a.sentAt - b.sentAt);
-  const before = sorted.filter((each) => each.ok && each.doneAt <= moment).at(-1);
-  const failing = sorted.findIndex((each) => each.sentAt > moment - FLIGHT_MILLISECONDS && !each.ok);
-  // By the time of the answer: a request from inside the gap may be answered late, when its SYN is sent again.
-  const [first] = sorted
-    .filter((each, index) => each.ok && each.sentAt > moment && index > failing)
-    .toSorted((a, b) => a.doneAt - b.doneAt);
-  if (before === undefined || first === undefined) return undefined;
-  const lost = sorted.filter((each) => !each.ok && each.sentAt > before.sentAt && each.sentAt < first.sentAt).length;
   return {
     milliseconds: first.doneAt - before.doneAt,
-    lost,
+    lost: sorted.filter((each) => !each.ok && each.sentAt > before.sentAt && each.sentAt < first.sentAt).length,
     after: sorted.filter((each) => each.sentAt >= first.sentAt),
   };
 }
-
-/** A request sent this long before the moment may be hit by what happens then. */
-const FLIGHT_MILLISECONDS = 50;
