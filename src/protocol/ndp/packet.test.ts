@@ -235,13 +235,11 @@ function frames(): fc.Arbitrary<NdpFrame> {
         },
         { noNullPrototype: true },
       ),
-      fc
-        .tuple(fc.integer({ min: 3, max: 255 }), fc.nat({ max: 3 }))
-        .map(([code, units]): NdpOption => ({
-          type: "unknown",
-          code,
-          bytes: new Uint8Array(6 + 8 * units).fill(code),
-        })),
+      fc.tuple(fc.integer({ min: 3, max: 255 }), fc.nat({ max: 3 })).map(([code, units]): NdpOption => ({
+        type: "unknown",
+        code,
+        bytes: new Uint8Array(6 + 8 * units).fill(code),
+      })),
     ),
     { maxLength: 3 },
   );

@@ -47,7 +47,6 @@ class Machine {
   constructor(name: string, network: Network) {
     this.name = name;
     this.#network = network;
-    network.nodes.set(name, this);
   }
 
   answersArp(): boolean {
@@ -102,11 +101,20 @@ class Agent {
     const now = network.clock.now();
     this.#order = [...network.nodes.keys()];
     this.#state = initialState(DEFAULT_TIMING, now);
-    this.#stamp = initialStamp({ graceMilliseconds: GRACE, marginMilliseconds: MARGIN }, fromNanoseconds(machine.validUntil), now);
-    const peers = this.#order.flatMap((name, index) => (name === machine.name ? [] : [{ name, address: address(`10.0.0.${index + 1}`) }]));
+    this.#stamp = initialStamp(
+      { graceMilliseconds: GRACE, marginMilliseconds: MARGIN },
+      fromNanoseconds(machine.validUntil),
+      now,
+    );
+    const peers = this.#order.flatMap((name, index) =>
+      name === machine.name ? [] : [{ name, address: address(`10.0.0.${index + 1}`) }],
+    );
     this.#roster.expect(peers);
     this.feedStamp({ type: "clock" });
-    this.feed({ type: "peers", peers: peers.map((peer) => ({ ...peer, nonce: BigInt(Math.floor(network.random() * 2 ** 52)) })) });
+    this.feed({
+      type: "peers",
+      peers: peers.map((peer) => ({ ...peer, nonce: BigInt(Math.floor(network.random() * 2 ** 52)) })),
+    });
   }
 
   view(): ReturnType<Roster["view"]> {
@@ -124,7 +132,8 @@ class Agent {
     const { clock, random } = this.#network;
     const [next, effects] = step(this.#state, event, clock.now(), random);
     this.#state = next;
-    for (const effect of effects) if (effect.type === "send") this.#send(formatAddress(effect.to), encodeProbe(effect.probe, KEY));
+    for (const effect of effects)
+      if (effect.type === "send") this.#send(formatAddress(effect.to), encodeProbe(effect.probe, KEY));
     if (effects.some(({ type }) => type === "publish")) this.#publish();
     this.#wake();
     const at = deadline(next);
@@ -142,7 +151,8 @@ class Agent {
       if (effect.type === "withdraw") this.#later(() => this.#withdraw());
     }
     this.#wakeStamp();
-    this.#wakeStamp = next.wakeAt === undefined ? (): void => {} : clock.at(next.wakeAt, () => this.feedStamp({ type: "clock" }));
+    this.#wakeStamp =
+      next.wakeAt === undefined ? (): void => {} : clock.at(next.wakeAt, () => this.feedStamp({ type: "clock" }));
     if (wasSettled !== isSettled(next)) this.#later(() => this.#apply());
   }
 
@@ -153,7 +163,14 @@ class Agent {
 
   #publish(): void {
     const { peers, isolated, reunions } = this.#state;
-    const rows = peers.map(({ name, address: a, state, lastAnswerAt, expiresAt }) => ({ name, address: formatAddress(a), state, lastAnswerAt, expiresAt, problem: undefined }));
+    const rows = peers.map(({ name, address: a, state, lastAnswerAt, expiresAt }) => ({
+      name,
+      address: formatAddress(a),
+      state,
+      lastAnswerAt,
+      expiresAt,
+      problem: undefined,
+    }));
     this.#roster.hear({ isolated, reunions, changed: true, peers: rows });
     this.#later(() => this.#apply());
   }
@@ -163,7 +180,10 @@ class Agent {
     if (!view.complete) return;
     const announcer = this.#order.find((name) => view.alive.has(name));
     const announced = announcer === this.#machine.name;
-    if (announced !== this.#machine.announced) this.#network.log.push(`${this.#network.clock.now()} ${this.#machine.name} ${announced ? "announces" : "withdraws"}`);
+    if (announced !== this.#machine.announced)
+      this.#network.log.push(
+        `${this.#network.clock.now()} ${this.#machine.name} ${announced ? "announces" : "withdraws"}`,
+      );
     this.#machine.announced = announced;
   }
 
@@ -197,8 +217,15 @@ class Agent {
 }
 
 function cluster(size: number, seed: number, loss = 0): Network {
-  const network: Network = { clock: virtualClock(1_000_000), random: seededRandom(seed), loss, passes: () => true, nodes: new Map(), log: [] };
-  for (let index = 0; index < size; index += 1) new Machine(`n${index + 1}`, network);
+  const network: Network = {
+    clock: virtualClock(1_000_000),
+    random: seededRandom(seed),
+    loss,
+    passes: () => true,
+    nodes: new Map(),
+    log: [],
+  };
+  for (let index = 1; index <= size; index += 1) network.nodes.set(`n${index}`, new Machine(`n${index}`, network));
   for (const machine of network.nodes.values()) machine.startAgent();
   return network;
 }
@@ -236,7 +263,8 @@ describe("a cluster", () => {
       fc.property(sizes, seeds, (size, seed) => {
         const network = cluster(size, seed);
         assert.equal(watch(network, 2000).at(-1), "n1");
-        for (const { agent } of network.nodes.values()) assert.deepEqual([agent?.view().complete, agent?.view().gone.size], [true, 0]);
+        for (const { agent } of network.nodes.values())
+          assert.deepEqual([agent?.view().complete, agent?.view().gone.size], [true, 0]);
       }),
       { numRuns: 20 },
     );
@@ -244,15 +272,22 @@ describe("a cluster", () => {
 
   test("loses a dead node at all others within 700 ms, view and announcer, whatever is lost on the way", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 3, max: 5 }), seeds, phases, fc.constantFrom(0, 0.05, 0.2), (size, seed, phase, loss) => {
-        const network = cluster(size, seed, loss);
-        watch(network, 2000 + phase);
-        node(network, "n1").crash();
-        // A window, the reaction, and an answer that was still under way.
-        watch(network, DEFAULT_TIMING.windowMilliseconds + REACTION + 10);
-        for (const { name, agent } of network.nodes.values()) if (name !== "n1") assert.deepEqual([...(agent?.view().gone ?? [])], ["n1"], name);
-        assert.deepEqual(answering(network), ["n2"]);
-      }),
+      fc.property(
+        fc.integer({ min: 3, max: 5 }),
+        seeds,
+        phases,
+        fc.constantFrom(0, 0.05, 0.2),
+        (size, seed, phase, loss) => {
+          const network = cluster(size, seed, loss);
+          watch(network, 2000 + phase);
+          node(network, "n1").crash();
+          // A window, the reaction, and an answer that was still under way.
+          watch(network, DEFAULT_TIMING.windowMilliseconds + REACTION + 10);
+          for (const { name, agent } of network.nodes.values())
+            if (name !== "n1") assert.deepEqual([...(agent?.view().gone ?? [])], ["n1"], name);
+          assert.deepEqual(answering(network), ["n2"]);
+        },
+      ),
       { numRuns: 40 },
     );
   });
@@ -272,7 +307,8 @@ describe("a cluster", () => {
       network.clock.advance(1000);
       for (const { agent } of network.nodes.values()) assert.equal(agent?.view().gone.size, 0);
     }
-    for (const { agent } of network.nodes.values()) assert.deepEqual([agent?.view().reunions, agent?.view().isolated], [0, false]);
+    for (const { agent } of network.nodes.values())
+      assert.deepEqual([agent?.view().reunions, agent?.view().isolated], [0, false]);
   });
 
   test("does lose nodes where most packets are lost: the test above can fail", () => {
@@ -327,7 +363,10 @@ describe("a node that is cut off", () => {
     network.passes = (from, to) => from !== "n4" && to !== "n4";
     watch(network, 5000);
     const view = node(network, "n4").agent?.view();
-    assert.deepEqual([view?.isolated, view?.gone.size, [...(view?.alive ?? [])].toSorted()], [true, 0, ["n1", "n2", "n3", "n4"]]);
+    assert.deepEqual(
+      [view?.isolated, view?.gone.size, [...(view?.alive ?? [])].toSorted()],
+      [true, 0, ["n1", "n2", "n3", "n4"]],
+    );
     assert.deepEqual([...(node(network, "n2").agent?.view().gone ?? [])], ["n4"]);
     assert.deepEqual(answering(network), ["n1"]);
   });
@@ -349,7 +388,14 @@ describe("a node that is cut off", () => {
 
 test("never two nodes answer, whatever agents and nodes stop and start, and in the end the first does", () => {
   const names = ["n1", "n2", "n3"];
-  const actions = fc.array(fc.tuple(fc.constantFrom(...names), fc.constantFrom("killAgent", "startAgent", "crash", "boot"), fc.oneof(fc.nat({ max: 400 }), fc.nat({ max: 7000 }))), { maxLength: 12 });
+  const actions = fc.array(
+    fc.tuple(
+      fc.constantFrom(...names),
+      fc.constantFrom("killAgent", "startAgent", "crash", "boot"),
+      fc.oneof(fc.nat({ max: 400 }), fc.nat({ max: 7000 })),
+    ),
+    { maxLength: 12 },
+  );
   fc.assert(
     fc.property(seeds, actions, (seed, list) => {
       const network = cluster(names.length, seed);

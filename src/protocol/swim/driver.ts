@@ -34,7 +34,7 @@ export interface MembershipOptions {
    * resolves; only then is the stamp renewed. Called at the start too, unless an earlier run left a valid stamp.
    */
   readonly onLapsed: () => void | Promise<void>;
-  /** The worker failed, or `onLapsed` did. Default: throw, which ends the process; the datapath lives on for the grace. */
+  /** The worker failed, or `onLapsed` did: the stamp is not renewed any more. Default: throw, which ends the process. */
   readonly onFailure?: (error: Error) => void;
   readonly timing?: Timing;
 }
@@ -57,7 +57,10 @@ export interface Membership {
 
 export function startMembership(options: MembershipOptions): Membership {
   const { port = MEMBERSHIP_PORT } = options;
-  const fail = options.onFailure ?? rethrow;
+  const fail = (error: Error): void => {
+    stamp.end("failure");
+    (options.onFailure ?? rethrow)(error);
+  };
   const listeners = new Set<() => void>();
   const notify = (): void => {
     for (const listener of listeners) listener();
@@ -72,6 +75,8 @@ export function startMembership(options: MembershipOptions): Membership {
   };
   const worker = new Worker(new URL("./worker/driver.ts", import.meta.url), { workerData, name: "membership" });
   let stopping = false;
+  // Also where it ended long before anybody asks: by a failure.
+  const exited = new Promise((resolve) => worker.once("exit", resolve));
   const tell = (message: ToWorker): void => worker.postMessage(message);
 
   worker.on("message", (report: Report) => {
@@ -98,7 +103,6 @@ export function startMembership(options: MembershipOptions): Membership {
       stopping = true;
       listeners.clear();
       stamp.end(mode);
-      const exited = new Promise((resolve) => worker.once("exit", resolve));
       tell({ type: "stop" });
       await exited;
     },
@@ -107,7 +111,8 @@ export function startMembership(options: MembershipOptions): Membership {
 
 interface StampKeeper {
   settled(): boolean;
-  end(mode: "restart" | "leave"): void;
+  /** `failure`: leaves the stamp as it is, to run out. */
+  end(mode: "restart" | "leave" | "failure"): void;
 }
 
 function keepStamp(options: MembershipOptions, onSettledChange: () => void, fail: (error: Error) => void): StampKeeper {
@@ -148,11 +153,13 @@ function keepStamp(options: MembershipOptions, onSettledChange: () => void, fail
   return {
     settled: () => isSettled(state),
     end: (mode) => {
+      if (ended) return;
       ended = true;
       cancel();
       // A lapsed stamp is not made valid by leaving: what it would answer for may be somebody else's by now.
       if (mode === "leave") stamp.write(0n);
-      else if (state.phase === "settled") stamp.write(nanoseconds(later(systemClock.now(), RESTART_SECONDS * 1000)));
+      if (mode === "restart" && state.phase === "settled")
+        stamp.write(nanoseconds(later(systemClock.now(), RESTART_SECONDS * 1000)));
     },
   };
 }

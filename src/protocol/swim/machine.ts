@@ -46,7 +46,10 @@ export interface State {
 
 export type Event =
   /** All peers from now on. A nonce is used for a peer that is new or has a new address, else ignored. */
-  | { readonly type: "peers"; readonly peers: readonly { readonly name: string; readonly address: Address; readonly nonce: bigint }[] }
+  | {
+      readonly type: "peers";
+      readonly peers: readonly { readonly name: string; readonly address: Address; readonly nonce: bigint }[];
+    }
   | { readonly type: "received"; readonly probe: Probe }
   | { readonly type: "clock" };
 
@@ -85,10 +88,23 @@ export function deadline({ peers, at, timing }: State): Instant | undefined {
   );
 }
 
-function knownOrNew(peer: { readonly name: string; readonly address: Address; readonly nonce: bigint }, before: State, now: Instant): PeerRow {
+function knownOrNew(
+  peer: { readonly name: string; readonly address: Address; readonly nonce: bigint },
+  before: State,
+  now: Instant,
+): PeerRow {
   const known = before.peers.find(({ name }) => name === peer.name);
   if (known !== undefined && sameAddress(known.address, peer.address)) return known;
-  return { ...peer, state: "alive", silentSince: now, lastAnswerAt: undefined, expiresAt: undefined, sequence: 0, outstanding: [], probeAt: now };
+  return {
+    ...peer,
+    state: "alive",
+    silentSince: now,
+    lastAnswerAt: undefined,
+    expiresAt: undefined,
+    sequence: 0,
+    outstanding: [],
+    probeAt: now,
+  };
 }
 
 /** Requests, answers to nobody and answers to old questions change nothing. */
@@ -125,8 +141,12 @@ function forgivingStalls(state: State, before: State, now: Instant): State {
   const late = due === undefined ? 0 : now - due;
   if (late <= state.timing.stallMilliseconds) return state;
   const forgive = (moment: Instant): Instant => (later(moment, late) > now ? now : later(moment, late));
-  const stampOf = ({ expiresAt }: PeerRow): Instant | undefined => (expiresAt !== undefined && expiresAt <= now ? undefined : expiresAt);
-  return { ...state, peers: state.peers.map((peer) => ({ ...peer, silentSince: forgive(peer.silentSince), expiresAt: stampOf(peer) })) };
+  const stampOf = ({ expiresAt }: PeerRow): Instant | undefined =>
+    expiresAt !== undefined && expiresAt <= now ? undefined : expiresAt;
+  return {
+    ...state,
+    peers: state.peers.map((peer) => ({ ...peer, silentSince: forgive(peer.silentSince), expiresAt: stampOf(peer) })),
+  };
 }
 
 function judged(state: State, now: Instant): State {
@@ -134,7 +154,10 @@ function judged(state: State, now: Instant): State {
   const suspects = state.peers.filter((peer) => peer.state !== "gone" && isSilent(peer, state.timing, now));
   if (suspects.some((peer) => verdict(peer, state, now) === "isolated")) return { ...state, isolated: true };
   const gone = new Set(suspects.filter((peer) => verdict(peer, state, now) === "gone"));
-  return { ...state, peers: state.peers.map((peer) => (gone.has(peer) ? { ...peer, state: "gone" } : expired(peer, now))) };
+  return {
+    ...state,
+    peers: state.peers.map((peer) => (gone.has(peer) ? { ...peer, state: "gone" } : expired(peer, now))),
+  };
 }
 
 function expired(peer: PeerRow, now: Instant): PeerRow {
@@ -153,7 +176,9 @@ function isSilent(peer: PeerRow, timing: Timing, now: Instant): boolean {
 function verdict(peer: PeerRow, state: State, now: Instant): "gone" | "isolated" | "undecided" {
   const { lastAnswerAt } = peer;
   if (lastAnswerAt === undefined) return "gone";
-  const others = state.peers.flatMap((other) => (other === peer || other.lastAnswerAt === undefined ? [] : [{ other, heardAt: other.lastAnswerAt }]));
+  const others = state.peers.flatMap((other) =>
+    other === peer || other.lastAnswerAt === undefined ? [] : [{ other, heardAt: other.lastAnswerAt }],
+  );
   const present = others.filter(({ other }) => other.state !== "gone");
   const withinOnce = (a: Instant, b: Instant): boolean => Math.abs(a - b) <= state.timing.atOnceMilliseconds;
   if (present.some(({ heardAt }) => withinOnce(heardAt, now))) return "gone";
@@ -166,17 +191,27 @@ function probed(state: State, now: Instant, random: Random): readonly [State, re
   const peers = state.peers.map((peer) => {
     if (peer.probeAt > now) return peer;
     const sequence = (peer.sequence + 1) >>> 0;
-    effects.push({ type: "send", to: peer.address, probe: { type: "request", sequence, remainingMilliseconds: 0, nonce: peer.nonce } });
+    effects.push({
+      type: "send",
+      to: peer.address,
+      probe: { type: "request", sequence, remainingMilliseconds: 0, nonce: peer.nonce },
+    });
     const { windowMilliseconds } = state.timing;
     const open = peer.outstanding.filter(({ sentAt }) => now <= later(sentAt, windowMilliseconds));
-    return { ...peer, sequence, outstanding: [...open, { sequence, sentAt: now }], probeAt: later(now, pause(peer, state, random)) };
+    return {
+      ...peer,
+      sequence,
+      outstanding: [...open, { sequence, sentAt: now }],
+      probeAt: later(now, pause(peer, state, random)),
+    };
   });
   return [{ ...state, peers }, effects];
 }
 
 /** Until the next probe, if none of the present ones is answered. Nobody hurries for those who are known not to be there. */
 function pause(peer: PeerRow, { timing, isolated }: State, random: Random): number {
-  if (peer.state === "gone" || isolated) return jittered(timing.probeIntervalMilliseconds, timing.jitterFraction, random);
+  if (peer.state === "gone" || isolated)
+    return jittered(timing.probeIntervalMilliseconds, timing.jitterFraction, random);
   return peer.outstanding.length === 0 ? timing.answerTimeoutMilliseconds : timing.retryIntervalMilliseconds;
 }
 

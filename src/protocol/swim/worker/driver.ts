@@ -11,7 +11,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { address as addressOf, formatAddress, type Address, type Family } from "../../../net/address.ts";
 import { systemClock } from "../../../time/clock.ts";
 import { STAMP_INTERVAL_MILLISECONDS } from "../config.ts";
-import { deadline, initialState, step, type Event } from "../machine.ts";
+import { deadline, initialState, step, type Event, type State } from "../machine.ts";
 import type { Report, ToWorker, WorkerOptions } from "../messages.ts";
 import { decodeProbe, encodeProbe, type Probe } from "../packet.ts";
 
@@ -46,13 +46,7 @@ function run(options: WorkerOptions, agent: Agent): void {
     cancel = wakeAt === undefined ? (): void => {} : systemClock.at(wakeAt, () => handle({ type: "clock" }));
   };
 
-  const report = (changed: boolean): void => {
-    const peers = state.peers.map(({ name, address, state: peerState, lastAnswerAt, expiresAt }) => {
-      const text = formatAddress(address);
-      return { name, address: text, state: peerState, lastAnswerAt, expiresAt, problem: problems.get(text) };
-    });
-    agent.postMessage({ isolated: state.isolated, reunions: state.reunions, changed, peers });
-  };
+  const report = (changed: boolean): void => agent.postMessage(reportOf(state, problems, changed));
 
   const send = (to: Address, probe: Probe): void => {
     const text = formatAddress(to);
@@ -67,19 +61,10 @@ function run(options: WorkerOptions, agent: Agent): void {
   const socketFor = (family: Family): Socket => {
     const open = sockets.get(family);
     if (open !== undefined) return open;
-    const { type, wildcard } = SOCKETS[family];
-    const socket = createSocket({ type, ipv6Only: family === "IPv6" });
-    socket.on("message", (bytes) => {
+    const socket = openSocket(family, options.sourcePort, (bytes) => {
       const probe = decodeProbe(bytes, options.key);
       if (probe.ok) handle({ type: "received", probe: probe.value });
     });
-    socket.on("error", (error) => {
-      throw new Error(
-        `Cannot use UDP port ${options.sourcePort} (${family}) for membership: ${error.message}; does another agent run here?`,
-        { cause: error },
-      );
-    });
-    socket.bind(options.sourcePort, wildcard);
     sockets.set(family, socket);
     return socket;
   };
@@ -98,6 +83,28 @@ function run(options: WorkerOptions, agent: Agent): void {
     for (const socket of sockets.values()) socket.close();
     agent.close();
   });
+}
+
+/** `problems`: by address, why the last request could not be sent. */
+function reportOf(state: State, problems: ReadonlyMap<string, string>, changed: boolean): Report {
+  const peers = state.peers.map(({ name, address, state: peerState, lastAnswerAt, expiresAt }) => {
+    const text = formatAddress(address);
+    return { name, address: text, state: peerState, lastAnswerAt, expiresAt, problem: problems.get(text) };
+  });
+  return { isolated: state.isolated, reunions: state.reunions, changed, peers };
+}
+
+function openSocket(family: Family, port: number, onMessage: (bytes: Uint8Array) => void): Socket {
+  const { type, wildcard } = SOCKETS[family];
+  const socket = createSocket({ type, ipv6Only: family === "IPv6" });
+  socket.on("message", onMessage);
+  // Thrown where nobody catches it: it ends the worker, and the agent's thread gets it as the worker's failure.
+  socket.on("error", (cause) => {
+    const hint = "does another agent run here?";
+    throw new Error(`Cannot use UDP port ${port} (${family}) for membership: ${cause.message}; ${hint}`, { cause });
+  });
+  socket.bind(port, wildcard);
+  return socket;
 }
 
 /** From the system's generator: whoever can guess it could play back old answers. */
