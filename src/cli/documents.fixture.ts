@@ -20,7 +20,7 @@ export const healthyStatus: StatusDocument = {
   stamp: { validUntilSeconds: 59.8 },
   membership: { isolated: false, peers: 2 },
   counts: { services: 2, frontends: 3, backends: 6, announced: 1, endpoints: 2 },
-  verdicts: { foreign: 1204, forwarded: 310, dropTruncated: 2 },
+  verdicts: { foreign: 1204, forwarded: 310, drop_truncated: 2 },
   reconcile: { passes: 12, lastAt: "2026-11-21T11:59:55Z", lastMilliseconds: 3.25, lastOperations: 4 },
   problems: [],
 };
@@ -160,8 +160,8 @@ export const documents: ApiDocuments = {
   ],
   "/v1/bpf/announced": [{ address: "192.168.10.0", device: "eth0", answers: 17 }],
   "/v1/bpf/drops": [
-    { verdict: "rejectedUnknownPort", service: "default/web", count: 4 },
-    { verdict: "dropTruncated", count: 2 },
+    { verdict: "rejected_unknown_port", service: "default/web", count: 4 },
+    { verdict: "drop_truncated", count: 2 },
   ],
 };
 
@@ -183,7 +183,7 @@ export const events: readonly MonitorEvent[] = [
   },
   {
     time: "2026-11-21T12:00:02.000Z",
-    verdict: "dropTruncated",
+    verdict: "drop_truncated",
     hook: "netdev_ingress",
     device: "eth0",
     protocol: "UDP",

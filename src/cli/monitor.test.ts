@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { MonitorEvent } from "../observe/status.ts";
 import { parse, parseAllDocuments } from "yaml";
 import { documents, events } from "./documents.fixture.ts";
 import { fairlead, serveDocuments, serveEvents } from "./fake-agent.ts";
@@ -10,9 +11,9 @@ test("events are lines of aligned fields, without those an event lacks", async (
   assert.equal(code, 0);
   assert.equal(
     stdout,
-    "12:00:01.250  forwarded             xdp             eth0      TCP   " +
+    "12:00:01.250  forwarded              xdp             eth0      TCP   " +
       "192.168.10.250:40000 → 192.168.10.0:80  60 bytes  default/web  backend 10.244.2.2:8080\n" +
-      "12:00:02.000  dropTruncated         netdev_ingress  eth0      UDP   [fd00::1]:1 → [fd00::2]:2  14 bytes\n",
+      "12:00:02.000  drop_truncated         netdev_ingress  eth0      UDP   [fd00::1]:1 → [fd00::2]:2  14 bytes\n",
   );
 });
 
@@ -38,6 +39,15 @@ test("json is one event a line, yaml one document an event", async () => {
     parseAllDocuments(yaml.stdout).map((each) => parse(String(each)) as unknown),
     events,
   );
+});
+
+test("liveness probes are left out, unless they are asked for", async () => {
+  const probe = { ...events[0], verdict: "answered_probe" } as MonitorEvent;
+  await using agent = await serveEvents([probe, probe, ...events], "silent");
+  const without = await fairlead(`monitor --count 1 --socket ${agent.socket}`);
+  assert.match(without.stdout, /forwarded/);
+  const withProbes = await fairlead(`monitor --count 1 --probes --socket ${agent.socket}`);
+  assert.match(withProbes.stdout, /answered_probe/);
 });
 
 test("Ctrl-C is how it is meant to end", async () => {

@@ -1,5 +1,6 @@
 /** `fairlead monitor`: drops and sampled packets as the datapath reports them, one a line, until Ctrl-C. */
 import { Command } from "commander";
+import { stringify } from "yaml";
 import type { MonitorEvent } from "../observe/status.ts";
 import { monitorEvents } from "./agent-api.ts";
 import { parseCount, withCommonOptions, type CommonOptions, type Format } from "./output.ts";
@@ -7,12 +8,14 @@ import { chooseSocket } from "./socket.ts";
 import { paintFor, type Paint } from "./table.ts";
 import type { World } from "./world.ts";
 import { endpoint } from "./words.ts";
-import { stringify } from "yaml";
+
+const PROBE = "answered_probe";
 
 interface MonitorOptions extends CommonOptions {
   readonly flows: number;
   readonly drops: number;
   readonly count: number;
+  readonly probes?: true;
 }
 
 export function monitorCommand(world: World): Command {
@@ -21,6 +24,7 @@ export function monitorCommand(world: World): Command {
   return withCommonOptions(command, example)
     .option("--flows <n>", "show one carried packet in n; 0: none", parseCount, 100)
     .option("--drops <n>", "show one dropped or rejected packet in n; 0: none", parseCount, 1)
+    .option("--probes", "show the nodes' liveness probes too: a dozen a second")
     .option("--count <n>", "end after n events; 0: go on until Ctrl-C", parseCount, 0)
     .action((options: MonitorOptions) => monitor(world, options));
 }
@@ -30,6 +34,7 @@ async function monitor(world: World, options: MonitorOptions): Promise<void> {
   const paint = paintFor(world);
   let shown = 0;
   for await (const event of monitorEvents(world, socket, options)) {
+    if (event.verdict === PROBE && options.probes !== true) continue;
     world.stdout.write(eventText(event, options.output, paint));
     shown += 1;
     if (shown === options.count) return;
@@ -51,7 +56,7 @@ function eventText(event: MonitorEvent, format: Format, paint: Paint): string {
 /** Fields of fixed width instead of a table: the next line is not known yet. */
 function drawEvent(event: MonitorEvent, paint: Paint): string {
   const way = `${endpoint(event.source, event.sourcePort)} → ${endpoint(event.destination, event.destinationPort)}`;
-  const verdict = event.verdict.padEnd(20);
+  const verdict = event.verdict.padEnd(21);
   const fields = [
     event.time.slice(11, 23),
     event.verdict.toLowerCase().startsWith("drop") ? paint("red", verdict) : verdict,

@@ -25,10 +25,10 @@ Devices
   eth1     02:00:00:00:00:03   none     yes   -
 
 Packets
-  VERDICT         PACKETS
-  foreign            1204
-  forwarded           310
-  dropTruncated         2
+  VERDICT          PACKETS
+  foreign             1204
+  forwarded            310
+  drop_truncated         2
 `,
   },
   {
@@ -93,9 +93,9 @@ ADDRESS        DEVICE   ANSWERS
   {
     line: "bpf drops list",
     table: `
-REASON                SERVICE       PACKETS
-rejectedUnknownPort   default/web         4
-dropTruncated         -                   2
+REASON                  SERVICE       PACKETS
+rejected_unknown_port   default/web         4
+drop_truncated          -                   2
 `,
   },
 ];
