@@ -145,8 +145,10 @@ static __noinline enum verdict write_advertisement(struct visit *v, struct packe
 	struct ipv6hdr *ip;
 	void *data, *data_end;
 
-	if (!device || !resize_packet(v->ctx, ETH_HLEN + sizeof(*ip) + sizeof(message)))
+	if (!device)
 		return DROP_INTERNAL;
+	if (!resize_packet(v->ctx, ETH_HLEN + sizeof(*ip) + sizeof(message)))
+		return NOT_RESIZED;
 	data = packet_data(v->ctx);
 	data_end = packet_data_end(v->ctx);
 	eth = data;

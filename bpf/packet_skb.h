@@ -33,4 +33,6 @@ static __always_inline void make_headers_linear(struct __sk_buff *skb)
 		bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX);
 }
 
+#define NOT_RESIZED DROP_INTERNAL /* no memory: nobody else can */
+
 #endif

@@ -21,4 +21,9 @@ static __always_inline bool resize_packet(void *ctx, __u32 bytes)
 	return bpf_xdp_adjust_tail(xdp, (int)bytes - (int)(xdp->data_end - xdp->data)) == 0;
 }
 
+/*
+ * A packet cannot grow where its buffer ends: a veth leaves no room behind a short one. tc, which can always make room, does the whole work.
+ */
+#define NOT_RESIZED VERDICT_LEFT_TO_TC
+
 #endif

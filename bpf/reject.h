@@ -105,7 +105,7 @@ static __noinline __u32 reject(struct visit *v, struct packet *p, __u32 verdict)
 	if (!within_reject_rate(v))
 		return DROP_REJECT_LIMITED;
 	sent = p->ipv6 ? write_unreachable_v6(v, p) : write_unreachable_v4(v, p);
-	return sent ? verdict : DROP_INTERNAL;
+	return sent ? verdict : NOT_RESIZED;
 }
 
 #endif
