@@ -53,6 +53,7 @@ export function openXdpNode(frontends: ReadonlyMap<string, readonly Frontend[]>)
     const ifindex = row?.ifindex ?? 0;
     const maps = loadObject({ path: OBJECT, programs: ["bench_trivial"] });
     program(maps, frontends);
+    maps.map("devices").update(new Uint8Array(Uint32Array.of(ifindex).buffer), Uint8Array.of(2, 0, 0, 0, 2, 1, 0, 0));
     // A packet can only be said to come by a device whose XDP queues are open.
     attachXdp({ name: "eth0", ifindex }, maps.program("bench_trivial"), `${pins}/eth0`);
     return {

@@ -229,6 +229,17 @@ static __noinline enum verdict answer_echo(struct visit *v, struct packet *p)
 	return VERDICT_ANSWERED_ECHO;
 }
 
+/* Of what is sent to many, only neighbor solicitations are for us. */
+static __always_inline enum verdict answer_multicast(struct visit *v, struct packet *p)
+{
+	void *data = packet_data(v->ctx), *data_end = packet_data_end(v->ctx);
+	__u8 *type = data + (p->l4_offset & L4_OFFSET_MAX);
+
+	if (!p->ipv6 || (void *)(type + 1) > data_end || *type != NDP_SOLICITATION)
+		return VERDICT_FOREIGN;
+	return answer_solicitation(v, p);
+}
+
 static __always_inline enum verdict answer_icmp(struct visit *v, struct packet *p)
 {
 	void *data = packet_data(v->ctx), *data_end = packet_data_end(v->ctx);

@@ -22,19 +22,43 @@ static __always_inline __u32 judge_icmp(struct visit *v, struct packet *p, struc
 	return VERDICT_TRANSLATED_ICMP;
 }
 
+/*
+ * A switch that has forgotten where a MAC is floods its frames: what is meant for another node's MAC must not be forwarded
+ * here as well, or the client hears every answer twice.
+ */
+static __always_inline bool meant_for_this_device(const struct visit *v, const struct ethhdr *eth)
+{
+	const struct device *device = bpf_map_lookup_elem(&devices, &v->ifindex);
+	const __u16 *ours, *theirs = (const void *)eth->h_dest;
+
+	if (!device)
+		return false;
+	ours = (const void *)device->mac;
+	return !((ours[0] ^ theirs[0]) | (ours[1] ^ theirs[1]) | (ours[2] ^ theirs[2]));
+}
+
 static __always_inline __u32 judge(struct visit *v, struct packet *p, struct flow **f)
 {
 	void *data = packet_data(v->ctx), *data_end = packet_data_end(v->ctx);
+	enum parsed parsed = parse(p, data, data_end, SCOPE_OURS);
+	struct ethhdr *eth = data;
 	struct runtime *r;
 	__u32 verdict;
 
-	switch (parse(p, data, data_end, SCOPE_OURS)) {
+	if (parsed == PARSED_FOREIGN || (void *)(eth + 1) > data_end)
+		return VERDICT_FOREIGN;
+	if (parsed == PARSED_ARP)
+		return answer_arp(v, p);
+	if (parsed == PARSED_ICMP && eth->h_dest[0] & 1)
+		return answer_multicast(v, p);
+	if (!meant_for_this_device(v, eth))
+		return VERDICT_FOREIGN;
+	switch (parsed) {
 	case PARSED_FLOW:
 		break;
-	case PARSED_ARP:
-		return answer_arp(v, p);
 	case PARSED_ICMP:
 		return judge_icmp(v, p, f);
+	case PARSED_ARP:
 	case PARSED_FOREIGN:
 		return VERDICT_FOREIGN;
 	case PARSED_TRUNCATED:

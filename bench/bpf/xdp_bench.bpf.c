@@ -23,7 +23,10 @@ static __always_inline int restore(struct xdp_md *ctx, __u32 client, __u32 desti
 	if ((void *)(tcp + 1) > data_end)
 		return -1;
 	eth->h_proto = bpf_htons(ETH_P_IP);
-	eth->h_dest[0] = 2;
+	eth->h_dest[0] = 2; /* 02:00:00:00:02:01, the uplink's */
+	eth->h_dest[1] = eth->h_dest[2] = eth->h_dest[3] = 0;
+	eth->h_dest[4] = 2;
+	eth->h_dest[5] = 1;
 	eth->h_source[0] = 6;
 	ip->version = 4;
 	ip->ihl = 5;

@@ -36,6 +36,28 @@ for (const f of FAMILIES)
       untouched(world.run(input), input, "VERDICT_FOREIGN");
     });
 
+    test("a frame for another machine's MAC, flooded to us, passes untouched", () => {
+      world.frontend({
+        address: ADDRESS[f],
+        port: 80,
+        protocol: "tcp",
+        backends: [{ address: REMOTE[f], port: 8080 }],
+      });
+      for (const destinationMac of ["02:00:00:00:02:77", "ff:ff:ff:ff:ff:ff"])
+        for (const more of [
+          {},
+          { protocol: "udp" },
+          { protocol: 47 },
+          { protocol: "icmp", payload: Uint8Array.of(8, 0, 0, 0) },
+        ] as const)
+          for (const hook of ["xdp", "ingress"] as const) {
+            const input = toService(f, { ...more, destinationMac });
+            const outcome = world.run(input, hook);
+            assert.deepEqual([outcome.action, outcome.verdict], [hook === "xdp" ? "pass" : "next", "VERDICT_FOREIGN"]);
+            assert.deepEqual(Buffer.from(outcome.frame), Buffer.from(input));
+          }
+    });
+
     test("this node's own traffic passes untouched, whatever its port", () => {
       for (const destinationPort of [22, 12288, 20000, 65535]) {
         const input = toService(f, { destination: NODE[f], destinationPort });

@@ -147,7 +147,7 @@ export function mac(text_: string): Uint8Array {
 
 function ethernet(f: Frame, type: number): Uint8Array {
   return concat(
-    mac(f.destinationMac ?? "02:00:00:00:00:01"),
+    mac(f.destinationMac ?? "02:00:00:00:02:01"),
     mac(f.sourceMac ?? "02:00:00:00:00:99"),
     Uint8Array.of(type >> 8, type & 255),
   );
