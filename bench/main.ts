@@ -1,51 +1,152 @@
 /**
- * The numbers that the README quotes: `npm run bench` measures everything, `npm run bench -- xdp` one part.
+ * The numbers that the README quotes: `npm run bench` measures everything (some minutes), `npm run bench -- xdp` one part.
  * Medians; what is compared is measured in turns within one run, so that ratios mean something on a busy machine too.
  */
+import { cpus, release } from "node:os";
 import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
+import { measureAgent } from "./agent.ts";
+import { measureProgramming } from "./program.ts";
+import { median, spread } from "./statistics.ts";
+import { measureTraffic } from "./traffic.ts";
 import { measureXdp } from "./xdp.ts";
 
-/** No line between rows. */
-const NO_RULES = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
+const LARGE = { services: 10_000, endpoints: 10 } as const;
+const CHANGES = 20;
 
-const program = new Command("bench")
-  .description("Benchmarks of Fairlead; needs root")
-  .option("--rounds <n>", "rounds of each measurement", positive, 7);
+const PARTS = {
+  xdp: { description: "nanoseconds a packet in XDP, by BPF_PROG_TEST_RUN", run: printXdp },
+  program: {
+    description: "from objects to maps: 10,000 Services of 10 endpoints, then single changes",
+    run: printProgramming,
+  },
+  agent: { description: "a whole agent with that cluster: start, memory, an edit of a manifest", run: printAgent },
+  traffic: { description: "connections and throughput beside routing, iptables and nftables", run: printTraffic },
+} as const satisfies Record<string, { description: string; run: (options: Options) => Promise<void> }>;
 
-program
-  .command("xdp", { isDefault: false })
-  .description("nanoseconds a packet in XDP, by BPF_PROG_TEST_RUN")
-  .option("--repeats <n>", "packets a round", positive, 500_000)
-  .action((options: { repeats: number }) => printXdp(options.repeats));
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly services: readonly number[];
+}
 
-program.action(() => {
-  printXdp(500_000);
-});
+await main();
 
-await program.parseAsync();
+async function main(): Promise<void> {
+  const command = new Command("bench")
+    .description(
+      `Benchmarks of Fairlead; they need root.\n${Object.entries(PARTS)
+        .map(([name, part]) => `  ${name.padEnd(8)} ${part.description}`)
+        .join("\n")}`,
+    )
+    .argument("[parts...]", "which of them (default: all)")
+    .option("--rounds <n>", "rounds of each measurement", positiveInteger, 7)
+    .option("--seconds <n>", "of each traffic measurement", positiveNumber, 1)
+    .option("--services <list>", "sizes of the rule sets, e.g. 1,1000", numbers, [1, 1000, 5000])
+    .parse();
+  const asked = command.args.length > 0 ? command.args : Object.keys(PARTS);
+  const unknown = asked.find((name) => !Object.hasOwn(PARTS, name));
+  if (unknown !== undefined) command.error(`Unknown part "${unknown}": ${Object.keys(PARTS).join(", ")}`);
+  console.log(
+    `${cpus()[0]?.model ?? "unknown CPU"}, ${cpus().length} CPUs, Linux ${release()}, Node.js ${process.version}\n`,
+  );
+  for (const [name, part] of Object.entries(PARTS)) if (asked.includes(name)) await part.run(command.opts<Options>());
+}
 
-function printXdp(repeats: number): void {
-  const rows = [...measureXdp({ rounds: rounds(), repeats })];
+async function printXdp({ rounds }: Options): Promise<void> {
   print(
     "Nanoseconds a packet in XDP: median (least-most)",
     ["packets", "Services", "flows", "ns", "aim", "to minimal NAT"],
-    rows.map((row) => [row.packets, row.services, row.flows ?? "", row.nanoseconds, row.aim, row.toMinimal]),
+    Array.from(measureXdp({ rounds, repeats: 500_000 }), (row) => [
+      row.packets,
+      row.services,
+      row.flows ?? "",
+      row.nanoseconds,
+      row.aim,
+      row.toMinimal,
+    ]),
   );
 }
 
-function rounds(): number {
-  return program.opts<{ rounds: number }>().rounds;
+async function printProgramming({ rounds }: Options): Promise<void> {
+  const results = Array.from({ length: Math.min(rounds, 3) }, () => measureProgramming(LARGE, CHANGES));
+  const everything = results.map((result) => result.everything);
+  const changes = results.flatMap((result) => result.changes);
+  const line = (what: string, samples: typeof everything, digits: number, aim: string): string[] => [
+    what,
+    ...(["resolve", "plan", "apply"] as const).map((phase) =>
+      median(samples.map((sample) => sample[phase])).toFixed(digits),
+    ),
+    spread(
+      samples.map(({ total }) => total),
+      digits,
+    ),
+    aim,
+  ];
+  print(
+    `From objects to maps, ${LARGE.services} Services of ${LARGE.endpoints} endpoints, milliseconds`,
+    ["", "resolve", "plan", "apply", "together", "aim"],
+    [
+      line("everything", everything, 0, "< 2000"),
+      line("one endpoint", changes, 1, "< 20"),
+      ["read back after a restart", "", "", "", spread(results.map(({ readBack }) => readBack)), ""],
+    ],
+  );
+}
+
+async function printAgent(): Promise<void> {
+  const result = await measureAgent(LARGE, CHANGES);
+  print(
+    `A whole agent, ${LARGE.services} Services of ${LARGE.endpoints} endpoints`,
+    ["", "measured", "aim"],
+    [
+      ["start until ready, ms", result.readyMilliseconds.toFixed(0), ""],
+      ["private memory, MB", result.privateMegabytes.toFixed(0), ""],
+      ["resident memory with mapped tables, MB", result.residentMegabytes.toFixed(0), "< 250"],
+      ["the same after the edits, MB", result.residentMegabytesLater.toFixed(0), "< 250"],
+      ["edit of a manifest until it is in the map, ms", spread(result.changeMilliseconds), "< 1000"],
+    ],
+  );
+}
+
+async function printTraffic({ rounds, seconds, services }: Options): Promise<void> {
+  const rows = await Array.fromAsync(measureTraffic({ rounds, seconds, services }));
+  print(
+    "Client - node - pod on veths, through tc: median (least-most)",
+    ["Services", "", "set-up ms", "connections/s", "to routing", "p50 µs", "p99 µs", "failed", "Gbit/s", "to routing"],
+    rows.map((row) => [
+      row.services,
+      row.contestant,
+      row.setUpMilliseconds.toFixed(0),
+      row.connections,
+      row.connectionsToRouting,
+      row.p50.toFixed(0),
+      row.p99.toFixed(0),
+      row.failed,
+      row.gigabits,
+      row.gigabitsToRouting,
+    ]),
+  );
 }
 
 function print(title: string, head: string[], rows: (string | number)[][]): void {
-  const table = new Table({ head, style: { head: [], border: [] }, chars: NO_RULES });
+  const chars = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" }; // no lines between rows
+  const table = new Table({ head, style: { head: [], border: [] }, chars });
   table.push(...rows);
   console.log(`${title}\n${table.toString()}\n`);
 }
 
-function positive(text: string): number {
+function positiveInteger(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("It must be a whole number above zero");
+  return Number(text);
+}
+
+function positiveNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("It must be a whole number above zero");
+  if (!(value > 0)) throw new InvalidArgumentError("It must be a number above zero");
   return value;
+}
+
+function numbers(text: string): number[] {
+  return text.split(",").map(positiveInteger);
 }
