@@ -34,7 +34,7 @@ export function podAddress(service: number, endpoint: number, size: ClusterSize)
   return dotted(PODS_FROM + service * size.endpoints + endpoint + 1);
 }
 
-export function dotted(address: number): string {
+function dotted(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join(".");
 }
 

@@ -6,7 +6,7 @@ import { execFile, execFileSync, spawn, type ChildProcess } from "node:child_pro
 import { once } from "node:events";
 import { promisify } from "node:util";
 
-export const CLIENT_ADDRESS = "10.50.0.1";
+const CLIENT_ADDRESS = "10.50.0.1";
 export const POD_ADDRESS = "10.51.0.2";
 
 export interface Path extends Disposable {

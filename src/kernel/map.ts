@@ -261,7 +261,7 @@ export function sumCounters(value: Uint8Array): bigint {
 let cpus = 0;
 
 /** CPUs the kernel reserves per-CPU values for. */
-export function possibleCpus(): number {
+function possibleCpus(): number {
   if (cpus === 0) {
     const failure = {
       call: "libbpf_num_possible_cpus",

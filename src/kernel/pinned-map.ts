@@ -73,7 +73,7 @@ function fieldDifferences(
 }
 
 /** Field path → place and type, e.g. `address.word` → `4 × 4 bytes at 0`. */
-export function layoutOf(btf: Btf, typeId: number, path = "", at = 0): Map<string, string> {
+function layoutOf(btf: Btf, typeId: number, path = "", at = 0): Map<string, string> {
   const fields = new Map<string, string>();
   const type = resolveType(btf, typeId);
   if (type.kind === "struct" || type.kind === "union") {
