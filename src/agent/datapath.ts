@@ -6,6 +6,7 @@ import { rmSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FLOW_TIMEOUTS } from "../datapath/flows.ts";
+import { abiDifferences } from "../kernel/abi-layout.ts";
 import { ensureBpffs } from "../kernel/bpffs.ts";
 import { detachPinned, listPinnedLinks } from "../kernel/link.ts";
 import type { BpfMap } from "../kernel/map.ts";
@@ -42,9 +43,11 @@ export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
   const objects: LoadedObject[] = [];
   try {
     for (const name of OBJECTS) {
+      const path = join(folder, `${name}.bpf.o`);
+      refuseOtherLayouts(path);
       objects.push(
         loadObject({
-          path: join(folder, `${name}.bpf.o`),
+          path,
           pinRoot: join(bpffs, "maps"),
           rodata: {
             ...FLOW_TIMEOUTS,
@@ -60,6 +63,16 @@ export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
     for (const object of objects) object.close();
     throw error;
   }
+}
+
+/** An object compiled from another abi.h would read our bytes as something else. */
+function refuseOtherLayouts(path: string): void {
+  const differences = abiDifferences(path);
+  if (differences.length === 0) return;
+  throw new Error(
+    `Cannot load ${path}: it was compiled from another bpf/abi.h than this program was made for; ` +
+      `run npm run build:bpf && npm run generate\n${differences.map((line) => `  ${line}`).join("\n")}`,
+  );
 }
 
 function assemble(objects: readonly LoadedObject[], links: string): Datapath {
@@ -95,7 +108,7 @@ function assemble(objects: readonly LoadedObject[], links: string): Datapath {
 }
 
 /** `rows` in all; cells are a power of two because they are found by a mask. */
-export function flowTableSizes(rows: number): { readonly flow_cells: number; readonly flows: number } {
+function flowTableSizes(rows: number): { readonly flow_cells: number; readonly flows: number } {
   const cells = 2 ** Math.floor(Math.log2(Math.max(rows, FLOWS_MIN)));
   return { flow_cells: cells, flows: Math.max(FLOWS_MIN, cells / 2) };
 }
