@@ -105,7 +105,6 @@ export const sceneSchema = z.strictObject({
 
 export type SceneFile = z.infer<typeof sceneSchema>;
 export type Route = z.infer<typeof routeSchema>;
-export type Listener = z.infer<typeof listenerSchema>;
 export type PodNetwork = z.infer<typeof podNetworkSchema>;
 
 export interface Interface {
@@ -132,10 +131,6 @@ export interface Scene {
   readonly pods: readonly Pod[];
   /** Absolute paths. */
   readonly manifests: readonly string[];
-}
-
-export function isSegment(scene: Scene, name: string): boolean {
-  return scene.segments.includes(name);
 }
 
 export function podsOn(scene: Scene, node: string): readonly Pod[] {

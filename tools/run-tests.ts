@@ -7,17 +7,7 @@ import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
-
-interface Suite {
-  readonly name: string;
-  readonly about: string;
-  readonly files: readonly string[];
-  readonly exclude?: string;
-  /** Files at a time: those that change the machine they run on go one by one. */
-  readonly concurrency: number;
-  /** For a file, so that a hanging one ends the run instead of stopping it. */
-  readonly timeoutMinutes: number;
-}
+import { SUITES, type Suite } from "./suites.ts";
 
 interface Counts {
   readonly passed: number;
@@ -27,38 +17,6 @@ interface Counts {
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FLOORS = new URL("test-counts.json", import.meta.url);
-
-const SUITES: readonly Suite[] = [
-  {
-    name: "unit",
-    about: "values, decisions, codecs and programs with fakes",
-    files: ["src/**/*.test.ts", "tools/*.test.ts"],
-    exclude: "src/kernel/**",
-    concurrency: 2,
-    timeoutMinutes: 5,
-  },
-  {
-    name: "script",
-    about: "Kubernetes YAML in, tables out",
-    files: ["test/script/**/*.test.ts"],
-    concurrency: 2,
-    timeoutMinutes: 5,
-  },
-  {
-    name: "kernel",
-    about: "maps, links and packets in this kernel",
-    files: ["src/kernel/**/*.test.ts", "test/kernel/**/*.test.ts"],
-    concurrency: 1,
-    timeoutMinutes: 10,
-  },
-  {
-    name: "lab",
-    about: "real programs and real sockets in network namespaces",
-    files: ["test/lab/**/*.test.ts"],
-    concurrency: 1,
-    timeoutMinutes: 20,
-  },
-];
 
 async function main(words: readonly string[]): Promise<number> {
   const names = words.filter((word) => word !== "--raise");
@@ -86,7 +44,7 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 async function runSuite(suite: Suite, floor: number): Promise<Counts> {
-  const files = globSync([...suite.files], { exclude: suite.exclude === undefined ? [] : [suite.exclude] }).toSorted();
+  const files = globSync([...suite.files]).toSorted();
   console.log(`\n=== ${suite.name}: ${suite.about} (${files.length} files)\n`);
   if (files.length === 0) return { passed: 0, failed: 0, complaints: [`${suite.name}: no test files`] };
   const counts = { tests: 0, passed: 0, failed: 0, skipped: 0, todo: 0, cancelled: 0 };

@@ -4,21 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { SUITES } from "./suites.ts";
+import { projectFiles, readProjectFile, ROOT } from "./tree.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-
-/** Tracked files and new ones that are not ignored; a file that was just deleted is none. */
-const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"], {
-  cwd: ROOT,
-  encoding: "utf8",
-})
-  .split("\n")
-  .filter((name) => name !== "" && readable(name));
-const texts = new Map(files.map((name) => [name, readFileSync(join(ROOT, name), "utf8")]));
+const files = projectFiles();
+const texts = new Map(files.map((name) => [name, readProjectFile(name)]));
 const code = files.filter((name) => /\.(ts|[ch]|sh)$/.test(name) && !name.endsWith(".generated.ts"));
 const sources = code.filter((name) => name.endsWith(".ts"));
 
@@ -135,6 +128,20 @@ test("no function of the datapath is longer than 60 lines", () => {
   assert.deepEqual(long, []);
 });
 
+// ---- Tests ---------------------------------------------------------------------------------------------------
+
+test("every test file belongs to exactly one suite of npm test", () => {
+  const belonging = new Map(SUITES.map(({ name, files: patterns }) => [name, globSync([...patterns], { cwd: ROOT })]));
+  const wrong = sources
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => ({
+      name,
+      suites: [...belonging].filter(([, found]) => found.includes(name)).map(([suite]) => suite),
+    }))
+    .filter(({ suites }) => suites.length !== 1);
+  assert.deepEqual(wrong, []);
+});
+
 // ---- Names and words -----------------------------------------------------------------------------------------
 
 test("no file or folder is called after nothing in particular", () => {
@@ -193,12 +200,3 @@ test("the layouts TypeScript knows are those of the compiled objects", () => {
   execFileSync("make", ["--silent", "-C", "bpf"], { cwd: ROOT });
   execFileSync(process.execPath, ["tools/generate-abi.ts", "--check"], { cwd: ROOT });
 });
-
-function readable(name: string): boolean {
-  try {
-    readFileSync(join(ROOT, name));
-    return true;
-  } catch {
-    return false;
-  }
-}

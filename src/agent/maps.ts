@@ -60,7 +60,7 @@ export function openMaps(map: (name: string) => BpfMap): DatapathMaps {
 
 const FLOW_PROTOCOL = flow_key.offset.protocol;
 
-export function hashTable(map: BpfMap): HashTable {
+function hashTable(map: BpfMap): HashTable {
   return {
     capacity: map.capacity,
     entries: () => map.entries(),

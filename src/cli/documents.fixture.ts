@@ -1,7 +1,7 @@
 /** For tests: what an agent would answer on a small cluster with something wrong in it. */
 import type { ApiDocuments, MonitorEvent, StatusDocument } from "../observe/status.ts";
 
-export const healthyStatus: StatusDocument = {
+const healthyStatus: StatusDocument = {
   node: "worker1",
   version: "0.1.0",
   startedAt: "2026-11-21T11:56:48Z",

@@ -25,7 +25,7 @@ export function print(world: World, format: Format, document: unknown, drawn: ()
   world.stdout.write(format === "table" ? drawn() : serialize(format, document));
 }
 
-export function serialize(format: "json" | "yaml", document: unknown): string {
+function serialize(format: "json" | "yaml", document: unknown): string {
   return format === "json" ? `${JSON.stringify(document, undefined, 2)}\n` : stringify(document, { lineWidth: 0 });
 }
 

@@ -7,7 +7,7 @@ import { addressBytes, type Address } from "../net/address.ts";
 import { ADDRESS_FILTER_MULTIPLIER, ADDRESS_FILTER_WORDS } from "./abi.generated.ts";
 import { viewOf } from "./encode.ts";
 
-export const FILTER_BITS = ADDRESS_FILTER_WORDS * 64;
+const FILTER_BITS = ADDRESS_FILTER_WORDS * 64;
 const WORD_BITS = 32;
 const WORDS = FILTER_BITS / WORD_BITS;
 

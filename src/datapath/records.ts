@@ -101,10 +101,6 @@ export function storeSampling(
   row.setUint32(runtime.offset.sample_drops, drops, true);
 }
 
-export function storeStamp(row: DataView, validUntilNs: bigint): void {
-  row.setBigUint64(runtime.offset.valid_until_ns, validUntilNs, true);
-}
-
 export function loadStamp(row: DataView): bigint {
   return row.getBigUint64(runtime.offset.valid_until_ns, true);
 }

@@ -27,7 +27,7 @@ const IPV4_LENGTH = 4;
 const FRAME_LENGTH = 14 + 28;
 
 const OPERATIONS = { request: 1, reply: 2 } as const;
-export const BROADCAST_MAC: Uint8Array = new Uint8Array(MAC_LENGTH).fill(0xff);
+const BROADCAST_MAC: Uint8Array = new Uint8Array(MAC_LENGTH).fill(0xff);
 
 export interface ArpFrame {
   /** Of the Ethernet header: six bytes each. */

@@ -1,0 +1,42 @@
+/** What `npm test` runs, in this order: the quick first. */
+export interface Suite {
+  readonly name: string;
+  readonly about: string;
+  /** Patterns from the root. */
+  readonly files: readonly string[];
+  /** Files at a time: those that change the machine they run on go one by one. */
+  readonly concurrency: number;
+  /** For a file, so that a hanging one ends the run instead of stopping it. */
+  readonly timeoutMinutes: number;
+}
+
+export const SUITES: readonly Suite[] = [
+  {
+    name: "unit",
+    about: "values, decisions, codecs and programs with fakes",
+    files: ["src/!(kernel)/**/*.test.ts", "lab/*.test.ts", "bench/*.test.ts", "tools/*.test.ts"],
+    concurrency: 2,
+    timeoutMinutes: 5,
+  },
+  {
+    name: "script",
+    about: "Kubernetes YAML in, tables out",
+    files: ["test/script/**/*.test.ts"],
+    concurrency: 2,
+    timeoutMinutes: 5,
+  },
+  {
+    name: "kernel",
+    about: "maps, links and packets in this kernel",
+    files: ["src/kernel/**/*.test.ts", "test/kernel/**/*.test.ts"],
+    concurrency: 1,
+    timeoutMinutes: 10,
+  },
+  {
+    name: "lab",
+    about: "real programs and real sockets in network namespaces",
+    files: ["test/lab/**/*.test.ts"],
+    concurrency: 1,
+    timeoutMinutes: 20,
+  },
+];
