@@ -23,7 +23,7 @@ import type { Datapath } from "./datapath.ts";
 import { desiredPeers, emptyMemo } from "./desired.ts";
 import { openInputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
-import { readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
+import { readBack, runPass, withdrawAnnouncements, type Passed, type PassParts } from "./pass.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { startSweeping } from "./sweep.ts";
 
@@ -72,13 +72,13 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const changes = new ChangeLog(log);
   let reunions = 0;
 
-  const pass = (): number => {
+  const pass = (): Passed => {
     if (state.passes % READ_BACK_PASSES === 0 || state.convergence.state === "failed") readBack(state);
     const snapshot = source.snapshot();
     membership.setPeers(desiredPeers(snapshot.nodes, nodeName));
     const { alive, gone, reunions: reunionsNow } = membership.view();
     state.endpointProblems = inputs.problems();
-    const written = runPass(passParts, {
+    const passed = runPass(passParts, {
       snapshot,
       links: inputs.links(),
       endpoints: inputs.endpoints(),
@@ -87,7 +87,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     if (reunionsNow !== reunions) gratuitous.again();
     reunions = reunionsNow;
     changes.report(state);
-    return written;
+    return passed;
   };
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   const stops = [

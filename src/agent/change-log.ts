@@ -1,8 +1,13 @@
 /** Logs what changed between two passes: problems that came and went, addresses taken and given up, peers. */
 import { formatAddress } from "../net/address.ts";
 import { formatProblem } from "../net/problem.ts";
-import type { Log } from "../observe/log.ts";
+import type { Log, LogEvent } from "../observe/log.ts";
 import { allProblems, type AgentState } from "./state.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Lines of one kind for one pass: when a thousand Services have the same trouble, ten of them tell it. */
+const LINES_MAX = 10;
 
 export class ChangeLog {
   readonly #log: Log;
@@ -23,8 +28,16 @@ export class ChangeLog {
 
   #reportProblems(state: AgentState): void {
     const problems = new Map(allProblems(state).map((problem) => [formatProblem(problem), problem]));
-    for (const [text, problem] of problems) if (!this.#problems.has(text)) this.#log("problem", { ...problem });
-    for (const problem of this.#problems) if (!problems.has(problem)) this.#log("problemSolved", { problem });
+    const fresh = [...problems].filter(([text]) => !this.#problems.has(text));
+    const solved = [...this.#problems].filter((text) => !problems.has(text));
+    this.#logSome(
+      "problem",
+      fresh.map(([, problem]) => ({ ...problem })),
+    );
+    this.#logSome(
+      "problemSolved",
+      solved.map((problem) => ({ problem })),
+    );
     this.#problems = new Set(problems.keys());
   }
 
@@ -32,11 +45,15 @@ export class ChangeLog {
     const addresses = new Map(
       state.announcing.announcements.map(({ address, services }) => [formatAddress(address), services]),
     );
-    for (const [address, services] of addresses)
-      if (!this.#addresses.has(address)) this.#log("addressTaken", { address, services });
-    for (const [address, services] of this.#addresses)
-      if (!addresses.has(address)) this.#log("addressReleased", { address, services });
+    const asFields = ([address, services]: readonly [string, readonly string[]]): Fields => ({ address, services });
+    this.#logSome("addressTaken", [...addresses].filter(([address]) => !this.#addresses.has(address)).map(asFields));
+    this.#logSome("addressReleased", [...this.#addresses].filter(([address]) => !addresses.has(address)).map(asFields));
     this.#addresses = addresses;
+  }
+
+  #logSome(event: LogEvent, lines: readonly Fields[]): void {
+    for (const fields of lines.slice(0, LINES_MAX)) this.#log(event, fields);
+    if (lines.length > LINES_MAX) this.#log("omitted", { of: event, count: lines.length - LINES_MAX });
   }
 
   #reportPeers(state: AgentState): void {

@@ -33,7 +33,7 @@ export function documents(state: AgentState): DocumentProducers {
     "/v1/pools": () => poolRows(state),
     "/v1/bpf/lb": () => frontendRows(state),
     "/v1/bpf/ct": (query) => flowRows(state, parseCount(query.get("limit") ?? "") ?? FLOW_ROWS),
-    "/v1/bpf/backends": () => loadBackends(viewOf(state.maps.forwarding.backends)).found.map(backendRow),
+    "/v1/bpf/backends": () => Array.from(loadBackends(viewOf(state.maps.forwarding.backends)), backendRow),
     "/v1/bpf/announced": () => announcedRows(state),
     "/v1/bpf/drops": () => dropRows(state),
   };

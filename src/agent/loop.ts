@@ -1,17 +1,22 @@
 /** When a pass runs: after every change, again after a failure, and now and then although nothing seems to have changed. */
 import type { Log } from "../observe/log.ts";
 import { failed } from "../reconcile/retry.ts";
+import { trimMemorySoon } from "./memory.ts";
+import type { Passed } from "./pass.ts";
 import type { AgentState } from "./state.ts";
 
 const FULL_PASS_MS = 30_000;
 /** How soon what found no room, or could not be attached, is tried again. */
 const UNSETTLED_PASS_MS = 2000;
 
+/** A pass that wrote more leaves so much garbage behind that it is worth a collection, as reading everything at the start does. */
+const TRIM_OPERATIONS = 20_000;
+
 export interface LoopOptions {
   readonly state: AgentState;
   readonly log: Log;
-  /** One pass; the number of rows written. Throws what the kernel refused. */
-  readonly pass: () => number;
+  /** One pass. Throws what the kernel refused. */
+  readonly pass: () => Passed;
   /** Called after every pass. */
   readonly onPass: (result: "done" | "failed") => void;
 }
@@ -54,14 +59,16 @@ function attempt({ state, log, pass, onPass }: LoopOptions): number {
   const startedAt = performance.now();
   state.passes += 1;
   try {
-    const operations = pass();
+    const { written: operations, settled } = pass();
     const milliseconds = performance.now() - startedAt;
-    if (state.convergence.state !== "done") log("ready", { milliseconds, operations });
-    state.convergence = { state: "done" };
+    const becameReady = settled && state.convergence.state !== "done";
+    if (becameReady) log("ready", { milliseconds, operations });
+    state.convergence = { state: settled ? "done" : "pending" };
     state.lastPass = { at: new Date(), milliseconds, operations };
     log("reconciled", { milliseconds, operations });
     onPass("done");
-    return isUnsettled(state) ? UNSETTLED_PASS_MS : FULL_PASS_MS;
+    if (becameReady || operations > TRIM_OPERATIONS) trimMemorySoon();
+    return settled && !isUnsettled(state) ? FULL_PASS_MS : UNSETTLED_PASS_MS;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const convergence = failed(state.convergence, message, { now: startedAt, random: Math.random() });

@@ -44,19 +44,33 @@ export interface PassParts {
   readonly announce: (places: readonly { address: Address; ifindex: number; mac: Uint8Array }[]) => void;
 }
 
-/** Brings the kernel to what `world` asks for; the number of rows written. Throws what the kernel refused. */
-export function runPass(parts: PassParts, world: World): number {
+export interface Passed {
+  /** Rows. */
+  readonly written: number;
+  /** False: some things wait until more is known. */
+  readonly settled: boolean;
+}
+
+/** Brings the kernel to what `world` asks for. Throws what the kernel refused. */
+export function runPass(parts: PassParts, world: World): Passed {
   const { state, me, memo } = parts;
+  const { complete } = state.membership();
   state.world = world;
   let written = attachDevices(parts, world);
   state.forwarding = desiredForwarding(world, me, memo);
-  written += programForwarding(state, world);
-  // Until every peer was heard or missed once, we do not know what is ours: what is announced stays as it is.
-  if (state.membership().complete) {
+  // Until every peer was heard or missed once, what an earlier agent left is the better guess at who is there; and whether
+  // it is still us who announce, nobody knows.
+  if (complete || !isLeftOver(state)) written += programForwarding(state, world);
+  if (complete) {
     state.announcing = desiredAnnouncing(world, me, memo);
     written += programAnnounced(parts, world);
   }
-  return written;
+  return { written, settled: complete };
+}
+
+/** The tables are those of an earlier agent. */
+function isLeftOver({ tables }: AgentState): boolean {
+  return tables.fresh && tables.frontends.size > 0;
 }
 
 /** After a failed pass: forgets what was believed about the kernel. */

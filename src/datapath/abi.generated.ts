@@ -9,6 +9,7 @@ export const EVENT_PACKET_BYTES = 96;
 export const DELIVERY_MAGIC = 0x464c4431;
 export const PROBE_MAGIC = 0x464c5042;
 export const PROBE_VERSION = 1;
+export const CELL_BUSY = 255;
 
 export const address = {
   size: 16,
@@ -101,7 +102,7 @@ export const flow_flag = {
 } as const;
 
 export const flow = {
-  size: 96,
+  size: 88,
   offset: {
     source: 0,
     destination: 16,
@@ -117,18 +118,16 @@ export const flow = {
     l3_delta: 68,
     l4_delta: 70,
     flags: 72,
-    reserved: 76,
-    packets: 80,
-    bytes: 88,
+    packets: 76,
+    bytes: 80,
   },
 } as const;
 
 export const flow_cell = {
-  size: 144,
+  size: 128,
   offset: {
-    claim: 0,
-    key: 8,
-    flow: 48,
+    key: 0,
+    flow: 40,
   },
 } as const;
 
@@ -174,7 +173,7 @@ export const runtime = {
     reserved: 34,
     sample_flows: 36,
     sample_drops: 40,
-    reserved2: 44,
+    flows_overflowed: 44,
   },
 } as const;
 
@@ -201,6 +200,7 @@ export const verdict = {
   VERDICT_REJECTED_UNKNOWN_PORT: 11,
   VERDICT_TRANSLATED_ICMP: 12,
   VERDICT_SILENT_NOT_ALIVE: 13,
+  VERDICT_SILENT_NOT_ANNOUNCED: 14,
   DROP_TRUNCATED: 32,
   DROP_BAD_HEADER: 33,
   DROP_FRAGMENT: 34,

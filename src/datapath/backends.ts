@@ -39,62 +39,58 @@ const STATES = [
 ] as const;
 const COLUMN_COUNT = STATES.length;
 
-interface Row {
-  readonly id: number;
-  readonly key: string;
-  readonly address: Address;
-  readonly port: number;
-  local: boolean;
-  /** As in the map; undefined: never written. */
-  written: { readonly state: number; readonly local: boolean } | undefined;
-}
+/** Kept in `#written`: nothing was written yet, or the state and, above it, this bit for a local backend. */
+const UNWRITTEN = 0xff;
+const LOCAL_BIT = 0x80;
 
+/** Columns instead of an object a row: a hundred thousand backends are a few megabytes. */
 export class BackendRows {
-  readonly #capacity: number;
-  readonly #rows = new Map<string, Row>();
-  readonly #byId: (Row | undefined)[] = [];
-  /** By id, as in the map. */
+  readonly #ids = new Map<number | string, number>();
+  readonly #addresses: (Address | undefined)[] = [];
+  readonly #ports: Uint16Array;
+  readonly #local: Uint8Array;
+  /** State and locality as in the map. */
+  readonly #written: Uint8Array;
+  /** As in the map. */
   readonly #generations: Uint32Array;
   /** COLUMN_COUNT numbers a row: how many frontends see it in which state. */
   readonly #users: Uint32Array;
-  readonly #touched = new Set<Row>();
-  #resting: { readonly id: number; readonly until: number }[] = [];
+  #touched = new Set<number>();
+  readonly #resting: { readonly id: number; readonly until: number }[] = [];
   /** Ids from here on were never used; 0 never is. */
   #unused = 1;
 
   /** `generations` are those of every row of the map, `found` the rows in use. */
-  constructor(generations: Uint32Array, found: readonly BackendRecord[]) {
-    this.#capacity = generations.length;
+  constructor(generations: Uint32Array, found: Iterable<BackendRecord>) {
+    const capacity = generations.length;
     this.#generations = generations;
-    this.#users = new Uint32Array(generations.length * COLUMN_COUNT);
-    for (const record of found) {
-      const { id, address, port, local } = record;
-      const row = { id, address, port, local, key: backendKey(address, port), written: record };
-      // Two rows for one backend come from no writer of ours; the later one is given up when it is found unused.
-      if (!this.#rows.has(row.key)) this.#rows.set(row.key, row);
-      this.#byId[record.id] = row;
-      this.#touched.add(row);
-      this.#unused = Math.max(this.#unused, record.id + 1);
+    this.#ports = new Uint16Array(capacity);
+    this.#local = new Uint8Array(capacity);
+    this.#written = new Uint8Array(capacity);
+    this.#users = new Uint32Array(capacity * COLUMN_COUNT);
+    for (const { id, address, port, state, local } of found) {
+      this.#fill(id, { address, port, local });
+      this.#written[id] = state | (local ? LOCAL_BIT : 0);
+      this.#touched.add(id);
+      this.#unused = Math.max(this.#unused, id + 1);
     }
     for (let id = 1; id < this.#unused; id += 1) {
-      if (this.#byId[id] === undefined) this.#resting.push({ id, until: 0 });
+      if (this.#addresses[id] === undefined) this.#resting.push({ id, until: 0 });
     }
   }
 
   /** Adds a user and answers with the row's id, or 0 when the map is full. */
   use(wanted: Wanted, now: number): number {
-    const key = backendKey(wanted.address, wanted.port);
-    const row = this.#rows.get(key) ?? this.#create(key, wanted, now);
-    if (row === undefined) return 0;
-    row.local = wanted.local;
-    this.#count(row, wanted.state, 1);
-    return row.id;
+    const id = this.#ids.get(backendKey(wanted.address, wanted.port)) ?? this.#create(wanted, now);
+    if (id === undefined) return 0;
+    this.#local[id] = wanted.local ? 1 : 0;
+    this.#count(id, wanted.state, 1);
+    return id;
   }
 
   /** Takes back one {@link use}. Id 0 is nobody. */
   drop(id: number, state: BackendState): void {
-    const row = this.#byId[id];
-    if (row !== undefined) this.#count(row, state, -1);
+    if (id !== 0) this.#count(id, state, -1);
   }
 
   /**
@@ -107,57 +103,74 @@ export class BackendRows {
   ): { readonly changes: readonly BackendChange[]; readonly gone: readonly number[] } {
     const changes: BackendChange[] = [];
     const gone: number[] = [];
-    const kept: Row[] = [];
-    for (const row of this.#touched) {
-      const state = this.#stateOf(row);
+    const kept = new Set<number>();
+    for (const id of this.#touched) {
+      const state = this.#stateOf(id);
       if (state !== undefined) {
-        const { written, local } = row;
-        if (written?.state === state && written.local === local) continue;
-        changes.push({ ...this.#record(row, state), fresh: written === undefined });
-        row.written = { state, local };
-        continue;
+        const change = this.#change(id, state);
+        if (change !== undefined) changes.push(change);
+      } else if (unused === "keepUnused") {
+        kept.add(id);
+      } else {
+        gone.push(id);
+        this.#release(id, now);
       }
-      if (unused === "keepUnused") {
-        kept.push(row);
-        continue;
-      }
-      gone.push(row.id);
-      if (this.#rows.get(row.key) === row) this.#rows.delete(row.key);
-      this.#byId[row.id] = undefined;
-      this.#resting.push({ id: row.id, until: now + QUARANTINE_MS });
     }
-    this.#touched.clear();
-    for (const row of kept) this.#touched.add(row);
+    this.#touched = kept;
     return { changes, gone };
   }
 
-  /** The row of an id in use. */
+  /** The row of an id in use, as written. */
   get(id: number): BackendRecord | undefined {
-    const row = this.#byId[id];
-    return row === undefined ? undefined : this.#record(row, row.written?.state ?? backend_state.BACKEND_GONE);
+    const address = this.#addresses[id];
+    if (address === undefined) return undefined;
+    const written = this.#written[id] as number;
+    return this.#record(id, address, written === UNWRITTEN ? backend_state.BACKEND_GONE : written & ~LOCAL_BIT);
   }
 
   get count(): number {
-    return this.#rows.size;
+    return this.#ids.size;
   }
 
-  get resting(): boolean {
-    return this.#resting.length > 0;
+  #change(id: number, state: number): BackendChange | undefined {
+    const address = this.#addresses[id];
+    const before = this.#written[id] as number;
+    const now = state | (this.#local[id] === 1 ? LOCAL_BIT : 0);
+    if (address === undefined || before === now) return undefined;
+    this.#written[id] = now;
+    return { ...this.#record(id, address, state), fresh: before === UNWRITTEN };
   }
 
-  #record(row: Row, state: number): BackendRecord {
-    const { id, address, port, local } = row;
-    return { id, address, port, local, state, generation: this.#generations[id] as number };
+  #record(id: number, address: Address, state: number): BackendRecord {
+    const port = this.#ports[id] as number;
+    return { id, address, port, local: this.#local[id] === 1, state, generation: this.#generations[id] as number };
   }
 
-  #create(key: string, { address, port, local }: Wanted, now: number): Row | undefined {
+  #create(wanted: Wanted, now: number): number | undefined {
     const id = this.#takeId(now);
     if (id === undefined) return undefined;
     this.#generations[id] = (this.#generations[id] as number) + 1;
-    const row = { id, key, address, port, local, written: undefined };
-    this.#rows.set(key, row);
-    this.#byId[id] = row;
-    return row;
+    this.#fill(id, wanted);
+    this.#written[id] = UNWRITTEN;
+    return id;
+  }
+
+  #fill(id: number, { address, port, local }: Omit<Wanted, "state">): void {
+    const key = backendKey(address, port);
+    // Two rows for one backend come from no writer of ours; the later one is given up when it is found unused.
+    if (!this.#ids.has(key)) this.#ids.set(key, id);
+    this.#addresses[id] = address;
+    this.#ports[id] = port;
+    this.#local[id] = local ? 1 : 0;
+  }
+
+  #release(id: number, now: number): void {
+    const address = this.#addresses[id];
+    if (address === undefined) return;
+    const key = backendKey(address, this.#ports[id] as number);
+    if (this.#ids.get(key) === id) this.#ids.delete(key);
+    this.#addresses[id] = undefined;
+    this.#resting.push({ id, until: now + QUARANTINE_MS });
   }
 
   #takeId(now: number): number | undefined {
@@ -166,25 +179,27 @@ export class BackendRows {
       this.#resting.shift();
       return oldest.id;
     }
-    if (this.#unused >= this.#capacity) return undefined;
+    if (this.#unused >= this.#generations.length) return undefined;
     this.#unused += 1;
     return this.#unused - 1;
   }
 
-  #count(row: Row, state: BackendState, difference: 1 | -1): void {
-    const at = row.id * COLUMN_COUNT + COLUMNS[state];
+  #count(id: number, state: BackendState, difference: 1 | -1): void {
+    const at = id * COLUMN_COUNT + COLUMNS[state];
     const count = (this.#users[at] as number) + difference;
-    if (count < 0) throw new Error(`Backend ${row.key} was dropped more often than it was used`);
+    if (count < 0) throw new Error(`Backend ${id} was dropped more often than it was used`);
     this.#users[at] = count;
-    this.#touched.add(row);
+    this.#touched.add(id);
   }
 
-  #stateOf(row: Row): number | undefined {
-    const column = STATES.findIndex((_, i) => (this.#users[row.id * COLUMN_COUNT + i] as number) > 0);
+  /** `undefined`: nobody uses it. */
+  #stateOf(id: number): number | undefined {
+    const column = STATES.findIndex((_, i) => (this.#users[id * COLUMN_COUNT + i] as number) > 0);
     return STATES[column];
   }
 }
 
-function backendKey(address: Address, port: number): string {
-  return `${formatAddress(address)} ${port}`;
+/** An IPv4 address and port fit into the 53 bits of a number, which is cheaper by far than a text. */
+function backendKey(address: Address, port: number): number | string {
+  return address.family === "IPv4" ? Number(address.value) * 65536 + port : `${formatAddress(address)} ${port}`;
 }

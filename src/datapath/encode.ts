@@ -143,20 +143,19 @@ export function loadBackend(rows: DataView, id: number): BackendRecord | undefin
   };
 }
 
-/** Every row in use, and the generation of each, used or not. */
-export function loadBackends(rows: DataView): {
-  readonly found: readonly BackendRecord[];
-  readonly generations: Uint32Array;
-} {
+/** Every row in use, in the order of their ids. */
+export function* loadBackends(rows: DataView): Generator<BackendRecord> {
   const count = Math.floor(rows.byteLength / backend.size);
-  const generations = new Uint32Array(count);
-  const found: BackendRecord[] = [];
   for (let id = 1; id < count; id += 1) {
-    const generation = rows.getUint32(id * backend.size + backend.offset.generation, true);
-    if (generation === 0) continue;
-    generations[id] = generation;
     const record = loadBackend(rows, id);
-    if (record !== undefined) found.push(record);
+    if (record !== undefined) yield record;
   }
-  return { found, generations };
+}
+
+/** The generation of every row, used or not, by id. */
+export function loadGenerations(rows: DataView): Uint32Array {
+  const count = Math.floor(rows.byteLength / backend.size);
+  return Uint32Array.from({ length: count }, (_, id) =>
+    rows.getUint32(id * backend.size + backend.offset.generation, true),
+  );
 }

@@ -56,7 +56,7 @@ export function decodeFlow(key: DataView, value: DataView): FlowRecord {
     backendId: value.getUint32(offset.backend_id, true),
     seenSeconds: value.getUint32(offset.seen_seconds, true),
     flags: flowFlagNames(flags),
-    packets: Number(value.getBigUint64(offset.packets, true)),
+    packets: value.getUint32(offset.packets, true),
     bytes: Number(value.getBigUint64(offset.bytes, true)),
   };
 }

@@ -20,25 +20,28 @@ export function obtainGroup(
   const memberIds = members.map((i) => ids[i] as number);
   const backends = (): MaglevBackend[] =>
     members.flatMap((i) => frontend.backends[i] ?? []).map((b) => ({ text: backendText(b) }));
-  const wantsMaglev = frontend.algorithm === "maglev" && members.length <= MAGLEV_BACKENDS_MAX;
-  const size = wantsMaglev ? maglevSize(members.length, sizeNow) : 0;
-  const request = { protocol: frontend.protocol, memberIds, backends };
-  const group = findGroup(draft, size, request) ?? createGroup(draft, size, request);
-  if (typeof group !== "string") return group;
-  if (group === "slots") {
-    return refuse(
-      draft,
-      name,
-      `${frontend.port}/${frontend.protocol} is rejected: no room for ${members.length} rows in the map "slots"`,
-    );
+  const request: Request = { protocol: frontend.protocol, memberIds, backends };
+  const what = `${frontend.port}/${frontend.protocol}`;
+  for (const size of sizesFor(frontend, members.length, sizeNow)) {
+    const group = findGroup(draft, size, request) ?? createGroup(draft, size, request);
+    if (group === "slots") {
+      return refuse(draft, name, `${what} is rejected: no room for ${members.length} rows in the map "slots"`);
+    }
+    if (group !== "maglev") return group;
   }
   refuse(
     draft,
     name,
-    `${frontend.port}/${frontend.protocol} is balanced at random: no room for a table of ${size} in the map "maglev"`,
+    `${what} is balanced at random: no room for a table of ${maglevSize(members.length)} in the map "maglev"`,
   );
   const random = findGroup(draft, 0, request) ?? createGroup(draft, 0, request);
   return typeof random === "string" ? undefined : random;
+}
+
+/** Sizes of the Maglev table, as wished first: a table kept larger than needed is the first to give way. 0: random. */
+function sizesFor(frontend: Frontend, backends: number, sizeNow: number): readonly number[] {
+  if (frontend.algorithm !== "maglev" || backends > MAGLEV_BACKENDS_MAX) return [0];
+  return [...new Set([maglevSize(backends, sizeNow), maglevSize(backends)])];
 }
 
 /** Takes back one use; the regions of a group without users rest, then are given out again. */

@@ -11,6 +11,7 @@ import { BackendRows } from "./backends.ts";
 import {
   decodeFrontend,
   loadBackends,
+  loadGenerations,
   viewOf,
   type FrontendKey,
   type FrontendRecord,
@@ -91,8 +92,8 @@ export function backendText({ address, port, protocol }: Pick<Backend, "address"
 }
 
 export function readTables(ports: ForwardingPorts): Tables {
-  const { found, generations } = loadBackends(viewOf(ports.backends));
-  const rows = new BackendRows(generations, found);
+  const backends = viewOf(ports.backends);
+  const rows = new BackendRows(loadGenerations(backends), loadBackends(backends));
   const frontends = readFrontends(ports);
   const { groups, slotExtents, maglevExtents } = findGroups(frontends, rows, ports);
   const ids = [...frontends.values()].map(({ value }) => value.serviceId);

@@ -29,6 +29,7 @@ const EVENTS = {
   reconcileFailed: { level: "error", message: "Cannot bring the kernel's tables to what is wanted; trying again" },
   problem: { level: "warn", message: "Problem" },
   problemSolved: { level: "info", message: "Problem solved" },
+  omitted: { level: "info", message: "More of the same was left out" },
   requestFailed: { level: "error", message: "A request to the local API failed" },
   stopping: { level: "info", message: "Stopping" },
   stopped: { level: "info", message: "Stopped: the datapath stays" },
