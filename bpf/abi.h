@@ -112,15 +112,14 @@ struct flow {
 	__u16 l3_delta; /* what the translation adds to the IPv4 header checksum */
 	__u16 l4_delta; /* … to the TCP/UDP checksum */
 	__u32 flags; /* enum flow_flag */
-	__u32 reserved;
-	__u64 packets;
+	__u32 packets; /* wraps */
 	__u64 bytes;
 };
 
-/* One row of the array `flow_cells`; see maps.h. */
+/* One row of the array `flow_cells`, see maps.h: two cache lines. key.protocol 0: free; CELL_BUSY: just being written. */
+#define CELL_BUSY 255
 struct flow_cell {
-	__u64 claim; /* counts takeovers: two CPUs never write one cell */
-	struct flow_key key; /* protocol 0: free, or just being written */
+	struct flow_key key;
 	struct flow flow;
 };
 
@@ -146,7 +145,7 @@ struct endpoint { /* key: struct address of a pod whose veth is ours */
 	__u8 node_mac[MAC_LENGTH]; /* of the host end */
 };
 
-/* One element, written through mmap. Times: CLOCK_MONOTONIC nanoseconds, as bpf_ktime_get_ns(). */
+/* One element, written by the agent through mmap unless it says otherwise. Times: CLOCK_MONOTONIC nanoseconds, as bpf_ktime_get_ns(). */
 struct runtime {
 	__u64 valid_until_ns; /* the agent's liveness stamp: ARP/NDP are answered until `answer_margin_ns` before it */
 	__u64 answer_margin_ns;
@@ -155,7 +154,7 @@ struct runtime {
 	__u16 reserved;
 	__u32 sample_flows; /* 0: no flow events; N: one packet in N goes to the ring buffer */
 	__u32 sample_drops; /* the same for drops and rejects */
-	__u32 reserved2;
+	__u32 flows_overflowed; /* written by the datapath: `flows` has been used */
 };
 
 /*
@@ -185,6 +184,7 @@ enum verdict {
 	VERDICT_REJECTED_UNKNOWN_PORT = 11,
 	VERDICT_TRANSLATED_ICMP = 12, /* an ICMP error sent on to the end it concerns */
 	VERDICT_SILENT_NOT_ALIVE = 13, /* ARP/NDP for our address not answered: the agent's stamp has run out */
+	VERDICT_SILENT_NOT_ANNOUNCED = 14, /* … because another node announces it, or another device */
 	DROP_TRUNCATED = 32, /* shorter than its headers say */
 	DROP_BAD_HEADER = 33, /* header lengths that cannot be */
 	DROP_FRAGMENT = 34, /* a fragment whose first part was not seen */

@@ -59,16 +59,20 @@ static __always_inline __u32 key_hash(const struct flow_key *key)
 	return hash ^ hash >> 15;
 }
 
+/* Whether any row ever had to go to the LRU hash: as long as none did, nobody looks there. */
+static __always_inline bool overflowed(void)
+{
+	const __u32 zero = 0;
+	struct runtime *r = bpf_map_lookup_elem(&runtime, &zero);
+
+	return r && r->flows_overflowed;
+}
+
 static __always_inline struct flow_cell *cell_at(__u32 hash)
 {
 	__u32 index = hash & flow_cell_mask;
 
 	return bpf_map_lookup_elem(&flow_cells, &index);
-}
-
-static __always_inline __u32 second_choice(__u32 hash)
-{
-	return (hash ^ hash >> 13) * ADDRESS_FILTER_MULTIPLIER >> 7;
 }
 
 static __always_inline struct flow *find_flow(const struct flow_key *key)
@@ -78,10 +82,10 @@ static __always_inline struct flow *find_flow(const struct flow_key *key)
 
 	if (cell && same_key(&cell->key, key))
 		return &cell->flow;
-	cell = cell_at(second_choice(hash));
+	cell = cell_at(hash ^ 1); /* the neighbor in memory: no second page to walk to */
 	if (cell && same_key(&cell->key, key))
 		return &cell->flow;
-	return bpf_map_lookup_elem(&flows, key);
+	return overflowed() ? bpf_map_lookup_elem(&flows, key) : NULL;
 }
 
 static __noinline struct flow *find_partner(const struct flow *f, __u8 protocol)
@@ -154,22 +158,26 @@ static __always_inline bool cell_is_free(const struct flow_cell *cell, __u32 now
 	return !cell->key.protocol || flow_expired(&cell->flow, cell->key.protocol, now_seconds);
 }
 
-/* A reader sees the old row, none, or the new one. */
+/* The last word of a key: its protocol and reserved bytes. */
+static __always_inline __u32 *protocol_word(struct flow_cell *cell)
+{
+	return (__u32 *)&cell->key.protocol;
+}
+
+/* Two CPUs never write one cell, and a reader sees the old row, none, or the new one. */
 static __always_inline bool take_cell(struct flow_cell *cell, const struct flow_key *key, const struct flow *row)
 {
-	__u64 claim = cell->claim;
+	__u32 was = *protocol_word(cell);
 
-	if (__sync_val_compare_and_swap(&cell->claim, claim, claim + 1) != claim)
+	if (was == CELL_BUSY || __sync_val_compare_and_swap(protocol_word(cell), was, CELL_BUSY) != was)
 		return false;
-	cell->key.protocol = 0;
-	COMPILER_BARRIER();
 	cell->flow = *row;
 	cell->key.source = key->source;
 	cell->key.destination = key->destination;
 	cell->key.source_port = key->source_port;
 	cell->key.destination_port = key->destination_port;
 	COMPILER_BARRIER();
-	cell->key.protocol = key->protocol;
+	*protocol_word(cell) = key->protocol;
 	return true;
 }
 
@@ -180,14 +188,23 @@ static __always_inline bool take_free_cell(const struct flow_key *key, const str
 
 	if (cell && cell_is_free(cell, now_seconds))
 		return take_cell(cell, key, row);
-	cell = cell_at(second_choice(hash));
+	cell = cell_at(hash ^ 1);
 	return cell && cell_is_free(cell, now_seconds) && take_cell(cell, key, row);
 }
 
 /* Never refuses but for a helper's failure. */
 static __noinline bool store_flow(const struct flow_key *key, const struct flow *row, __u32 now_seconds)
 {
-	return take_free_cell(key, row, now_seconds) || bpf_map_update_elem(&flows, key, row, BPF_ANY) == 0;
+	const __u32 zero = 0;
+	struct runtime *r;
+
+	if (take_free_cell(key, row, now_seconds))
+		return true;
+	r = bpf_map_lookup_elem(&runtime, &zero);
+	if (!r)
+		return false;
+	r->flows_overflowed = 1;
+	return bpf_map_update_elem(&flows, key, row, BPF_ANY) == 0;
 }
 
 #endif

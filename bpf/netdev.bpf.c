@@ -44,7 +44,6 @@ static __always_inline int tc_action(struct __sk_buff *skb, struct packet *p, st
 
 	switch (verdict) {
 	case VERDICT_FOREIGN:
-	case VERDICT_SILENT_NOT_ALIVE:
 	case VERDICT_LEFT_TO_TC:
 		return TCX_NEXT;
 	case VERDICT_ANSWERED_ARP:

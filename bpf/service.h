@@ -22,6 +22,13 @@ static __always_inline struct frontend *find_frontend_address(const struct packe
 	return bpf_map_lookup_elem(&frontends, &key);
 }
 
+static __always_inline bool is_frontend_address(const struct address *address)
+{
+	struct frontend_key key = { .address = *address };
+
+	return bpf_map_lookup_elem(&frontends, &key);
+}
+
 static __always_inline struct backend *find_backend(__u32 id)
 {
 	return bpf_map_lookup_elem(&backends, &id);

@@ -75,7 +75,6 @@ static __always_inline int xdp_action(__u32 verdict, const struct flow *f)
 	case VERDICT_DELIVERED:
 	case VERDICT_DELIVERED_BY_STACK:
 	case VERDICT_LEFT_TO_TC:
-	case VERDICT_SILENT_NOT_ALIVE:
 		return XDP_PASS;
 	default:
 		return XDP_DROP;

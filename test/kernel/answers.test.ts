@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { arpRequest, neighborSolicitation } from "./frame.ts";
 import { ADDRESS, CLIENT, CLIENT_MAC, expect, SECOND, untouched } from "./scenario.ts";
-import { openWorld, type World } from "./world.ts";
+import { openWorld, type FrontendSpec, type World } from "./world.ts";
 
 let world: World;
 before(() => {
@@ -15,6 +15,10 @@ after(() => {
 beforeEach(() => {
   world.reset();
 });
+
+function frontendAt(address: string): FrontendSpec {
+  return { address, port: 80, protocol: "tcp", backends: [] };
+}
 
 describe("ARP", () => {
   const ask = (over: { target?: string; to?: string; sender?: string } = {}): Uint8Array =>
@@ -32,6 +36,21 @@ describe("ARP", () => {
 
   const silent: readonly { name: string; arrange?: () => void; input: () => Uint8Array; verdict: string }[] = [
     { name: "an address that is not announced", input: () => ask(), verdict: "VERDICT_FOREIGN" },
+    {
+      name: "an address of a Service that another node announces",
+      arrange: () => world.frontend(frontendAt(ADDRESS.IPv4)),
+      input: () => ask(),
+      verdict: "VERDICT_SILENT_NOT_ANNOUNCED",
+    },
+    {
+      name: "an address of a Service that is announced on another device",
+      arrange: () => {
+        world.frontend(frontendAt(ADDRESS.IPv4));
+        world.announce(ADDRESS.IPv4, 9999);
+      },
+      input: () => ask(),
+      verdict: "VERDICT_SILENT_NOT_ANNOUNCED",
+    },
     {
       name: "an address announced on another device",
       arrange: () => world.announce(ADDRESS.IPv4, 9999),
@@ -130,6 +149,12 @@ describe("neighbor discovery", () => {
       name: "an address that is not announced",
       input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, SECOND.IPv6),
       verdict: "VERDICT_FOREIGN",
+    },
+    {
+      name: "an address of a Service that another node announces",
+      arrange: () => world.frontend(frontendAt(SECOND.IPv6)),
+      input: () => neighborSolicitation(CLIENT_MAC, CLIENT.IPv6, SECOND.IPv6),
+      verdict: "VERDICT_SILENT_NOT_ANNOUNCED",
     },
     {
       name: "a solicitation that passed a router",

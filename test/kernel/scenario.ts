@@ -36,7 +36,9 @@ export function expect(outcome: Outcome, action: string, verdict: string): Read 
   return read(outcome.frame);
 }
 
+/** The frame is as it came; a question about an address of ours does not reach the stack, which might answer it. */
 export function untouched(outcome: Outcome, input: Uint8Array, verdict: string): void {
-  assert.deepEqual({ action: outcome.action, verdict: outcome.verdict }, { action: "pass", verdict });
+  const action = verdict.startsWith("VERDICT_SILENT_") ? "drop" : "pass";
+  assert.deepEqual({ action: outcome.action, verdict: outcome.verdict }, { action, verdict });
   assert.deepEqual(Buffer.from(outcome.frame), Buffer.from(input));
 }
