@@ -1,118 +1,28 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { address, formatAddress } from "../net/address.ts";
-import { formatProblem } from "../net/problem.ts";
-import type { Backend, Frontend } from "../service/frontends.ts";
+import type { Frontend } from "../service/frontends.ts";
 import { applyForwarding } from "./apply.ts";
-import { planSize, type Plan } from "./draft.ts";
-import { decodeFrontend, loadBackend, viewOf } from "./encode.ts";
+import { planSize } from "./draft.ts";
+import { loadBackend, viewOf } from "./encode.ts";
 import { filterBits, filterHash } from "./filter.ts";
-import { maglevTable } from "./maglev.ts";
-import { memoryPorts, type MemorySizes } from "./memory-ports.ts";
+import { memoryPorts } from "./memory-ports.ts";
 import { planForwarding } from "./plan.ts";
-import type { ForwardingPorts } from "./ports.ts";
 import { QUARANTINE_MS } from "./regions.ts";
-import { readTables, type Tables } from "./tables.ts";
+import {
+  anySequenceOfWishes,
+  bench as benchOn,
+  frontend,
+  pod,
+  SEED,
+  served,
+  wanted,
+  type Bench,
+  type Desired,
+} from "./tables.fixture.ts";
 
-const SEED = 7;
-const SIZES: MemorySizes = { frontends: 64, backends: 64, slots: 256, maglev: 8192 };
-const STATE_NAMES = ["gone", "active", "notReady", "terminating"];
-
-type Desired = ReadonlyMap<string, readonly Frontend[]>;
-
-function pod(ip: string, state: Backend["state"] = "active", port = 8080): Backend {
-  return { address: address(ip), port, protocol: "TCP", local: ip.startsWith("10.1."), state };
-}
-
-function frontend(ip: string, backends: readonly Backend[], more: Partial<Frontend> = {}): Frontend {
-  return {
-    service: "default/web",
-    address: address(ip),
-    port: 80,
-    protocol: "TCP",
-    algorithm: "maglev",
-    externalTrafficPolicy: "Cluster",
-    backends,
-    ...more,
-  };
-}
-
-function wanted(services: Record<string, readonly Frontend[]>): Desired {
-  return new Map(Object.entries(services));
-}
-
-/** What a packet would meet: read from the bytes alone. Throws where a row points at something that is not there. */
-function served(ports: ForwardingPorts): Record<string, string> {
-  const result: Record<string, string> = {};
-  for (const [key, value] of ports.frontends.entries()) {
-    const row = decodeFrontend(key, value);
-    assert.ok(row !== undefined);
-    const { slotBase, slotCount, maglevBase, maglevSize, flags } = row.value;
-    const slots = Array.from(ports.slots.subarray(slotBase, slotBase + slotCount), (id) => {
-      const backend = loadBackend(viewOf(ports.backends), id);
-      assert.ok(backend !== undefined, `slot of ${formatAddress(row.address)} names the unused row ${id}`);
-      return `${formatAddress(backend.address)}:${backend.port} ${STATE_NAMES[backend.state]}${backend.local ? " local" : ""}`;
-    });
-    const algorithm = maglevSize > 0 ? `maglev${maglevSize}` : "random";
-    if (maglevSize > 0) {
-      const backends = slots.map((slot) => ({ text: `${slot.split(" ")[0]}/${row.protocol}` }));
-      assert.deepEqual(
-        ports.maglev.slice(maglevBase, maglevBase + maglevSize),
-        maglevTable({ seed: SEED, size: maglevSize, backends }),
-      );
-    }
-    assert.ok(
-      filterBits(ports.filter, "frontends").includes(filterHash(row.address)),
-      "an address without its filter bit",
-    );
-    result[`${formatAddress(row.address)} ${row.port}/${row.protocol}`] =
-      `${algorithm} flags=${flags}: ${slots.join(", ")}`;
-  }
-  return result;
-}
-
-interface Bench {
-  readonly ports: ForwardingPorts;
-  tables: Tables;
-  now: number;
-  to(desired: Desired): Plan;
-  restart(): void;
-  problems(): string[];
-}
-
-/** Applies each step of a plan alone and looks at the tables after each: no reader may ever meet a dangling reference. */
-function bench(sizes: MemorySizes = SIZES): Bench {
-  const ports = memoryPorts(sizes);
-  const self: Bench = {
-    ports,
-    tables: readTables(ports),
-    now: 0,
-    to: (desired) => {
-      const plan = planForwarding(self.tables, desired, { seed: SEED, now: self.now });
-      const nothing: Plan = {
-        backends: [],
-        slots: [],
-        maglev: [],
-        filterBits: [],
-        frontends: [],
-        frontendsGone: [],
-        filterBitsGone: [],
-        backendsGone: [],
-      };
-      for (const [step, content] of Object.entries<readonly unknown[]>({ ...plan })) {
-        applyForwarding({ ...nothing, [step]: content }, ports, SEED);
-        served(ports);
-      }
-      return plan;
-    },
-    restart: () => {
-      self.tables = readTables(ports);
-    },
-    problems: () => [...self.tables.services.values()].flatMap((service) => service.problems.map(formatProblem)),
-  };
-  return self;
-}
+const SIZES = { frontends: 64, backends: 64, slots: 256, maglev: 8192 };
+const bench = (sizes = SIZES): Bench => benchOn(memoryPorts(sizes));
 
 const A = pod("10.0.0.1");
 const B = pod("10.0.0.2");
@@ -287,6 +197,28 @@ describe("planForwarding", () => {
     assert.deepEqual(plan.backendsGone, []);
   });
 
+  test("while not everything is known, what nobody wants stays, and what is wanted is served", () => {
+    const b = bench();
+    b.to(wanted({ web: [frontend("192.168.10.1", [A])], old: [frontend("192.168.10.2", [B])] }));
+    b.restart();
+    const web = [frontend("192.168.10.1", [LOCAL])];
+    b.to(wanted({ web }), { keep: true });
+    assert.equal(served(b.ports)["192.168.10.2 80/TCP"], "maglev101 flags=0: 10.0.0.2:8080 active");
+    assert.equal(served(b.ports)["192.168.10.1 80/TCP"], "maglev101 flags=0: 10.1.0.1:8080 active local");
+    b.to(wanted({ web }));
+    assert.deepEqual(Object.keys(served(b.ports)), ["192.168.10.1 0/any", "192.168.10.1 80/TCP"]);
+    assert.equal(b.tables.rows.count, 1);
+  });
+
+  test("a table kept larger than needed gives way before anything is balanced at random", () => {
+    const b = bench({ ...SIZES, maglev: 1009 + 503 });
+    const pods = Array.from({ length: 10 }, (_, i) => pod(`10.0.0.${i + 1}`));
+    b.to(wanted({ web: [frontend("192.168.10.1", pods)] }));
+    b.to(wanted({ web: [frontend("192.168.10.1", pods.slice(0, 5))] }));
+    assert.match(served(b.ports)["192.168.10.1 80/TCP"] ?? "", /^maglev503 /);
+    assert.deepEqual(b.problems(), []);
+  });
+
   test("an address shared by two Services stays ours until both left", () => {
     const b = bench();
     const web = [frontend("192.168.10.1", [A])];
@@ -368,65 +300,4 @@ describe("planForwarding", () => {
   }
 });
 
-describe("any sequence of wishes", () => {
-  const state = fc.constantFrom("active" as const, "active" as const, "notReady" as const, "terminating" as const);
-  const backends = fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 6 }), state), {
-    maxLength: 4,
-    selector: ([n]) => n,
-  });
-  const oneFrontend = fc.record({
-    ip: fc.integer({ min: 1, max: 4 }),
-    port: fc.constantFrom(80, 81),
-    algorithm: fc.constantFrom("maglev" as const, "random" as const),
-    backends,
-  });
-  const wishes = fc.array(
-    fc.record({
-      services: fc.dictionary(
-        fc.constantFrom("a", "b", "c"),
-        fc.uniqueArray(oneFrontend, { maxLength: 2, selector: ({ ip, port }) => `${ip} ${port}` }),
-      ),
-      wait: fc.constantFrom(0, QUARANTINE_MS),
-      restart: fc.boolean(),
-    }),
-    { minLength: 1, maxLength: 8 },
-  );
-
-  test("ends in maps that serve exactly the last one, and planning it again is no work", () => {
-    fc.assert(
-      fc.property(wishes, (steps) => {
-        const b = bench({ frontends: 32, backends: 64, slots: 200, maglev: 12_000 });
-        for (const step of steps) {
-          const entries = Object.entries(step.services).map(([name, list]) => {
-            const frontends = list.map(({ ip, port, algorithm, backends: pods }) =>
-              frontend(
-                `192.168.10.${ip}`,
-                pods.map(([n, s]) => pod(`10.0.0.${n}`, s)),
-                { port, algorithm },
-              ),
-            );
-            return [name, frontends] as const;
-          });
-          if (step.restart) b.restart();
-          b.now += step.wait;
-          const desired: Desired = new Map(entries);
-          b.to(desired);
-          assert.equal(planSize(b.to(new Map([...desired].map(([name, list]) => [name, [...list]])))), 0);
-
-          const keys = new Set<string>();
-          for (const [, list] of entries)
-            for (const f of list)
-              for (const key of [`${f.port}/TCP`, "0/any"]) keys.add(`${formatAddress(f.address)} ${key}`);
-          assert.deepEqual(Object.keys(served(b.ports)).toSorted(), [...keys].toSorted());
-        }
-        b.to(new Map());
-        assert.deepEqual(served(b.ports), {});
-        assert.deepEqual(filterBits(b.ports.filter, "frontends"), []);
-        assert.equal(b.tables.rows.count, 0);
-        assert.equal(b.tables.slots.unused, 200);
-        assert.equal(b.tables.maglev.unused, 12_000);
-      }),
-      { numRuns: 150 },
-    );
-  });
-});
+anySequenceOfWishes(() => memoryPorts({ frontends: 32, backends: 64, slots: 200, maglev: 12_000 }), 150);
