@@ -1,5 +1,6 @@
 /** What the agent watches on its own machine: network interfaces, and the files of pods whose veth is ours. */
-import { listLinks, watchLinks } from "../kernel/links.ts";
+import { watchLinks } from "../kernel/link-watch.ts";
+import { listLinks } from "../kernel/links.ts";
 import type { Problem } from "../net/problem.ts";
 import type { Log } from "../observe/log.ts";
 import type { NodeLink } from "./devices.ts";

@@ -30,6 +30,9 @@ export const bind: (fd: number, address: Uint8Array, length: number) => number =
 export const send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
   "int64_t send(int fd, const void *buf, size_t len, int flags)",
 );
+export const recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
+  "int64_t recv(int fd, void *buf, size_t len, int flags)",
+);
 export const setns: (fd: number, type: number) => number = libc.func("int setns(int fd, int nstype)");
 
 /** errno of the last call of this thread. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { listLinks, parseLinks, watchLinks } from "./links.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { watchLinks } from "./link-watch.ts";
+import { listLinks, parseLinks } from "./links.ts";
 import { openSandbox } from "./sandbox.fixture.ts";
 
 const sandbox = openSandbox();
@@ -37,24 +39,55 @@ test("links are read with what announcing needs to know of them", async () => {
   );
 });
 
-test("a change of an address is noticed, and nothing after the watcher is stopped", async () => {
-  const changes: string[] = [];
+const QUIET_MS = 200;
+
+/** Counts reports from before `command` until there was one and then none for a while. */
+async function reportsOf(command: string): Promise<number> {
+  let reports = 0;
   const { promise, resolve } = Promise.withResolvers<void>();
   const stop = watchLinks(() => {
-    changes.push("change");
+    reports += 1;
     resolve();
   });
-  const nudge = setInterval(
-    () => sandbox.run("ip address add 10.9.9.9/32 dev lo; ip address del 10.9.9.9/32 dev lo"),
-    50,
-  ); // until the listener listens
+  const hold = setInterval(() => undefined, 1000); // a watcher alone does not keep the process alive
+  sandbox.run(command);
   await promise;
-  clearInterval(nudge);
+  for (let before = 0; before !== reports;) {
+    before = reports;
+    await sleep(QUIET_MS);
+  }
+  clearInterval(hold);
   stop();
-  const { length } = changes;
+  stop();
+  return reports;
+}
+
+for (const { name, command } of [
+  { name: "a new link", command: "ip link add new0 type veth peer name new1" },
+  { name: "a link that comes up", command: "ip link set new0 up" },
+  { name: "another MAC", command: "ip link set new0 address 02:00:00:00:00:07" },
+  { name: "a new IPv4 address", command: "ip address add 10.9.9.9/32 dev lo" },
+  { name: "a new IPv6 address", command: "ip address add fd00:9::9/128 dev lo" },
+  { name: "an address that goes", command: "ip address del 10.9.9.9/32 dev lo" },
+  { name: "a link that goes", command: "ip link del new0" },
+]) {
+  test(`${name} is noticed`, async () => assert.ok((await reportsOf(command)) >= 1));
+}
+
+test("many changes at once are reported together", async () => {
+  const many = Array.from({ length: 100 }, (_, i) => `address add 10.8.0.${i}/32 dev lo`).join("\n");
+  const reports = await reportsOf(`ip -batch - <<'LINES'\n${many}\nLINES`);
+  assert.ok(reports < 50, `${reports} reports of 100 changes`);
+});
+
+test("nothing is reported when nothing changes, or after the watcher is stopped", async () => {
+  const idle = watchLinks(() => assert.fail("nothing changed"));
+  await sleep(QUIET_MS);
+  idle();
+  const stopped = watchLinks(() => assert.fail("it was stopped"));
+  stopped();
   sandbox.run("ip address add 10.9.9.8/32 dev lo");
-  await listLinks();
-  assert.equal(changes.length, length);
+  await sleep(QUIET_MS);
 });
 
 for (const { name, json, links } of [

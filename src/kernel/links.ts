@@ -1,8 +1,8 @@
 /**
- * The network interfaces of this namespace through iproute2: read whole each time (`ip -j -d address`), and a listener that says when to
- * read again. Rare and not urgent, so processes are fine here; see DESIGN of the hot paths in src/kernel/map.ts.
+ * The network interfaces of this namespace through iproute2, read whole each time (`ip -j -d address`); link-watch.ts says when to read
+ * again. Rare and not urgent, so a process is fine here.
  */
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
 export interface Link {
@@ -33,47 +33,6 @@ export function parseLinks(json: string): readonly Link[] {
   if (!Array.isArray(rows)) throw new TypeError("Cannot read the links: `ip -j address` did not print an array");
   return rows.filter(isRow).map(parseLink);
 }
-
-/**
- * Calls `onChange` soon after links or addresses changed, several changes at once, and once more after the listener itself had to be started
- * anew (something may have been missed). Returns the function that stops it.
- */
-export function watchLinks(onChange: () => void): () => void {
-  let monitor: ChildProcess | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  const later = (delayMs: number, action: () => void): void => {
-    if (stopped || timer !== undefined) return;
-    timer = setTimeout(() => {
-      timer = undefined;
-      action();
-    }, delayMs);
-  };
-  const start = (): void => {
-    monitor = spawn("ip", ["-o", "monitor", "link", "address"], { stdio: ["ignore", "pipe", "ignore"] });
-    monitor.stdout?.on("data", () => later(SETTLE_MS, onChange));
-    monitor.on("error", () => undefined); // "close" follows
-    monitor.on("close", () => {
-      monitor = undefined;
-      if (timer !== undefined) clearTimeout(timer);
-      timer = undefined;
-      later(RESTART_MS, () => {
-        start();
-        onChange();
-      });
-    });
-  };
-  start();
-  return () => {
-    stopped = true;
-    if (timer !== undefined) clearTimeout(timer);
-    monitor?.kill();
-  };
-}
-
-/** A device that comes up reports itself several times. */
-const SETTLE_MS = 30;
-const RESTART_MS = 1000;
 
 /** What we read of a row of `ip -j -d address show`. */
 interface Row {
