@@ -5,7 +5,7 @@ import { flow, flow_flag, flow_key } from "./abi.generated.ts";
 import { PROTOCOL_NUMBERS, viewOf, writeAddress } from "./encode.ts";
 import { decodeFlow, FLOW_TIMEOUTS } from "./flows.ts";
 import { SWEEP_ROWS, sweepFlows } from "./garbage.ts";
-import { memoryTable } from "./memory-ports.ts";
+import { memoryTable } from "./memory-ports.fixture.ts";
 import type { HashTable } from "./ports.ts";
 
 const NOW = 100_000;

@@ -6,7 +6,7 @@ import { applyForwarding } from "./apply.ts";
 import { planSize } from "./draft.ts";
 import { loadBackend, viewOf } from "./encode.ts";
 import { filterBits, filterHash } from "./filter.ts";
-import { memoryPorts } from "./memory-ports.ts";
+import { memoryPorts } from "./memory-ports.fixture.ts";
 import { planForwarding } from "./plan.ts";
 import { QUARANTINE_MS } from "./regions.ts";
 import {
