@@ -13,6 +13,7 @@ import { openPinnedMap, type BpfMap } from "../src/kernel/map.ts";
 import { address } from "../src/net/address.ts";
 import type { StatusDocument } from "../src/observe/status.ts";
 import { SERVICE_PORT, serviceAddress, serviceManifest, sliceManifest, type ClusterSize } from "./cluster.ts";
+import { removeBpffs } from "./leftovers.ts";
 
 export interface AgentResult {
   readonly readyMilliseconds: number;
@@ -49,7 +50,8 @@ export async function measureAgent(size: ClusterSize, changes: number): Promise<
     };
   } finally {
     agent.kill("SIGKILL");
-    execFileSync("sh", ["-c", `umount --lazy ${bpffs} 2>/dev/null; ip netns del ${namespace}`]);
+    removeBpffs(bpffs);
+    execFileSync("ip", ["netns", "del", namespace]);
     rmSync(folder, { recursive: true, force: true });
   }
 }

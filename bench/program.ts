@@ -2,7 +2,6 @@
  * How long it takes from objects to maps: everything at once, then one endpoint at a time. The product's own steps (resolve, plan, apply)
  * on real maps; the last row of each change is read back from the map before the clock stops.
  */
-import { execFileSync } from "node:child_process";
 import { MAGLEV_SEED, openDatapath } from "../src/agent/datapath.ts";
 import { emptyMemo } from "../src/agent/desired.ts";
 import { applyForwarding } from "../src/datapath/apply.ts";
@@ -18,6 +17,7 @@ import {
   type ClusterObjects,
   type ClusterSize,
 } from "./cluster.ts";
+import { removeBpffs } from "./leftovers.ts";
 
 export interface ProgramSample {
   /** Milliseconds. */
@@ -48,7 +48,7 @@ export function measureProgramming(size: ClusterSize, changes: number): ProgramR
     return { everything, changes: samples, readBack: performance.now() - start };
   } finally {
     datapath.close();
-    execFileSync("umount", ["--lazy", bpffs]);
+    removeBpffs(bpffs);
   }
 }
 

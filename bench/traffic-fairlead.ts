@@ -16,6 +16,7 @@ import { address } from "../src/net/address.ts";
 import type { Row } from "../src/reconcile/rows.ts";
 import type { Frontend } from "../src/service/frontends.ts";
 import { MACS, POD_ADDRESS, type Path } from "./traffic-network.ts";
+import { removeBpffs } from "./leftovers.ts";
 
 export interface FairleadNode extends Disposable {
   program(frontends: ReadonlyMap<string, readonly Frontend[]>): void;
@@ -57,7 +58,7 @@ export function attachFairlead(path: Path): FairleadNode {
     },
     [Symbol.dispose]() {
       datapath.close();
-      execFileSync("umount", ["--lazy", bpffs]);
+      removeBpffs(bpffs);
     },
   };
 }

@@ -15,6 +15,7 @@ import { planForwarding } from "../src/datapath/plan.ts";
 import { readTables } from "../src/datapath/tables.ts";
 import { address } from "../src/net/address.ts";
 import type { Frontend } from "../src/service/frontends.ts";
+import { removeBpffs } from "./leftovers.ts";
 
 export interface XdpNode extends Disposable {
   readonly ifindex: number;
@@ -41,7 +42,7 @@ export function openXdpNode(frontends: ReadonlyMap<string, readonly Frontend[]>)
   const leave = enterNamespace(`/run/netns/${name}`);
   const remove = (): void => {
     leave();
-    execFileSync("umount", ["--lazy", pins]);
+    removeBpffs(pins);
     execFileSync("ip", ["netns", "del", name]);
   };
   ensureBpffs(pins);

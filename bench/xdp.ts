@@ -36,7 +36,6 @@ const AIMS: Readonly<Record<string, string>> = {
   "established 65536": "≤ 257",
   "new, table with room": "< 660",
   foreign: "< 40",
-  trivial: "25-30",
 };
 
 /** Services of a hundred endpoints in the small cluster, so that source ports are not what is measured. */
