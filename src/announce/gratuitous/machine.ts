@@ -24,6 +24,7 @@ interface Repeating {
   readonly until: Instant;
   /** Undefined: done. */
   readonly nextAt: Instant | undefined;
+  readonly lastAt: Instant | undefined;
 }
 
 export type State = ReadonlyMap<string, Repeating>;
@@ -60,12 +61,15 @@ function known(state: State, place: Place): Repeating | undefined {
 }
 
 function taken(place: Place, now: Instant): Repeating {
-  return { place, until: later(now, WINDOW_MILLISECONDS), nextAt: now };
+  return { place, until: later(now, WINDOW_MILLISECONDS), nextAt: now, lastAt: undefined };
 }
 
-function extended({ place, nextAt }: Repeating, now: Instant): Repeating {
+/** As taken now, but no sooner after the last time than the interval. */
+function extended({ place, lastAt }: Repeating, now: Instant): Repeating {
   const anew = taken(place, now);
-  return nextAt === undefined ? anew : { ...anew, nextAt };
+  if (lastAt === undefined) return anew;
+  const nextAt = later(lastAt, INTERVAL_MILLISECONDS);
+  return { ...anew, lastAt, nextAt: nextAt > now ? nextAt : now };
 }
 
 function due(state: State, now: Instant): readonly [State, readonly Place[]] {
@@ -76,7 +80,7 @@ function due(state: State, now: Instant): readonly [State, readonly Place[]] {
     if (places.length === BATCH) break;
     places.push(repeating.place);
     const nextAt = later(now, INTERVAL_MILLISECONDS);
-    next.set(key, { ...repeating, nextAt: nextAt <= repeating.until ? nextAt : undefined });
+    next.set(key, { ...repeating, lastAt: now, nextAt: nextAt <= repeating.until ? nextAt : undefined });
   }
   return [next, places];
 }

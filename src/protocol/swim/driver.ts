@@ -65,8 +65,8 @@ export function startMembership(options: MembershipOptions): Membership {
   const notify = (): void => {
     for (const listener of listeners) listener();
   };
-  const stamp = keepStamp(options, notify, fail);
   const roster = new Roster();
+  const stamp = keepStamp(options, roster, notify, fail);
   const workerData: WorkerOptions = {
     port,
     sourcePort: options.sourcePort ?? port,
@@ -115,7 +115,12 @@ interface StampKeeper {
   end(mode: "restart" | "leave" | "failure"): void;
 }
 
-function keepStamp(options: MembershipOptions, onSettledChange: () => void, fail: (error: Error) => void): StampKeeper {
+function keepStamp(
+  options: MembershipOptions,
+  roster: Roster,
+  onSettledChange: () => void,
+  fail: (error: Error) => void,
+): StampKeeper {
   const { graceSeconds = GRACE_SECONDS, answerMarginMilliseconds, stamp } = options;
   const durations = { graceMilliseconds: graceSeconds * 1000, marginMilliseconds: answerMarginMilliseconds };
   if (durations.graceMilliseconds <= answerMarginMilliseconds)
@@ -136,9 +141,10 @@ function keepStamp(options: MembershipOptions, onSettledChange: () => void, fail
       if (effect.type === "withdraw") withdraw();
     }
     cancel();
-    if (state.wakeAt !== undefined) cancel = systemClock.at(state.wakeAt, () => handle({ type: "clock" }));
+    if (state.wakeAt !== undefined) cancel = systemClock.at(state.wakeAt, tick);
     if (isSettled(state) !== wasSettled) onSettledChange();
   };
+  const tick = (): void => handle({ type: "clock", othersSeen: roster.allSeenSince(state.settledAt) });
   const withdraw = (): void => {
     // Not before startMembership has returned: the caller may need what it returns.
     const withdrawn = Promise.resolve().then(options.onLapsed);
@@ -148,7 +154,7 @@ function keepStamp(options: MembershipOptions, onSettledChange: () => void, fail
         fail(new Error("Cannot withdraw the announcements although this node's stamp ran out", { cause: error })),
     );
   };
-  handle({ type: "clock" });
+  tick();
 
   return {
     settled: () => isSettled(state),

@@ -27,6 +27,10 @@ export interface PeerRow {
   readonly lastAnswerAt: Instant | undefined;
   /** When its stamp runs out, reckoned from the arrival of the answer, so never too early. Undefined: not known, or not any more. */
   readonly expiresAt: Instant | undefined;
+  /** When the request was sent whose answer came last. */
+  readonly lastAskedAt: Instant | undefined;
+  /** Its agent was there at this moment or later: it has put off the end of its stamp. Undefined: not seen doing so. */
+  readonly renewedAt: Instant | undefined;
   /** Sequence of the last request. */
   readonly sequence: number;
   /** Requests since the last answered one that may still be answered. */
@@ -101,6 +105,8 @@ function knownOrNew(
     silentSince: now,
     lastAnswerAt: undefined,
     expiresAt: undefined,
+    lastAskedAt: undefined,
+    renewedAt: undefined,
     sequence: 0,
     outstanding: [],
     probeAt: now,
@@ -122,12 +128,19 @@ function received(state: State, probe: Probe, now: Instant, random: Random): Sta
     silentSince: now,
     lastAnswerAt: now,
     expiresAt: later(now, probe.remainingMilliseconds),
+    lastAskedAt: answered.sentAt,
+    renewedAt: isRenewed(peer, probe, answered.sentAt) ? peer.lastAskedAt : peer.renewedAt,
     outstanding: peer.outstanding.filter(({ sequence }) => sequence > probe.sequence),
     probeAt: later(answered.sentAt, jittered(probeIntervalMilliseconds, jitterFraction, random)),
   };
   const reunions = state.reunions + (peer.state === "gone" || state.isolated ? 1 : 0);
   const others = state.isolated ? (row: PeerRow): PeerRow => heardAgain(row, now) : (row: PeerRow): PeerRow => row;
   return { ...state, isolated: false, reunions, peers: state.peers.map((row) => (row === peer ? next : others(row))) };
+}
+
+/** Its stamp ends later than it can have ended by its last answer, however long either was under way. */
+function isRenewed(peer: PeerRow, probe: Probe, askedAt: Instant): boolean {
+  return peer.expiresAt !== undefined && later(askedAt, probe.remainingMilliseconds) > peer.expiresAt;
 }
 
 /** We were cut off and are no longer: everybody gets a new window, and is asked at once. */

@@ -28,6 +28,7 @@ export interface Report {
     readonly state: PeerState;
     readonly lastAnswerAt: Instant | undefined;
     readonly expiresAt: Instant | undefined;
+    readonly renewedAt: Instant | undefined;
     /** Why the last request could not even be sent. */
     readonly problem: string | undefined;
   }[];

@@ -52,6 +52,16 @@ export class Roster {
     };
   }
 
+  /**
+   * Every peer that may announce has an agent that was seen at this moment or later: it has noticed by then what was there
+   * to notice. Where nobody can be heard, there is nobody to wait for.
+   */
+  allSeenSince(moment: Instant): boolean {
+    if (this.#report.isolated) return true;
+    const alive = this.#rows().filter(({ row }) => row === undefined || row.state === "alive");
+    return this.#complete && alive.every(({ row }) => row?.renewedAt !== undefined && row.renewedAt >= moment);
+  }
+
   /** A peer the worker has not heard of yet, or knows at another address, has no row. */
   #rows(): readonly { readonly peer: Peer; readonly row: Row | undefined }[] {
     const known = new Map(this.#report.peers.map((row) => [`${row.name} ${row.address}`, row]));

@@ -8,14 +8,20 @@ import { initialStamp, isSettled, stepStamp, type StampEvent, type StampState } 
 const OPTIONS = { graceMilliseconds: 60_000, marginMilliseconds: 1000 };
 const START = 100_000;
 
-type Step = readonly [at: number, event: StampEvent["type"]];
+/** `clock` while the agents of all others have been seen, `unseen` while they have not. */
+type Word = "clock" | "unseen" | "withdrawn";
+type Step = readonly [at: number, event: Word];
+
+function eventOf(word: Word): StampEvent {
+  return word === "withdrawn" ? { type: "withdrawn" } : { type: "clock", othersSeen: word === "clock" };
+}
 
 /** Effects as text, with their times counted from the start. */
 function run(found: number, steps: readonly Step[]): { readonly log: readonly string[]; readonly state: StampState } {
   let state = initialStamp(OPTIONS, instant(found), instant(START));
   const log: string[] = [];
-  for (const [at, type] of steps) {
-    const [next, effects] = stepStamp(state, { type }, instant(START + at));
+  for (const [at, word] of steps) {
+    const [next, effects] = stepStamp(state, eventOf(word), instant(START + at));
     state = next;
     for (const effect of effects)
       log.push(effect.type === "write" ? `${at} write ${effect.validUntil - START}` : `${at} ${effect.type}`);
@@ -86,7 +92,7 @@ describe("a stamp", () => {
         [540, "clock"],
         [839, "clock"],
       ],
-      log: ["0 withdraw", "40 write 60040", "540 write 60540"],
+      log: ["0 withdraw", "40 write 1040", "540 write 1540"],
       settled: false,
     },
     {
@@ -98,7 +104,30 @@ describe("a stamp", () => {
         [540, "clock"],
         [840, "clock"],
       ],
-      log: ["0 withdraw", "40 write 60040", "540 write 60540", "840 write 60840", "840 settled"],
+      log: ["0 withdraw", "40 write 1040", "540 write 1540", "840 write 60840", "840 settled"],
+      settled: true,
+    },
+    {
+      name: "is not settled before the agents of the others were seen, but renewed all the time",
+      found: 0,
+      steps: [
+        [0, "clock"],
+        [40, "withdrawn"],
+        [840, "unseen"],
+        [1340, "unseen"],
+        [1840, "clock"],
+      ],
+      log: ["0 withdraw", "40 write 1040", "840 write 1840", "1340 write 2340", "1840 write 61840", "1840 settled"],
+      settled: true,
+    },
+    {
+      name: "that is settled does not care whether the others are seen",
+      found: START + 5000,
+      steps: [
+        [0, "unseen"],
+        [500, "unseen"],
+      ],
+      log: ["0 write 60000", "500 write 60500"],
       settled: true,
     },
     {
@@ -109,7 +138,7 @@ describe("a stamp", () => {
         [59_500, "clock"],
         [60_000, "withdrawn"],
       ],
-      log: ["0 write 60000", "59500 withdraw", "60000 write 120000"],
+      log: ["0 write 60000", "59500 withdraw", "60000 write 61000"],
       settled: false,
     },
     {
@@ -118,10 +147,10 @@ describe("a stamp", () => {
       steps: [
         [0, "clock"],
         [1, "withdrawn"],
-        [70_000, "clock"],
-        [70_001, "clock"],
+        [1001, "clock"],
+        [1002, "clock"],
       ],
-      log: ["0 withdraw", "1 write 60001", "70000 withdraw"],
+      log: ["0 withdraw", "1 write 1001", "1001 withdraw"],
       settled: false,
     },
     {
@@ -147,7 +176,7 @@ describe("a stamp", () => {
     const steps = fc.array(
       fc.tuple(
         fc.oneof(fc.nat({ max: 900 }), fc.nat({ max: 90_000 })),
-        fc.constantFrom<StampEvent["type"]>("clock", "clock", "withdrawn"),
+        fc.constantFrom<Word>("clock", "clock", "unseen", "withdrawn"),
       ),
       { maxLength: 40 },
     );
@@ -159,8 +188,8 @@ describe("a stamp", () => {
         let mayAnnounceSince: Instant | undefined = now;
         for (const [pause, type] of list) {
           now = later(now, pause);
-          const hadRunOut = later(now, OPTIONS.marginMilliseconds) >= validUntil;
-          const [next, effects] = stepStamp(state, { type }, now);
+          const hadRunOut = now >= validUntil;
+          const [next, effects] = stepStamp(state, eventOf(type), now);
           state = next;
           for (const effect of effects) {
             if (effect.type !== "write") continue;
@@ -183,7 +212,7 @@ describe("a stamp", () => {
     let now = instant(START);
     const seen: string[] = [];
     for (let i = 0; i < 200; i += 1) {
-      const [next, effects] = stepStamp(state, { type: state.wakeAt === undefined ? "withdrawn" : "clock" }, now);
+      const [next, effects] = stepStamp(state, eventOf(state.wakeAt === undefined ? "withdrawn" : "clock"), now);
       state = next;
       seen.push(...effects.map(({ type }) => type));
       const { wakeAt } = state;

@@ -3,13 +3,15 @@
  *
  *               renewed every half second
  *     settled ◄──────────────────────────┐
- *        │ ran out, or none at the start │ time to be seen is over
+ *        │ ran out, or none at the start │ the others have seen us
  *        ▼                               │
  *     withdrawing ─── withdrawn ───► settling
  *
  * A stamp that ran out is never simply renewed: others may announce our addresses by now, and the datapath would answer
  * again at once, beside them. First the announcements are withdrawn; then the stamp is renewed, which the peers see; then
- * they withdraw; only then this node announces again.
+ * they withdraw; only then this node announces again. A peer whose agent is away at that time cannot withdraw: it is waited
+ * for, until it is back or its own stamp has run out. While it settles, the stamp has no more left than the margin: the peers
+ * see an agent, the datapath answers nothing yet, and an agent that starts again meanwhile does not take it for its own.
  */
 import { later, type Instant } from "../../time/instant.ts";
 import { SETTLE_MILLISECONDS, STAMP_INTERVAL_MILLISECONDS } from "./config.ts";
@@ -25,7 +27,9 @@ export interface StampState {
   readonly settledAt: Instant;
 }
 
-export type StampEvent = { readonly type: "clock" } | { readonly type: "withdrawn" };
+export type StampEvent =
+  /** `othersSeen`: the agents of all peers that may announce were seen at `settledAt` or later. */
+  { readonly type: "clock"; readonly othersSeen: boolean } | { readonly type: "withdrawn" };
 
 export type StampEffect =
   | { readonly type: "write"; readonly validUntil: Instant }
@@ -59,17 +63,19 @@ export function stepStamp(
     return written({ ...state, phase: "settling", settledAt: later(now, SETTLE_MILLISECONDS) }, now);
   }
   if (state.phase === "withdrawing" || state.wakeAt === undefined) return [state, []];
-  const lapsed = later(now, state.marginMilliseconds) >= state.validUntil;
+  const lapsed = later(now, state.phase === "settled" ? state.marginMilliseconds : 0) >= state.validUntil;
   if (lapsed) return [{ ...state, phase: "withdrawing", wakeAt: undefined }, [{ type: "withdraw" }]];
   if (now < state.wakeAt) return [state, []];
-  if (state.phase === "settled" || now < state.settledAt) return written(state, now);
+  const settles = state.phase === "settling" && now >= state.settledAt && event.othersSeen;
+  if (!settles) return written(state, now);
   const [next, effects] = written({ ...state, phase: "settled" }, now);
   return [next, [...effects, { type: "settled" }]];
 }
 
 function written(state: StampState, now: Instant): readonly [StampState, readonly StampEffect[]] {
-  const validUntil = later(now, state.graceMilliseconds);
+  const validUntil = later(now, state.phase === "settled" ? state.graceMilliseconds : state.marginMilliseconds);
   const renewAt = later(now, STAMP_INTERVAL_MILLISECONDS);
-  const wakeAt = state.phase === "settling" && state.settledAt < renewAt ? state.settledAt : renewAt;
+  const settlesNext = state.phase === "settling" && state.settledAt > now && state.settledAt < renewAt;
+  const wakeAt = settlesNext ? state.settledAt : renewAt;
   return [{ ...state, validUntil, wakeAt }, [{ type: "write", validUntil }]];
 }

@@ -87,9 +87,9 @@ function run(options: WorkerOptions, agent: Agent): void {
 
 /** `problems`: by address, why the last request could not be sent. */
 function reportOf(state: State, problems: ReadonlyMap<string, string>, changed: boolean): Report {
-  const peers = state.peers.map(({ name, address, state: peerState, lastAnswerAt, expiresAt }) => {
+  const peers = state.peers.map(({ name, address, state: peerState, lastAnswerAt, expiresAt, renewedAt }) => {
     const text = formatAddress(address);
-    return { name, address: text, state: peerState, lastAnswerAt, expiresAt, problem: problems.get(text) };
+    return { name, address: text, state: peerState, lastAnswerAt, expiresAt, renewedAt, problem: problems.get(text) };
   });
   return { isolated: state.isolated, reunions: state.reunions, changed, peers };
 }
