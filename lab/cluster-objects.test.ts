@@ -67,6 +67,14 @@ describe("the endpoint slices of a Service", () => {
   });
 });
 
+test("with a node go its pods", () => {
+  const [slice] = slices(service({}), { pods: {}, removedNodes: ["worker1"] });
+  assert.deepEqual(
+    slice?.endpoints.map((each) => each.targetRef?.name),
+    ["web-1", "web-2", "web-5", "web-6"],
+  );
+});
+
 test("a node object has its addresses of both families, its pod networks and its labels, unless it was removed", () => {
   const nodes = nodeObjects(scene, { pods: {}, removedNodes: ["worker1"] }).map((each) => nodeSchema.parse(each));
   assert.deepEqual(

@@ -51,7 +51,7 @@ export function endpointSliceObjects(
   return services.flatMap((service) => {
     // Without a selector the endpoints are somebody else's business.
     if (Object.keys(service.spec.selector).length === 0) return [];
-    const pods = scene.pods.filter((pod) => selects(service, pod) && conditions.pods[pod.name] !== "removed");
+    const pods = scene.pods.filter((pod) => selects(service, pod) && exists(pod, conditions));
     return familiesOf(service).map((family) => sliceObject(service, family, pods, conditions));
   });
 }
@@ -75,6 +75,11 @@ function nodeObject(host: Host): KubernetesObject & { readonly spec: object; rea
       conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", message: "a node of the lab" }],
     },
   };
+}
+
+/** With a node go its pods. */
+function exists(pod: Pod, conditions: Conditions): boolean {
+  return conditions.pods[pod.name] !== "removed" && !conditions.removedNodes.includes(pod.node);
 }
 
 function selects(service: Service, pod: Pod): boolean {

@@ -42,7 +42,7 @@ export async function answersDuring(
     "--immediate-mode",
     "-i",
     "eth0",
-    "arp[6:2] == 2 or icmp6 and ip6[40] == 136",
+    "(arp and arp[6:2] == 2) or (icmp6 and ip6[40] == 136)",
   ]);
   let text = "";
   listener.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));

@@ -274,7 +274,20 @@ export class TestLab {
   async #packets(): Promise<string> {
     const files = (await readdir(this.lab.paths.root)).filter((file) => file.startsWith("capture.pcap")).toSorted();
     const texts = await Promise.all(
-      files.map((file) => this.exec(this.client, "tcpdump", "-n", "-e", "-r", join(this.lab.paths.root, file))),
+      files.map((file) =>
+        this.exec(
+          this.client,
+          "tcpdump",
+          "-n",
+          "-e",
+          "-r",
+          join(this.lab.paths.root, file),
+          "not",
+          "udp",
+          "port",
+          "7956",
+        ),
+      ),
     );
     const lines = texts.flatMap((each) => each.stdout.trimEnd().split("\n")).toSorted();
     return `── the last packets on ${this.lab.scene.segments[0] ?? ""}\n${lines.slice(-60).join("\n")}`;

