@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { fairlead, serveDocuments } from "./fake-agent.ts";
 import { documents } from "./documents.fixture.ts";
@@ -85,6 +86,15 @@ for (const mistake of MISTAKES) {
     assert.match(stderr, mistake.says);
   });
 }
+
+test("--version is the version in package.json, and nothing else", async () => {
+  const { code, stdout, stderr } = await fairlead("--version");
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+  const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as {
+    readonly version: string;
+  };
+  assert.equal(stdout, `${version}\n`);
+});
 
 test("json is the agent's document, unchanged", async () => {
   await using agent = await serveDocuments(documents);

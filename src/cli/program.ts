@@ -3,6 +3,7 @@
  * for the agent's libraries, and `--help` for nobody's.
  */
 import { Command, CommanderError } from "commander";
+import { ownVersion } from "./own-version.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 interface Entry {
@@ -15,6 +16,7 @@ interface Entry {
 export async function runCli(words: readonly string[], world: World): Promise<number> {
   const program = new Command("fairlead")
     .description("A load balancer for clusters and machines that have no cloud")
+    .version(await ownVersion(), "-V, --version", "show the version of this program")
     .enablePositionalOptions()
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride()

@@ -1,7 +1,7 @@
 /** `fairlead version`: of this program, and of the agent where one can be reached. */
-import { readFile } from "node:fs/promises";
 import { Command } from "commander";
 import { getDocument } from "./agent-api.ts";
+import { ownVersion } from "./own-version.ts";
 import { print, withCommonOptions, type CommonOptions } from "./output.ts";
 import { chooseSocket } from "./socket.ts";
 import { CommandFailure, type World } from "./world.ts";
@@ -22,12 +22,6 @@ export function versionCommand(world: World): Command {
       print(world, options.output, document, () => drawVersions(document));
     },
   );
-}
-
-/** The version in package.json. */
-export async function ownVersion(): Promise<string> {
-  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { readonly version: string }).version;
 }
 
 async function readVersions(world: World, socket: string | undefined): Promise<VersionDocument> {
