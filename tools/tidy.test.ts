@@ -91,7 +91,7 @@ test("imports point from programs to effects to decisions to values, never back"
 test("only effects, programs and what is outside src/ import a built-in of Node.js or a native library", () => {
   const native = new Set(["koffi", "pino", "prom-client", "commander", "cli-table3"]);
   const wrong = sources
-    .filter((name) => !name.endsWith(".test.ts") && ["value", "decision"].includes(layerOf(name)))
+    .filter((name) => !isForTests(name) && ["value", "decision"].includes(layerOf(name)))
     .flatMap((name) =>
       importsOf(name)
         .filter((specifier) => specifier.startsWith("node:") || native.has(specifier))
@@ -99,6 +99,22 @@ test("only effects, programs and what is outside src/ import a built-in of Node.
     );
   assert.deepEqual(wrong, []);
 });
+
+test("only tests import what is made for tests", () => {
+  const wrong = sources
+    .filter((name) => name.startsWith("src/") && !isForTests(name))
+    .flatMap((name) =>
+      importsOf(name)
+        .filter((specifier) => specifier.startsWith(".") && isForTests(specifier))
+        .map((specifier) => `${name} imports ${specifier}`),
+    );
+  assert.deepEqual(wrong, []);
+});
+
+/** Tests, and `x.fixture.ts`: what several of them need. */
+function isForTests(name: string): boolean {
+  return /\.(test|fixture)\.ts$/.test(name);
+}
 
 function folderOf(name: string): string {
   return name.split("/").slice(0, 2).join("/");
@@ -177,7 +193,7 @@ test("nothing banned is written anywhere", () => {
 test("nothing prints but the programs that talk to people", () => {
   const allowed = /^(src\/(cli|observe)|lab|test|bench|tools)\//;
   const printing = sources
-    .filter((name) => !allowed.test(name) && !name.endsWith(".test.ts"))
+    .filter((name) => !allowed.test(name) && !isForTests(name))
     .filter((name) => /\bconsole\.\w+\(|\bprocess\.std(out|err)\b/.test(texts.get(name) ?? ""));
   assert.deepEqual(printing, [], "log an event of src/observe, or return what there is to say");
 });

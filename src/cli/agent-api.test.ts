@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { documents } from "./documents.fixture.ts";
-import { fairlead, serve, serveDocuments } from "./fake-agent.ts";
+import { fairlead, serve, serveDocuments } from "./agent.fixture.ts";
 
 test("a socket that does not exist is named, with what to do", async () => {
   const { code, stdout, stderr } = await fairlead("status --socket /nonexistent/agent.sock");

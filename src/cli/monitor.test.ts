@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { MonitorEvent } from "../observe/status.ts";
 import { parse, parseAllDocuments } from "yaml";
 import { documents, events } from "./documents.fixture.ts";
-import { fairlead, serveDocuments, serveEvents } from "./fake-agent.ts";
+import { fairlead, serveDocuments, serveEvents } from "./agent.fixture.ts";
 
 test("events are lines of aligned fields, without those an event lacks", async () => {
   await using agent = await serveEvents(events, "silent");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { fairlead, serveDocuments } from "./fake-agent.ts";
+import { fairlead, serveDocuments } from "./agent.fixture.ts";
 import { documents } from "./documents.fixture.ts";
 
 /** The names in the list of commands of a help text, without `help` itself. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { documents } from "./documents.fixture.ts";
-import { fairlead, serveDocuments } from "./fake-agent.ts";
+import { fairlead, serveDocuments } from "./agent.fixture.ts";
 
 test("the only socket in the run folder is the agent's", async () => {
   await using agent = await serveDocuments(documents);

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 import { test } from "node:test";
 import type { ApiDocuments } from "../observe/status.ts";
 import { documents, troubledStatus } from "./documents.fixture.ts";
-import { fairlead, serveDocuments } from "./fake-agent.ts";
+import { fairlead, serveDocuments } from "./agent.fixture.ts";
 
 const TABLES: readonly { readonly line: string; readonly table: string }[] = [
   {
