@@ -266,6 +266,13 @@ describe("the stamp", { concurrency: true }, () => {
     });
   }
 
+  test("is left to run out when the agent stops because it failed", async () => {
+    const { membership, stamp } = start(9);
+    const { validUntil } = stamp;
+    await membership.stop("failed");
+    assert.equal(stamp.validUntil, validUntil);
+  });
+
   test("that ran out is not made valid by a stop to restart", async () => {
     const { membership, stamp } = start(9, { onLapsed: () => new Promise(() => {}) }, 0n);
     await membership.stop("restart");

@@ -45,20 +45,25 @@ export interface Stamp {
   write(validUntilNanoseconds: bigint): void;
 }
 
+/**
+ * What becomes of the stamp. `restart`: it is written ten minutes ahead, nothing moves; `leave`: it ends now, the others
+ * take over; `failed`: it runs out by itself, so they do after the grace.
+ */
+export type StopMode = "restart" | "leave" | "failed";
+
 export interface Membership {
   view(): MembershipView;
   /** Calls back after every change of `alive`, `gone`, `isolated` or `reunions`. Returns the way to stop. */
   onChange(listener: () => void): () => void;
   /** All other nodes, by the address their datapath answers at. Before the first call the view is not `complete`. */
   setPeers(peers: readonly Peer[]): void;
-  /** `restart`: the stamp is written ten minutes ahead, nothing moves; `leave`: it ends now, the others take over. */
-  stop(mode: "restart" | "leave"): Promise<void>;
+  stop(mode: StopMode): Promise<void>;
 }
 
 export function startMembership(options: MembershipOptions): Membership {
   const { port = MEMBERSHIP_PORT } = options;
   const fail = (error: Error): void => {
-    stamp.end("failure");
+    stamp.end("failed");
     (options.onFailure ?? rethrow)(error);
   };
   const listeners = new Set<() => void>();
@@ -111,8 +116,7 @@ export function startMembership(options: MembershipOptions): Membership {
 
 interface StampKeeper {
   settled(): boolean;
-  /** `failure`: leaves the stamp as it is, to run out. */
-  end(mode: "restart" | "leave" | "failure"): void;
+  end(mode: StopMode): void;
 }
 
 function keepStamp(
