@@ -8,20 +8,24 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startGratuitous, type Gratuitous } from "../announce/gratuitous/driver.ts";
-import { storeRuntime } from "../datapath/records.ts";
+import { storeRuntime, storeSampling } from "../datapath/records.ts";
+import { QUARANTINE_MS } from "../datapath/regions.ts";
+import { monotonicNs } from "../kernel/clock.ts";
 import { openPacketSocket } from "../kernel/packet-socket.ts";
 import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership } from "../protocol/swim/driver.ts";
 import { openFolderSource } from "../source/manifests/folder.ts";
+import type { Source } from "../source/source.ts";
 import { createAttacher } from "./attach.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Datapath } from "./datapath.ts";
 import { desiredPeers, emptyMemo } from "./desired.ts";
-import { openInputs } from "./inputs.ts";
+import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
 import { readBack, runPass, withdrawAnnouncements, type Passed, type PassParts } from "./pass.ts";
 import { initialState, type AgentState } from "./state.ts";
@@ -29,13 +33,18 @@ import { startSweeping } from "./sweep.ts";
 
 /** ARP and NDP fall silent this long before peers may take over: longer than two clocks drift apart in a grace. */
 const ANSWER_MARGIN_MS = 1000;
-/** Every so many passes the tables are compared with the kernel, in case somebody else wrote there. */
-const READ_BACK_PASSES = 20;
+/** Every so often the tables are compared with the kernel, in case somebody else wrote there. */
+const READ_BACK_MS = 600_000;
+/** How long the membership worker may take to end. */
+const STOP_MS_MAX = 2000;
 
 export interface Agent {
   readonly state: AgentState;
-  /** Ends everything but the datapath. `restart`: nothing moves for ten minutes; `leave`: others take over at once. */
-  stop(mode: "restart" | "leave"): Promise<void>;
+  /**
+   * Ends everything but the datapath. `restart`: nothing moves for ten minutes; `leave`: others take over at once;
+   * `failed`: they do after the grace.
+   */
+  stop(mode: "restart" | "leave" | "failed"): Promise<void>;
 }
 
 export interface AgentParts {
@@ -69,46 +78,71 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const stamp = openStampWriter(`${config.bpffs}/maps/runtime`);
   const membership = openMembership(parts, stamp, () => withdrawAnnouncements(passParts));
   state.membership = () => membership.view();
-  const changes = new ChangeLog(log);
-  let reunions = 0;
-
-  const pass = (): Passed => {
-    if (state.passes % READ_BACK_PASSES === 0 || state.convergence.state === "failed") readBack(state);
-    const snapshot = source.snapshot();
-    membership.setPeers(desiredPeers(snapshot.nodes, nodeName));
-    const { alive, gone, reunions: reunionsNow } = membership.view();
-    state.endpointProblems = inputs.problems();
-    const passed = runPass(passParts, {
-      snapshot,
-      links: inputs.links(),
-      endpoints: inputs.endpoints(),
-      members: { alive, gone },
-    });
-    if (reunionsNow !== reunions) gratuitous.again();
-    reunions = reunionsNow;
-    changes.report(state);
-    return passed;
-  };
+  const pass = preparePass(passParts, { source, inputs, membership, gratuitous, changes: new ChangeLog(log) });
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   const stops = [
     source.subscribe(() => loop.soon()),
     membership.onChange(() => loop.soon()),
     startSweeping(state, log),
+    () => inputs.stop(),
+    () => loop.stop(),
+    () => gratuitous.close(),
   ];
   loop.soon();
   return {
     state,
     stop: async (mode) => {
       for (const stop of stops) stop();
-      inputs.stop();
-      loop.stop();
-      gratuitous.close();
       if (mode === "leave") withdrawAnnouncements({ state, announce: () => {} });
-      await membership.stop(mode);
+      const ended = membership.stop(mode === "leave" ? "leave" : "restart");
+      await Promise.race([ended, sleep(STOP_MS_MAX, undefined, { ref: false })]);
+      // An agent that failed is no agent that will be back after an upgrade.
+      if (mode === "failed") stamp.write(monotonicNs() + BigInt(config.graceSeconds) * 1_000_000_000n);
       await source.close();
       stamp.close();
     },
   };
+}
+
+interface PassInputs {
+  readonly source: Source;
+  readonly inputs: Inputs;
+  readonly membership: Membership;
+  readonly gratuitous: Gratuitous;
+  readonly changes: ChangeLog;
+}
+
+/** One pass over what all inputs say now. */
+function preparePass(parts: PassParts, { source, inputs, membership, gratuitous, changes }: PassInputs): () => Passed {
+  const { state, me } = parts;
+  let reunions = 0;
+  let readBackAt = performance.now() + READ_BACK_MS;
+  return () => {
+    if (state.convergence.state === "failed" || (performance.now() > readBackAt && haveRested(state))) {
+      readBack(state);
+      readBackAt = performance.now() + READ_BACK_MS;
+    }
+    const snapshot = source.snapshot();
+    membership.setPeers(desiredPeers(snapshot.nodes, me.nodeName));
+    const view = membership.view();
+    state.endpointProblems = inputs.problems();
+    const { alive, gone } = view;
+    const passed = runPass(parts, {
+      snapshot,
+      links: inputs.links(),
+      endpoints: inputs.endpoints(),
+      members: { alive, gone },
+    });
+    if (view.reunions !== reunions) gratuitous.again();
+    reunions = view.reunions;
+    changes.report(state);
+    return passed;
+  };
+}
+
+/** Rows freed lately are told from free ones only in memory: reading back would forget the difference. */
+function haveRested({ lastPass }: AgentState): boolean {
+  return lastPass === undefined || lastPass.operations === 0 || Date.now() - lastPass.at.getTime() > QUARANTINE_MS;
 }
 
 function openGratuitous({ log, onGratuitous }: AgentParts): Gratuitous {
@@ -135,6 +169,8 @@ function openMembership(
   const key = membershipKey(membershipKeyFile === undefined ? "" : readFileSync(membershipKeyFile, "utf8"), sha256);
   const answerMarginNs = BigInt(ANSWER_MARGIN_MS) * 1_000_000n;
   storeRuntime(datapath.maps.runtime, { answerMarginNs, probeKey: key, probePort: membershipPort });
+  // Whoever watched an earlier agent's monitor when it was killed watches no more.
+  storeSampling(datapath.maps.runtime, { flows: 0, drops: 0 });
   return startMembership({
     node: nodeName,
     port: membershipPort,

@@ -1,7 +1,7 @@
 /** The agent as a program: wiring, from its options to its end. */
 import { readFileSync } from "node:fs";
 import { createMetrics } from "../observe/metrics.ts";
-import { serveApi, serveMetrics } from "../observe/api.ts";
+import { requireSocket, serveApi, serveMetrics } from "../observe/api.ts";
 import { openLog } from "../observe/log.ts";
 import { formatProblem } from "../net/problem.ts";
 import { missingFeatures } from "../kernel/features.ts";
@@ -27,6 +27,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const version = packageVersion();
   const log = openLog({ node: config.nodeName, level: config.logLevel });
   log("starting", { version, bpffs: config.bpffs, socket: config.socket });
+  await requireSocket(config.socket);
   requireFeatures();
   const datapath = openDatapath(config);
   log("datapathLoaded", { bpffs: config.bpffs });
@@ -58,18 +59,23 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  try {
-    await Promise.race([aborted, failure.promise]);
-  } finally {
-    log("stopping");
+  const stop = async (mode: "restart" | "leave" | "failed"): Promise<void> => {
+    log("stopping", { mode });
     for (const server of servers) {
       server.close();
       server.closeAllConnections();
     }
-    await agent.stop(config.leaveOnStop ? "leave" : "restart");
+    await agent.stop(mode);
     datapath.close();
-    log(config.leaveOnStop ? "left" : "stopped");
+    log(mode === "leave" ? "left" : "stopped");
+  };
+  try {
+    await Promise.race([aborted, failure.promise]);
+  } catch (error) {
+    await stop("failed");
+    throw error;
   }
+  await stop(config.leaveOnStop ? "leave" : "restart");
 }
 
 /** Takes the datapath of a node off its devices and out of the kernel. No agent may run there. */

@@ -24,12 +24,15 @@ export interface ApiHandlers {
 /** Events that wait for a slow reader, in bytes: more are left out. */
 const MONITOR_BACKLOG_MAX = 1 << 20;
 
-/**
- * Listens on a unix socket; rejects when another agent answers there. A socket file without a listener is left over from a
- * killed agent and replaced.
- */
+/** Rejects when another agent answers there: two would fight over one datapath. */
+export async function requireSocket(path: string): Promise<void> {
+  if (await answers(path))
+    throw new Error(`Cannot serve the API on ${path}: another agent answers there; stop it first`);
+}
+
+/** Listens on a unix socket. A socket file without a listener is left over from a killed agent and replaced. */
 export async function serveApi(path: string, handlers: ApiHandlers): Promise<Server> {
-  if (await answers(path)) throw new Error(`Cannot serve the API on ${path}: another agent answers there`);
+  await requireSocket(path);
   mkdirSync(dirname(path), { recursive: true });
   rmSync(path, { force: true });
   return listen({ path }, (request, response) => handle(handlers, request, response));
