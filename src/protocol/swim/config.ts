@@ -38,6 +38,9 @@ export const DEFAULT_TIMING: Timing = {
 /** A window with fewer probes than this proves nothing. */
 export const UNANSWERED_MIN = 3;
 
+/** How old the times in the agent's view may be. */
+export const REPORT_INTERVAL_MILLISECONDS = 200;
+
 /** How often the stamp is written; it is valid for the grace, many times that. */
 export const STAMP_INTERVAL_MILLISECONDS = 500;
 export const GRACE_SECONDS = 60;

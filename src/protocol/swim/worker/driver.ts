@@ -10,7 +10,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { parentPort, workerData } from "node:worker_threads";
 import { address as addressOf, formatAddress, type Address, type Family } from "../../../net/address.ts";
 import { systemClock } from "../../../time/clock.ts";
-import { STAMP_INTERVAL_MILLISECONDS } from "../config.ts";
+import { REPORT_INTERVAL_MILLISECONDS } from "../config.ts";
 import { deadline, initialState, step, type Event, type State } from "../machine.ts";
 import type { Report, ToWorker, WorkerOptions } from "../messages.ts";
 import { decodeProbe, encodeProbe, type Probe } from "../packet.ts";
@@ -69,7 +69,7 @@ function run(options: WorkerOptions, agent: Agent): void {
     return socket;
   };
 
-  const freshness = setInterval(() => report(false), STAMP_INTERVAL_MILLISECONDS);
+  const freshness = setInterval(() => report(false), REPORT_INTERVAL_MILLISECONDS);
   agent.on("message", (message) => {
     if (message.type === "peers") {
       handle({
