@@ -53,6 +53,8 @@ export async function tellStory(tell: Teller, lab: Lab, signal: AbortSignal): Pr
   if (client === undefined || service === undefined) return;
   const target = targetOf(service);
   await tellRequests(stage, client, target);
+  const overIPv6 = services.flatMap(targetsOverIPv6)[0];
+  if (overIPv6 !== undefined) await tellRequests(stage, client, overIPv6);
   await tellFailover(stage, client, target);
 }
 
@@ -65,6 +67,12 @@ interface Target {
 function targetOf(service: ServiceAddresses): Target {
   const port = service.ports.find((each) => each.protocol === "TCP")?.port ?? 0;
   return { service: `${service.namespace}/${service.name}`, address: service.addresses[0] ?? "", port };
+}
+
+function targetsOverIPv6(service: ServiceAddresses): readonly Target[] {
+  const target = targetOf(service);
+  if (target.port === 0) return [];
+  return service.addresses.filter((each) => each.includes(":")).map((address) => ({ ...target, address }));
 }
 
 function tellServices(tell: Teller, services: readonly ServiceAddresses[]): void {
@@ -81,7 +89,7 @@ function tellServices(tell: Teller, services: readonly ServiceAddresses[]): void
 
 async function tellRequests(stage: Stage, client: string, target: Target): Promise<void> {
   const { tell, lab } = stage;
-  tell.title(`${client} asks ${target.service} at ${target.address}:${target.port}`);
+  tell.title(`${client} asks ${target.service} at ${socketText(target)}`);
   const plan: RequestPlan = { protocol: "HTTP", address: target.address, port: target.port };
   await waitFor("the first answer", async () => (await startRequests(lab, client, plan).done).find((each) => each.ok), {
     milliseconds: 15_000,
@@ -93,7 +101,15 @@ async function tellRequests(stage: Stage, client: string, target: Target): Promi
   const answers = answersPerPod(await startRequests(lab, client, { ...plan, count: 300, concurrency: 10 }).done);
   const spread = [...answers].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([pod, count]) => `${pod} ${count}`);
   tell.line(`  300 more, by pod: ${spread.join("  ")}`);
+  const announcer = await neighborOf(lab, client, target.address);
+  tell.line(
+    `  ${announcer ?? "Nobody"} answers for the address. Its own pods see the client; to the others it forwards, and they see it.`,
+  );
   tell.line();
+}
+
+function socketText({ address, port }: Target): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function requestRow(result: RequestResult): readonly string[] {

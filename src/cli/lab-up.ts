@@ -74,13 +74,18 @@ async function foreground(lab: Lab, signal: AbortSignal): Promise<void> {
 async function showLiveTable(lab: Lab, signal: AbortSignal): Promise<void> {
   let height = 0;
   while (!signal.aborted) {
-    const lines = await liveTable(lab);
+    const lines = fitted(await liveTable(lab));
     if (height > 0) process.stdout.write(`\x1b[${height}A\x1b[J`);
     process.stdout.write(`${lines.join("\n")}\n`);
     height = lines.length;
     if (!process.stdout.isTTY) return untilAborted(signal);
     await sleep(REFRESH_MILLISECONDS, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** A line that the terminal wraps would be counted as one when the table is drawn over itself. */
+function fitted(lines: readonly string[]): readonly string[] {
+  return process.stdout.isTTY ? lines.map((line) => line.slice(0, process.stdout.columns)) : lines;
 }
 
 /** Does not keep the process alive by itself: who waits for nothing but the signal uses {@link untilAborted}. */

@@ -10,6 +10,7 @@ import { answersPerPod, gapAround } from "../../lab/requests.ts";
 import type { RequestPlan } from "../../lab/requester.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { answersDuring, sequence } from "./answers.ts";
+import type { Answer } from "./answers.ts";
 import { labSuite } from "./harness.ts";
 import type { TestLab } from "./harness.ts";
 import type { TransferPlan, TransferResult } from "./transfer.ts";
@@ -73,25 +74,59 @@ labSuite("a node that goes down", "l2", {}, (it) => {
 
 labSuite("an agent that goes away", "l2", { agentArguments: ["--grace-seconds", String(GRACE_SECONDS)] }, (it) => {
   it("keeps its addresses within its grace, and after it exactly one other node answers, never two", async (lab) => {
-    const address = await lab.address("dual-stack");
-    const announcer = await lab.announcer(address, 80);
+    const [v4, v6] = [await lab.address("dual-stack", "IPv4"), await lab.address("dual-stack", "IPv6")];
+    const announcer = await lab.announcer(v4, 80);
     let killedAt = 0;
-    const answers = await answersDuring(lab, address, async () => {
-      await sleep(500);
-      killedAt = Date.now();
-      await lab.fault(announcer, "agent-kill");
-      await sleep((GRACE_SECONDS + 4) * 1000);
+    let answersV6: readonly Answer[] = [];
+    const answersV4 = await answersDuring(lab, v4, async () => {
+      answersV6 = await answersDuring(lab, v6, async () => {
+        await sleep(500);
+        killedAt = Date.now();
+        await lab.fault(announcer, "agent-kill");
+        await sleep((GRACE_SECONDS + 4) * 1000);
+      });
     });
-    const [first, second, ...more] = sequence(answers);
-    assert.equal(first, announcer);
-    assert.ok(second !== undefined && second !== announcer, "nobody took over");
-    assert.deepEqual(more, [], sequence(answers).join(" → "));
-    const takenOver = answers.find((each) => each.host === second)?.at ?? 0;
-    // The stamp was renewed up to one period before the kill.
-    assert.ok(takenOver - killedAt > (GRACE_SECONDS - 2) * 1000, `taken over after ${takenOver - killedAt} ms`);
+    for (const answers of [answersV4, answersV6]) {
+      const [first, second, ...more] = sequence(answers);
+      assert.equal(first, announcer);
+      assert.ok(second !== undefined && second !== announcer, "nobody took over");
+      assert.deepEqual(more, [], sequence(answers).join(" → "));
+      const takenOver = answers.find((each) => each.host === second)?.at ?? 0;
+      // The stamp was renewed up to one period before the kill.
+      assert.ok(takenOver - killedAt > (GRACE_SECONDS - 2) * 1000, `taken over after ${takenOver - killedAt} ms`);
+    }
     await lab.fault(announcer, "agent-start");
     await waitForAgents(lab.lab);
+    await everyPodAnswers(lab, v4, 80);
+  });
+});
+
+labSuite("a node whose wire changes", "l2", {}, (it) => {
+  it("loses its addresses while its cable is pulled, and afterwards exactly one node answers", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const announcer = await lab.announcer(address, 80);
+    await lab.fault(announcer, "link-down");
+    const plan = { protocol: "HTTP", address, port: 80 } as const;
+    const answer = await lab.askUntil("an answer from another node's pod", plan, (result) => result.ok);
+    assert.notEqual(answer.host_name, announcer);
+    assert.notEqual(await lab.announcer(address, 80), announcer);
+    await lab.fault(announcer, "link-up");
     await everyPodAnswers(lab, address, 80);
+    const answers = await answersDuring(lab, address, () => sleep(1000));
+    assert.equal(sequence(answers).length, 1, sequence(answers).join(" → "));
+  });
+
+  it("goes on answering when its device gets another MAC address", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const announcer = await lab.announcer(address, 80);
+    const mac = lab.lab.plan.cables.find((each) => each.near.member === announcer)?.near.mac ?? "";
+    await lab.exec(announcer, "ip", "link", "set", "dev", "eth0", "address", "02:fa:1e:ff:ff:01");
+    await everyPodAnswers(lab, address, 80);
+    const { stdout } = await lab.exec("client", "ip", "neigh", "show", "to", address);
+    assert.match(stdout, /lladdr 02:fa:1e:ff:ff:01/);
+    await lab.exec(announcer, "ip", "link", "set", "dev", "eth0", "address", mac);
+    await everyPodAnswers(lab, address, 80);
+    assert.equal(await lab.announcer(address, 80), announcer);
   });
 });
 
