@@ -8,16 +8,14 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { startGratuitous, type Gratuitous } from "../announce/gratuitous/driver.ts";
 import { storeRuntime, storeSampling } from "../datapath/records.ts";
 import { QUARANTINE_MS } from "../datapath/regions.ts";
-import { monotonicNs } from "../kernel/clock.ts";
 import { openPacketSocket } from "../kernel/packet-socket.ts";
 import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
-import { startMembership, type Membership } from "../protocol/swim/driver.ts";
+import { startMembership, type Membership, type StopMode } from "../protocol/swim/driver.ts";
 import { openFolderSource } from "../source/manifests/folder.ts";
 import type { Source } from "../source/source.ts";
 import { createAttacher } from "./attach.ts";
@@ -35,16 +33,11 @@ import { startSweeping } from "./sweep.ts";
 const ANSWER_MARGIN_MS = 1000;
 /** Every so often the tables are compared with the kernel, in case somebody else wrote there. */
 const READ_BACK_MS = 600_000;
-/** How long the membership worker may take to end. */
-const STOP_MS_MAX = 2000;
 
 export interface Agent {
   readonly state: AgentState;
-  /**
-   * Ends everything but the datapath. `restart`: nothing moves for ten minutes; `leave`: others take over at once;
-   * `failed`: they do after the grace.
-   */
-  stop(mode: "restart" | "leave" | "failed"): Promise<void>;
+  /** Ends everything but the datapath; the mode says how long peers shall believe that an agent will be back. */
+  stop(mode: StopMode): Promise<void>;
 }
 
 export interface AgentParts {
@@ -94,10 +87,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     stop: async (mode) => {
       for (const stop of stops) stop();
       if (mode === "leave") withdrawAnnouncements({ state, announce: () => {} });
-      const ended = membership.stop(mode === "leave" ? "leave" : "restart");
-      await Promise.race([ended, sleep(STOP_MS_MAX, undefined, { ref: false })]);
-      // An agent that failed is no agent that will be back after an upgrade.
-      if (mode === "failed") stamp.write(monotonicNs() + BigInt(config.graceSeconds) * 1_000_000_000n);
+      await membership.stop(mode);
       await source.close();
       stamp.close();
     },

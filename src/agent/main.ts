@@ -5,6 +5,7 @@ import { requireSocket, serveApi, serveMetrics } from "../observe/api.ts";
 import { openLog } from "../observe/log.ts";
 import { formatProblem } from "../net/problem.ts";
 import { missingFeatures } from "../kernel/features.ts";
+import type { StopMode } from "../protocol/swim/driver.ts";
 import { startAgent, type Agent } from "./agent.ts";
 import { parseOptions, type AgentOptions } from "./config.ts";
 import { openDatapath, removeDatapath } from "./datapath.ts";
@@ -59,7 +60,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  const stop = async (mode: "restart" | "leave" | "failed"): Promise<void> => {
+  const stop = async (mode: StopMode): Promise<void> => {
     log("stopping", { mode });
     for (const server of servers) {
       server.close();
