@@ -40,8 +40,9 @@ function byAddress(elections: ReadonlyMap<string, Election>): ReadonlyMap<string
   const sharers = new Map<string, Sharer[]>();
   for (const [service, election] of elections) {
     if (election.announcer === undefined) continue;
+    const texts = textsOf(election);
     for (const [index, address] of election.addresses.entries()) {
-      const text = formatAddress(address);
+      const text = texts[index] ?? formatAddress(address);
       const list = sharers.get(text) ?? [];
       if (list.some((other) => other.service === service && sameAddress(other.address, address))) continue;
       list.push({ service, address, elected: election, isFirst: index === 0 });
@@ -49,6 +50,15 @@ function byAddress(elections: ReadonlyMap<string, Election>): ReadonlyMap<string
     }
   }
   return sharers;
+}
+
+/** Elections keep their identity while nothing changes: of thousands, the texts need not be made again every time. */
+const known = new WeakMap<Election, readonly string[]>();
+
+function textsOf(election: Election): readonly string[] {
+  const texts = known.get(election) ?? election.addresses.map(formatAddress);
+  known.set(election, texts);
+  return texts;
 }
 
 function byPrecedence(a: Sharer, b: Sharer): number {

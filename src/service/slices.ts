@@ -25,12 +25,24 @@ export function sameObjects(a: readonly object[], b: readonly object[]): boolean
 function indexSlices(endpointSlices: SliceMap): ReadonlyMap<string, readonly EndpointSlice[]> {
   const index = new Map<string, EndpointSlice[]>();
   for (const slice of endpointSlices.values()) {
-    const name = slice.metadata.labels[SERVICE_NAME_LABEL];
-    if (name === undefined) continue;
-    const service = `${slice.metadata.namespace}/${name}`;
+    const service = serviceOf(slice);
+    if (service === undefined) continue;
     const slices = index.get(service);
     if (slices === undefined) index.set(service, [slice]);
     else slices.push(slice);
   }
   return index;
+}
+
+/** Slices never change either. With thousands of them, putting the same texts together again is what costs. */
+const services = new WeakMap<EndpointSlice, string>();
+
+function serviceOf(slice: EndpointSlice): string | undefined {
+  const kept = services.get(slice);
+  if (kept !== undefined) return kept;
+  const name = slice.metadata.labels[SERVICE_NAME_LABEL];
+  if (name === undefined) return undefined;
+  const service = `${slice.metadata.namespace}/${name}`;
+  services.set(slice, service);
+  return service;
 }
