@@ -54,13 +54,20 @@ export interface AgentParts {
 
 const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
 
+/** Rejects when something cannot be opened; what was opened before is closed again then. */
 export async function startAgent(parts: AgentParts): Promise<Agent> {
   const { config, datapath, log, version } = parts;
   const { nodeName, manifests, state: stateFolder } = config;
+  let mode: StopMode = "failed";
+  // Closed in reverse: first what calls others, last what is called.
+  await using opened = new AsyncDisposableStack();
+  const stamp = openStampWriter(`${config.bpffs}/maps/runtime`);
+  opened.defer(() => stamp.close());
   const source = await openFolderSource({ manifests, ...(stateFolder === undefined ? {} : { state: stateFolder }) });
-  const inputs = await openInputs(config.endpoints, log, () => loop.soon());
-  const state = initialState({ node: nodeName, version, maps: datapath.maps });
+  opened.defer(() => source.close());
   const gratuitous = openGratuitous(parts);
+  opened.defer(() => gratuitous.close());
+  const state = initialState({ node: nodeName, version, maps: datapath.maps });
   const passParts: PassParts = {
     state,
     me: { nodeName, sha256, devices: { exclude: config.interfacesExclude, only: config.devices } },
@@ -68,28 +75,27 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     attacher: createAttacher(datapath, log),
     announce: (places) => gratuitous.set(places),
   };
-  const stamp = openStampWriter(`${config.bpffs}/maps/runtime`);
+  const inputs = await openInputs(config.endpoints, log, () => loop.soon());
+  opened.defer(() => inputs.stop());
   const membership = openMembership(parts, stamp, () => withdrawAnnouncements(passParts));
+  opened.defer(() => membership.stop(mode));
+  opened.defer(() => {
+    if (mode === "leave") withdrawAnnouncements(passParts);
+  });
   state.membership = () => membership.view();
   const pass = preparePass(passParts, { source, inputs, membership, gratuitous, changes: new ChangeLog(log) });
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
-  const stops = [
-    source.subscribe(() => loop.soon()),
-    membership.onChange(() => loop.soon()),
-    startSweeping(state, log),
-    () => inputs.stop(),
-    () => loop.stop(),
-    () => gratuitous.close(),
-  ];
+  opened.defer(() => loop.stop());
+  opened.defer(source.subscribe(() => loop.soon()));
+  opened.defer(membership.onChange(() => loop.soon()));
+  opened.defer(startSweeping(state, log));
   loop.soon();
+  const running = opened.move();
   return {
     state,
-    stop: async (mode) => {
-      for (const stop of stops) stop();
-      if (mode === "leave") withdrawAnnouncements({ state, announce: () => {} });
-      await membership.stop(mode);
-      await source.close();
-      stamp.close();
+    stop: async (how) => {
+      mode = how;
+      await running.disposeAsync();
     },
   };
 }

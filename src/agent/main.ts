@@ -1,7 +1,8 @@
 /** The agent as a program: wiring, from its options to its end. */
 import { readFileSync } from "node:fs";
+import type { Server } from "node:http";
 import { createMetrics } from "../observe/metrics.ts";
-import { requireSocket, serveApi, serveMetrics } from "../observe/api.ts";
+import { requireSocket, serveApi, serveMetrics, type ApiHandlers } from "../observe/api.ts";
 import { openLog } from "../observe/log.ts";
 import { formatProblem } from "../net/problem.ts";
 import { missingFeatures } from "../kernel/features.ts";
@@ -30,11 +31,14 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   log("starting", { version, bpffs: config.bpffs, socket: config.socket });
   await requireSocket(config.socket);
   requireFeatures();
+  await using opened = new AsyncDisposableStack();
   const datapath = openDatapath(config);
+  opened.defer(() => datapath.close());
   log("datapathLoaded", { bpffs: config.bpffs });
 
   const failure = Promise.withResolvers<never>();
   let measured: ReturnType<typeof createMetrics> | undefined;
+  let mode: StopMode = "failed";
   const agent: Agent = await startAgent({
     config,
     datapath,
@@ -44,39 +48,37 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     onGratuitous: (frame) => measured?.gratuitousSent.inc({ ip: addressOfGratuitous(frame) }),
     onFailure: failure.reject,
   });
+  opened.defer(() => agent.stop(mode));
   const metrics = createMetrics(metricsSource(agent.state));
   measured = metrics;
-  const handlers = {
+  const handlers: ApiHandlers = {
     documents: documents(agent.state),
     metrics: () => metrics.scrape(),
     monitor: monitorEvents(agent.state, datapath),
-    onError: (path: string, error: unknown): void =>
-      log("requestFailed", { path, error: error instanceof Error ? error.stack : error }),
+    onError: (path, error) => log("requestFailed", { path, error: error instanceof Error ? error.stack : error }),
   };
-  const servers = [await serveApi(config.socket, handlers)];
-  if (config.metricsListen !== undefined) servers.push(await serveMetrics(config.metricsListen, handlers));
+  opened.defer(closing(await serveApi(config.socket, handlers)));
+  if (config.metricsListen !== undefined) opened.defer(closing(await serveMetrics(config.metricsListen, handlers)));
 
-  const aborted = new Promise<void>((resolve) => {
+  await Promise.race([aborted(signal), failure.promise]);
+  mode = config.leaveOnStop ? "leave" : "restart";
+  log("stopping", { mode });
+  await opened.disposeAsync();
+  log(mode === "leave" ? "left" : "stopped");
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  const stop = async (mode: StopMode): Promise<void> => {
-    log("stopping", { mode });
-    for (const server of servers) {
-      server.close();
-      server.closeAllConnections();
-    }
-    await agent.stop(mode);
-    datapath.close();
-    log(mode === "leave" ? "left" : "stopped");
+}
+
+function closing(server: Server): () => void {
+  return () => {
+    server.close();
+    server.closeAllConnections();
   };
-  try {
-    await Promise.race([aborted, failure.promise]);
-  } catch (error) {
-    await stop("failed");
-    throw error;
-  }
-  await stop(config.leaveOnStop ? "leave" : "restart");
 }
 
 /** Takes the datapath of a node off its devices and out of the kernel. No agent may run there. */

@@ -90,7 +90,7 @@ function snapshot(services: Readonly<Record<string, string>>, changed: Partial<S
     problems: [],
     complete: true,
     ...changed,
-  } as Snapshot;
+  };
 }
 
 function world(
