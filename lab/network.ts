@@ -49,8 +49,18 @@ export async function mountBpf(folder: string): Promise<void> {
 }
 
 export async function unmountBpf(folder: string): Promise<void> {
+  for (let left = await mountsAt(folder); left > 0;) {
+    const failure = await execute("umount", ["--lazy", folder]).catch((error: unknown) => error);
+    const now = await mountsAt(folder);
+    // Somebody else may have been quicker; without progress it is a failure.
+    if (now >= left && failure instanceof Error) throw failure;
+    left = now;
+  }
+}
+
+async function mountsAt(folder: string): Promise<number> {
   const mounts = await readFile("/proc/self/mounts", "utf8");
-  for (const line of mounts.split("\n")) if (line.split(" ")[1] === folder) await execute("umount", ["--lazy", folder]);
+  return mounts.split("\n").filter((line) => line.split(" ")[1] === folder).length;
 }
 
 /** Names of the network namespaces of a lab that exist. */
@@ -69,13 +79,12 @@ export async function removeNamespaces(namespaces: readonly string[]): Promise<v
   const pids = (await Promise.all(namespaces.map(processesIn))).flat();
   for (const identity of pids) await signalProgram(identity, "SIGKILL");
   // Where a killed run left a plain file instead of a mount, `ip netns del` removes it too.
-  await runShell(
-    undefined,
-    batch(
-      namespaces.map((each) => `netns del ${each}`),
-      "-force",
-    ),
-  );
+  const lines = namespaces.map((each) => `netns del ${each}`);
+  await runShell(undefined, batch(lines, "-force")).catch(async (error: unknown) => {
+    // Two labs that start at once may both find what a killed run left: what the other has removed is removed.
+    const present = new Set(await readdir(NAMESPACES));
+    if (namespaces.some((each) => present.has(each))) throw error;
+  });
 }
 
 async function processesIn(namespace: string): Promise<readonly { pid: number; startTime: string }[]> {

@@ -221,6 +221,12 @@ describe("a lab", () => {
     await takeDown(lab.name);
   });
 
+  test("is taken down by two at once without an error", async () => {
+    const lab = await raise();
+    await Promise.all([takeDown(lab.name), takeDown(lab.name), takeDown(lab.name)]);
+    assert.deepEqual(await traces(lab.name), []);
+  });
+
   test("ends what somebody started in it by hand", async () => {
     const lab = await raise();
     const child = spawn("nsenter", [`--net=/run/netns/fl-${lab.name}-client`, "--", "sleep", "600"]);
