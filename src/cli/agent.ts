@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { cleanup, OptionsError, runAgent } from "../agent/main.ts";
 import type { AgentOptions } from "../agent/config.ts";
+import { getDocument } from "./agent-api.ts";
 import { collect, logLevelOption } from "./controller.ts";
 import { parseCount } from "./output.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
@@ -30,14 +31,44 @@ export function agentCommand(world: World): Command {
     .action((options: AgentOptions) => run(world, options));
 }
 
-export function cleanupCommand(): Command {
+export function cleanupCommand(world: World): Command {
   return new Command("cleanup")
     .requiredOption("--node-name <name>", "as the agent was started with")
     .option("--bpffs <folder>", "as the agent was started with (default: /run/fairlead/bpf/NAME)")
+    .option("--socket <path>", "as the agent was started with (default: /run/fairlead/NAME.sock)")
     .addHelpText("after", "\nExample:\n  fairlead cleanup --node-name worker1")
-    .action((options: { readonly nodeName: string; readonly bpffs?: string }) =>
-      cleanup({ bpffs: options.bpffs ?? `/run/fairlead/bpf/${options.nodeName}` }),
-    );
+    .action((options: CleanupOptions) => clean(world, options));
+}
+
+interface CleanupOptions {
+  readonly nodeName: string;
+  readonly bpffs?: string;
+  readonly socket?: string;
+}
+
+/** Only where no agent runs: it would go on as if its programs were still there. */
+async function clean(world: World, { nodeName, bpffs, socket }: CleanupOptions): Promise<void> {
+  const path = socket ?? `${world.runFolder}/${nodeName}.sock`;
+  if (await isReachable(world, path))
+    throw new CommandFailure(EXIT.problem, `Cannot remove the datapath of ${nodeName}: its agent runs. Stop it first`);
+  const folder = bpffs ?? `${world.runFolder}/bpf/${nodeName}`;
+  try {
+    cleanup({ bpffs: folder });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandFailure(EXIT.problem, `Cannot remove the datapath in ${folder}: ${reason}`, { cause });
+  }
+  world.stdout.write(`Nothing of the datapath of ${nodeName} is left in ${folder}\n`);
+}
+
+async function isReachable(world: World, socket: string): Promise<boolean> {
+  try {
+    await getDocument(world, socket, "/v1/status");
+    return true;
+  } catch (error) {
+    if (error instanceof CommandFailure) return error.exitCode !== EXIT.unreachable;
+    throw error;
+  }
 }
 
 async function run(world: World, options: AgentOptions): Promise<void> {

@@ -101,7 +101,7 @@ const entries: readonly Entry[] = [
   {
     name: "cleanup",
     summary: "take the datapath of a stopped agent off its devices and out of the kernel",
-    load: async () => (await import("./agent.ts")).cleanupCommand(),
+    load: async (world) => (await import("./agent.ts")).cleanupCommand(world),
   },
   {
     name: "controller",

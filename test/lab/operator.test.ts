@@ -1,6 +1,6 @@
 /** What the operator's commands say about a running lab is what its clients see; and what the local API answers to anything else. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { waitFor } from "../../lab/wait.ts";
 import { fairlead, type Run } from "../../src/cli/agent.fixture.ts";
@@ -160,6 +160,31 @@ labSuite("the operator's commands", "l2", { capture: false }, (it) => {
     assert.equal((await ask(lab, "status")).code, 0);
   });
 });
+
+labSuite("a datapath that is not wanted any more", "l2", { capture: false }, (it) => {
+  it("cleanup refuses while the agent runs, and takes programs and maps away when it has stopped", async (lab) => {
+    const { paths } = lab.lab;
+    const cleanup = `cleanup --node-name ${NODE} --bpffs ${paths.bpf}/${NODE} --socket ${paths.socket(NODE)}`;
+    const refused = await fairlead(cleanup);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /its agent runs\. Stop it first/);
+    assert.match(await device(lab), /prog\/xdp/);
+
+    await lab.fault(NODE, "agent-stop");
+    assert.match(await device(lab), /prog\/xdp/, "the datapath outlives the agent");
+    for (const again of ["at first", "and once more"]) {
+      const { code, stdout } = await fairlead(cleanup);
+      assert.equal(code, 0, again);
+      assert.match(stdout, /^Nothing of the datapath of worker1 is left/, again);
+    }
+    assert.doesNotMatch(await device(lab), /prog\/xdp/);
+    await assert.rejects(access(`${paths.bpf}/${NODE}/maps`));
+  });
+});
+
+async function device(lab: TestLab): Promise<string> {
+  return (await lab.exec(NODE, "ip", "-details", "link", "show", "dev", "eth0")).stdout;
+}
 
 /** One command about a node of the lab. */
 function ask(lab: TestLab, line: string, node = NODE): Promise<Run> {
