@@ -55,17 +55,28 @@ export interface Passed {
 export function runPass(parts: PassParts, world: World): Passed {
   const { state, me, memo } = parts;
   const { complete } = state.membership();
+  const membersChanged = state.world !== undefined && !sameMembers(state.world.members, world.members);
   state.world = world;
   let written = attachDevices(parts, world);
-  state.forwarding = desiredForwarding(world, me, memo);
-  // Until every peer was heard or missed once, what an earlier agent left is the better guess at who is there; and whether
-  // it is still us who announce, nobody knows.
-  if (complete || !isLeftOver(state)) written += programForwarding(state, world);
-  if (complete) {
+  const forward = (): number => {
+    state.forwarding = desiredForwarding(world, me, memo);
+    // Until every peer was heard or missed once, what an earlier agent left is the better guess at who is there; and
+    // whether it is still us who announce, nobody knows.
+    return complete || !isLeftOver(state) ? programForwarding(state, world) : 0;
+  };
+  const announce = (): number => {
+    if (!complete) return 0;
     state.announcing = desiredAnnouncing(world, me, memo);
-    written += programAnnounced(parts, world);
-  }
+    return programAnnounced(parts, world);
+  };
+  // A new Service is served before it is announced. But where a node died, its addresses go to nobody until we take them.
+  const steps = membersChanged ? [announce, forward] : [forward, announce];
+  for (const run of steps) written += run();
   return { written, settled: complete };
+}
+
+function sameMembers(a: World["members"], b: World["members"]): boolean {
+  return a.alive.symmetricDifference(b.alive).size === 0 && a.gone.symmetricDifference(b.gone).size === 0;
 }
 
 /** The tables are those of an earlier agent. */

@@ -55,7 +55,9 @@ export class BackendRows {
   readonly #generations: Uint32Array;
   /** COLUMN_COUNT numbers a row: how many frontends see it in which state. */
   readonly #users: Uint32Array;
-  #touched = new Set<number>();
+  /** Ids whose users changed, each once: those marked in `#marks`. */
+  #touched: number[] = [];
+  readonly #marks: Uint8Array;
   readonly #resting: { readonly id: number; readonly until: number }[] = [];
   /** Ids from here on were never used; 0 never is. */
   #unused = 1;
@@ -68,10 +70,11 @@ export class BackendRows {
     this.#local = new Uint8Array(capacity);
     this.#written = new Uint8Array(capacity);
     this.#users = new Uint32Array(capacity * COLUMN_COUNT);
+    this.#marks = new Uint8Array(capacity);
     for (const { id, address, port, state, local } of found) {
       this.#fill(id, { address, port, local });
       this.#written[id] = state | (local ? LOCAL_BIT : 0);
-      this.#touched.add(id);
+      this.#touch(id);
       this.#unused = Math.max(this.#unused, id + 1);
     }
     for (let id = 1; id < this.#unused; id += 1) {
@@ -103,20 +106,21 @@ export class BackendRows {
   ): { readonly changes: readonly BackendChange[]; readonly gone: readonly number[] } {
     const changes: BackendChange[] = [];
     const gone: number[] = [];
-    const kept = new Set<number>();
-    for (const id of this.#touched) {
+    const touched = this.#touched;
+    this.#touched = [];
+    for (const id of touched) {
+      this.#marks[id] = 0;
       const state = this.#stateOf(id);
       if (state !== undefined) {
         const change = this.#change(id, state);
         if (change !== undefined) changes.push(change);
       } else if (unused === "keepUnused") {
-        kept.add(id);
+        this.#touch(id);
       } else {
         gone.push(id);
         this.#release(id, now);
       }
     }
-    this.#touched = kept;
     return { changes, gone };
   }
 
@@ -189,7 +193,13 @@ export class BackendRows {
     const count = (this.#users[at] as number) + difference;
     if (count < 0) throw new Error(`Backend ${id} was dropped more often than it was used`);
     this.#users[at] = count;
-    this.#touched.add(id);
+    this.#touch(id);
+  }
+
+  #touch(id: number): void {
+    if (this.#marks[id] === 1) return;
+    this.#marks[id] = 1;
+    this.#touched.push(id);
   }
 
   /** `undefined`: nobody uses it. */

@@ -3,9 +3,9 @@
  * counted, because addresses share them. A bit too many costs a lookup, a bit too few loses packets: bits are set before an
  * address is used and cleared after it is not.
  */
-import { addressBytes, type Address } from "../net/address.ts";
+import type { Address } from "../net/address.ts";
 import { ADDRESS_FILTER_MULTIPLIER, ADDRESS_FILTER_WORDS } from "./abi.generated.ts";
-import { viewOf } from "./encode.ts";
+import { writeAddress } from "./encode.ts";
 
 const FILTER_BITS = ADDRESS_FILTER_WORDS * 64;
 const WORD_BITS = 32;
@@ -15,10 +15,12 @@ const WORDS = FILTER_BITS / WORD_BITS;
 export type FilterPart = "frontends" | "node";
 const PART_START = { frontends: 0, node: WORDS } as const satisfies Record<FilterPart, number>;
 
+const scratch = new DataView(new ArrayBuffer(16));
+
 /** The same function as `address_hash` in bpf/parse.h: the words as the processor loads them. */
 export function filterHash(address: Address): number {
-  const view = viewOf(addressBytes(address));
-  const word = (i: number): number => view.getUint32(i * 4, true);
+  writeAddress(scratch, 0, address);
+  const word = (i: number): number => scratch.getUint32(i * 4, true);
   return Math.imul(word(0) ^ word(1) ^ word(2) ^ word(3), ADDRESS_FILTER_MULTIPLIER) >>> 16;
 }
 

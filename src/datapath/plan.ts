@@ -21,9 +21,12 @@ export function planForwarding(
 ): Plan {
   const draft: Draft = { tables, plan: emptyPlan(), seed, now, problems: [] };
   const { services } = tables;
-  const changed = [...desired].filter(([name, frontends]) => needsPlanning(services.get(name), frontends));
+  const changed = new Map<string, readonly Frontend[]>();
+  desired.forEach((frontends, name) => {
+    if (needsPlanning(services.get(name), frontends)) changed.set(name, frontends);
+  });
   const removed = keep ? [] : [...services.keys()].filter((name) => !desired.has(name));
-  const before = new Map([...changed.map(([name]) => name), ...removed].map((name) => [name, services.get(name)]));
+  const before = new Map([...changed.keys(), ...removed].map((name) => [name, services.get(name)]));
 
   // Keys change hands only when the old owner let go, and users are added before they are taken away: a backend or a
   // region that moves from one Service to another never looks unused.
@@ -94,7 +97,7 @@ function programFrontend(
   const group = obtainGroup(draft, name, frontend, ids, known?.value.maglevSize ?? 0);
   const flags = frontend.externalTrafficPolicy === "Local" ? frontend_flag.FRONTEND_LOCAL_ONLY : 0;
   const { address, port, protocol } = frontend;
-  putFrontend(draft, { address, port, protocol, value: { ...placeOf(group), serviceId, flags } });
+  putFrontend(draft, key, { address, port, protocol, value: { ...placeOf(group), serviceId, flags } });
   return { key, frontend, ids, group };
 }
 
@@ -104,8 +107,7 @@ function placeOf(group: ProgrammedFrontend["group"]): Omit<FrontendValue, "servi
   return { slotBase, slotCount, maglevBase, maglevSize };
 }
 
-function putFrontend({ tables, plan }: Draft, record: FrontendRecord): void {
-  const key = frontendKeyText(record);
+function putFrontend({ tables, plan }: Draft, key: string, record: FrontendRecord): void {
   const known = tables.frontends.get(key)?.value;
   if (known !== undefined && sameValue(known, record.value)) return;
   tables.frontends.set(key, record);
@@ -128,12 +130,13 @@ function useAddress(draft: Draft, name: string, serviceId: number, address: Addr
   tables.addresses.set(text, { address, services: new Set([name]) });
   const bit = tables.filter.add(address);
   if (bit !== undefined && !tables.foundFilterBits.has(bit)) plan.filterBits.push(bit);
-  putFrontend(draft, addressRow(address, serviceId));
+  putAddressRow(draft, address, serviceId);
 }
 
-function addressRow(address: Address, serviceId: number): FrontendRecord {
+function putAddressRow(draft: Draft, address: Address, serviceId: number): void {
   const value = { ...placeOf(undefined), serviceId, flags: frontend_flag.FRONTEND_ADDRESS };
-  return { address, port: 0, protocol: "any", value };
+  const key = { address, port: 0, protocol: "any" } as const;
+  putFrontend(draft, frontendKeyText(key), { ...key, value });
 }
 
 function releaseService(draft: Draft, name: string, old: readonly ProgrammedFrontend[]): void {
@@ -156,7 +159,7 @@ function leaveAddress(draft: Draft, name: string, address: Address): void {
   if (use === undefined || !use.services.delete(name)) return;
   const [other] = use.services;
   if (other !== undefined) {
-    putFrontend(draft, addressRow(address, tables.services.get(other)?.id ?? 0));
+    putAddressRow(draft, address, tables.services.get(other)?.id ?? 0);
     return;
   }
   tables.addresses.delete(text);
