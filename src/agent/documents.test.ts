@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+import { flow, flow_flag, flow_key, runtime } from "../datapath/abi.generated.ts";
+import { viewOf, writeAddress } from "../datapath/encode.ts";
+import { address } from "../net/address.ts";
+import { formatProblem } from "../net/problem.ts";
+import { emptyMemo } from "./desired.ts";
+import { documents } from "./documents.ts";
+import { metricsSource, addressOfGratuitous } from "./measure.ts";
+import { runPass } from "./pass.ts";
+import { initialState, type AgentState } from "./state.ts";
+import { memoryMaps, sha256, world } from "./world.fixture.ts";
+import { gratuitousArp } from "../protocol/arp/packet.ts";
+import { unsolicitedAdvertisement } from "../protocol/ndp/packet.ts";
+
+const NONE = new Map<string, string>();
+let state: AgentState;
+
+beforeEach(() => {
+  const maps = memoryMaps();
+  state = { ...initialState({ node: "me", version: "0.1.0", maps }), nowNs: () => 100_000_000_000n };
+  const peer = {
+    name: "peer",
+    address: address("192.168.10.202"),
+    state: "alive",
+    remainingMilliseconds: 59_500,
+    lastAnswerMilliseconds: 80,
+    problem: undefined,
+  } as const;
+  state.membership = () => ({
+    alive: new Set(["me", "peer"]),
+    gone: new Set(),
+    complete: true,
+    isolated: false,
+    reunions: 0,
+    peers: [peer],
+  });
+  const parts = {
+    state,
+    me: { nodeName: "me", sha256, devices: { exclude: /^lo$/, only: undefined } },
+    memo: emptyMemo(),
+    attacher: { apply: () => ({ devices: [], problems: [] }) },
+    announce: (): void => {},
+  };
+  runPass(parts, world({ web: "192.168.10.0" }));
+});
+
+function putFlow(): void {
+  const key = viewOf(new Uint8Array(flow_key.size));
+  const value = viewOf(new Uint8Array(flow.size));
+  writeAddress(key, flow_key.offset.source, address("192.168.10.250"));
+  writeAddress(key, flow_key.offset.destination, address("192.168.10.0"));
+  key.setUint16(flow_key.offset.destination_port, 80);
+  key.setUint8(flow_key.offset.protocol, 6);
+  writeAddress(value, flow.offset.source, address("192.168.10.201"));
+  writeAddress(value, flow.offset.destination, address("10.244.1.2"));
+  value.setUint32(flow.offset.ifindex, 2, true);
+  value.setUint32(flow.offset.service_id, 1, true);
+  value.setUint32(flow.offset.seen_seconds, 97, true);
+  value.setUint32(flow.offset.flags, flow_flag.FLOW_SNAT, true);
+  state.maps.flows.put(new Uint8Array(key.buffer), new Uint8Array(value.buffer), 1);
+}
+
+describe("documents", () => {
+  test("status counts what the kernel holds", () => {
+    state.maps.runtime.setBigUint64(runtime.offset.valid_until_ns, 160_000_000_000n, true);
+    const status = documents(state)["/v1/status"](NONE);
+    assert.deepEqual(status.counts, { services: 1, frontends: 1, backends: 2, announced: 1, endpoints: 1 });
+    assert.equal(status.stamp.validUntilSeconds, 60);
+    assert.deepEqual(status.membership, { isolated: false, peers: 1 });
+    assert.equal(status.ready, false, "no pass has ended yet");
+  });
+
+  test("a stamp that ran out has nothing left, not less", () => {
+    state.maps.runtime.setBigUint64(runtime.offset.valid_until_ns, 1n, true);
+    assert.equal(documents(state)["/v1/status"](NONE).stamp.validUntilSeconds, 0);
+  });
+
+  test("services tell who announces them, or why nobody does", () => {
+    const [row] = documents(state)["/v1/services"](NONE);
+    assert.equal(row?.name, "web");
+    assert.equal(row?.announcer, "me");
+    assert.deepEqual(row?.backends, { active: 2, notReady: 0, terminating: 0, local: 1 });
+    state.announcing = {
+      ...state.announcing,
+      elections: new Map([["default/web", { addresses: [], reason: "noEndpoints" }]]),
+    };
+    const [silent] = documents(state)["/v1/services"](NONE);
+    assert.equal(silent?.announceReason, "noEndpoints");
+    assert.equal(silent !== undefined && "announcer" in silent, false);
+  });
+
+  test("nodes are this one and its peers", () => {
+    assert.deepEqual(documents(state)["/v1/nodes"](NONE), [
+      { name: "me", state: "self", remainingSeconds: 0 },
+      { name: "peer", address: "192.168.10.202", state: "alive", remainingSeconds: 59.5, lastAnswerMilliseconds: 80 },
+    ]);
+  });
+
+  test("pools count the addresses in use", () => {
+    const [row] = documents(state)["/v1/pools"](NONE);
+    assert.deepEqual([row?.name, row?.assignedIPv4, row?.availableIPv4], ["pool", "1", "255"]);
+  });
+
+  test("the frontends, backends and announcements are those in the maps", () => {
+    const [own, port] = documents(state)["/v1/bpf/lb"](NONE);
+    assert.deepEqual([own?.port, own?.protocol, own?.flags], [0, "any", ["address"]]);
+    assert.deepEqual([port?.service, port?.port, port?.slots, port?.maglevSize], ["default/web", 80, 2, 211]);
+    assert.deepEqual(
+      port?.backends.map(({ address: ip, local, state: is }) => [ip, local, is]),
+      [
+        ["10.244.0.2", true, "active"],
+        ["10.244.1.2", false, "active"],
+      ],
+    );
+    assert.equal(documents(state)["/v1/bpf/backends"](NONE).length, 2);
+    assert.deepEqual(documents(state)["/v1/bpf/announced"](NONE), [
+      { address: "192.168.10.0", device: "eth0", answers: 0 },
+    ]);
+  });
+
+  test("a flow tells both sides, its device and how long it is silent", () => {
+    putFlow();
+    const [row] = documents(state)["/v1/bpf/ct"](NONE);
+    assert.equal(row?.toDestination, "10.244.1.2");
+    assert.deepEqual([row?.service, row?.device, row?.ageSeconds, row?.flags], ["default/web", "eth0", 3, ["snat"]]);
+  });
+
+  for (const [limit, rows] of [
+    ["0", 1],
+    ["1", 1],
+    ["x", 1],
+  ] as const) {
+    test(`a limit of ${limit} lists ${rows} of one flow`, () => {
+      putFlow();
+      assert.equal(documents(state)["/v1/bpf/ct"](new Map([["limit", limit]])).length, rows);
+    });
+  }
+});
+
+test("problems are told once, with the Service they are about", () => {
+  const problem = { subject: "Service default/web", message: "no room" };
+  state.attachProblems = [problem];
+  state.announceProblems = [{ ...problem }];
+  assert.deepEqual(documents(state)["/v1/status"](NONE).problems.map(formatProblem), ["Service default/web: no room"]);
+  assert.equal(documents(state)["/v1/services"](NONE)[0]?.problem, "no room");
+  assert.equal(metricsSource(state).problems().length, 1);
+});
+
+test("addressOfGratuitous reads the address out of the frames we send", () => {
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  for (const frame of gratuitousArp(address("192.168.10.0"), mac))
+    assert.equal(addressOfGratuitous(frame), "192.168.10.0");
+  assert.equal(
+    addressOfGratuitous(unsolicitedAdvertisement(address("fc00:f853:ccd:e799::1"), mac)),
+    "fc00:f853:ccd:e799::1",
+  );
+});
