@@ -182,12 +182,35 @@ static __always_inline enum verdict start_flow(struct visit *v, struct packet *p
 	return forward_verdict(&s->forward);
 }
 
+/*
+ * A client that has closed its connection through a frontend may reach the same pod directly next, from the same port. The
+ * backend's SYN-ACK tells: on a connection of ours it comes first, and a new one of ours has a new row. From then on the row
+ * counts as over.
+ */
+static __always_inline bool answers_somebody_else(struct flow *f, const struct packet *p, const struct visit *v)
+{
+	struct flow *forward;
+
+	if (p->tuple.protocol != IPPROTO_TCP)
+		return false;
+	if (f->flags & (FLOW_CLOSING | FLOW_RESET) && flow_expired(f, IPPROTO_TCP, v->now_seconds))
+		return true;
+	if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK) || !(f->flags & (FLOW_ESTABLISHED | FLOW_CLOSING | FLOW_RESET)))
+		return false;
+	f->flags |= FLOW_RESET;
+	f->seen_seconds = v->now_seconds - tcp_reset_seconds - 1;
+	forward = find_partner(f, IPPROTO_TCP);
+	if (forward)
+		forward->flags |= FLOW_RESET;
+	return true;
+}
+
 /* Replies of backends: from a pod, leaving by a device, or coming back to one of our source ports. */
 static __always_inline enum verdict decide_reply(struct visit *v, struct packet *p, struct flow **out)
 {
 	struct flow *f = find_flow(&p->tuple);
 
-	if (!f || !(f->flags & FLOW_REPLY))
+	if (!f || !(f->flags & FLOW_REPLY) || answers_somebody_else(f, p, v))
 		return VERDICT_FOREIGN;
 	*out = f;
 	return use_reply(v, p, f);

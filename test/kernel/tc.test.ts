@@ -116,6 +116,31 @@ for (const f of FAMILIES)
           }
       });
 
+      if (protocol === "tcp")
+        test("a pod that the client reaches directly, from a port it used for a connection before, is not taken for the backend", () => {
+          world.endpoint(LOCAL_POD[f]);
+          world.frontend({
+            address: ADDRESS[f],
+            port: 80,
+            protocol,
+            backends: [{ address: LOCAL_POD[f], port: 8080, local: true }],
+          });
+          const replied = (flags: string): void => {
+            expect(world.run(fromPod({ flags }), "pod"), "redirect", "VERDICT_REPLIED");
+          };
+          const untranslated = (flags: string): void => {
+            const input = fromPod({ flags });
+            const outcome = world.run(input, "pod");
+            assert.deepEqual([outcome.action, outcome.verdict], ["next", "VERDICT_FOREIGN"], flags);
+            assert.deepEqual(Buffer.from(outcome.frame), Buffer.from(input));
+          };
+          world.run(toService(f, { protocol, flags: "S" }), "ingress");
+          for (const flags of ["SA", "SA", "A", "A", "FA", "A"]) replied(flags);
+          for (const flags of ["SA", "A", "PA", "FA"]) untranslated(flags);
+          world.run(toService(f, { protocol, flags: "S" }), "ingress");
+          for (const flags of ["SA", "A"]) replied(flags);
+        });
+
       test("a pod's error about a request reaches the client, quoting what the client sent", () => {
         world.endpoint(LOCAL_POD[f]);
         world.frontend({
