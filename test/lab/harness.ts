@@ -138,10 +138,22 @@ export class TestLab {
     this.client = lab.scene.hosts.find((host) => host.role === "client")?.name ?? "";
   }
 
-  /** Every agent ready, every Service with its addresses. */
+  /** Every agent ready, every Service with its addresses, each of them announced by one node: agents wait for each other at first. */
   async settle(): Promise<void> {
     await waitForAgents(this.lab);
-    await waitForAddresses(this.lab);
+    const services = await waitForAddresses(this.lab);
+    const addresses = services.flatMap((each) => each.addresses).toSorted();
+    let announced: readonly string[] = [];
+    await waitFor(
+      "every address to be announced",
+      async () => {
+        const nodes = this.lab.scene.hosts.filter((host) => host.agent);
+        const rows = await Promise.all(nodes.map((host) => this.agent(host.name, "/v1/bpf/announced")));
+        announced = rows.flatMap((each) => each?.map((row) => row.address) ?? []).toSorted();
+        return announced.join(" ") === addresses.join(" ") ? true : undefined;
+      },
+      { explain: () => `announced: ${announced.join(" ")}; all: ${addresses.join(" ")}` },
+    );
   }
 
   exec(
