@@ -7,6 +7,8 @@
 #ifndef FAIRLEAD_FLOW_H
 #define FAIRLEAD_FLOW_H
 
+/* Cells a key may lie in: neighbors in memory, so that the second costs no second page to walk to. */
+#define FLOW_WAYS 4
 #define COMPILER_BARRIER() asm volatile("" ::: "memory")
 
 static __always_inline __u32 flow_lifetime_seconds(const struct flow *f, __u8 protocol)
@@ -78,13 +80,13 @@ static __always_inline struct flow_cell *cell_at(__u32 hash)
 static __always_inline struct flow *find_flow(const struct flow_key *key)
 {
 	__u32 hash = key_hash(key);
-	struct flow_cell *cell = cell_at(hash);
+#pragma unroll
+	for (int way = 0; way < FLOW_WAYS; way++) {
+		struct flow_cell *cell = cell_at(hash ^ way);
 
-	if (cell && same_key(&cell->key, key))
-		return &cell->flow;
-	cell = cell_at(hash ^ 1); /* the neighbor in memory: no second page to walk to */
-	if (cell && same_key(&cell->key, key))
-		return &cell->flow;
+		if (cell && same_key(&cell->key, key))
+			return &cell->flow;
+	}
 	return overflowed() ? bpf_map_lookup_elem(&flows, key) : NULL;
 }
 
@@ -184,12 +186,14 @@ static __always_inline bool take_cell(struct flow_cell *cell, const struct flow_
 static __always_inline bool take_free_cell(const struct flow_key *key, const struct flow *row, __u32 now_seconds)
 {
 	__u32 hash = key_hash(key);
-	struct flow_cell *cell = cell_at(hash);
+#pragma unroll
+	for (int way = 0; way < FLOW_WAYS; way++) {
+		struct flow_cell *cell = cell_at(hash ^ way);
 
-	if (cell && cell_is_free(cell, now_seconds))
-		return take_cell(cell, key, row);
-	cell = cell_at(hash ^ 1);
-	return cell && cell_is_free(cell, now_seconds) && take_cell(cell, key, row);
+		if (cell && cell_is_free(cell, now_seconds) && take_cell(cell, key, row))
+			return true;
+	}
+	return false;
 }
 
 /* Never refuses but for a helper's failure. */

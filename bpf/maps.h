@@ -48,9 +48,9 @@ struct {
 } maglev SEC(".maps");
 
 /*
- * Flow rows live in two tables, both written by the datapath. First choice: one of two cells that the key hashes to. Taking a
+ * Flow rows live in two tables, both written by the datapath. First choice: one of a few neighboring cells that the key hashes to. Taking a
  * free cell costs a quarter of inserting into (and evicting from) an LRU hash, and what is established in a cell cannot be
- * evicted by a flood. Where both cells are taken, the row goes to the LRU hash `flows`, which never refuses: the least
+ * evicted by a flood. Where all are taken, the row goes to the LRU hash `flows`, which never refuses: the least
  * recently used goes. The agent lists both and clears expired rows out of `flows`.
  */
 struct {
