@@ -1,4 +1,5 @@
-/** The lab at this moment as lines: every node with what its agent says, every Service with who really answers for it. */
+/** The lab at this moment as lines: every node with what its agent says, every Service with who announces it and where a client sends. */
+import type { StatusDocument } from "../src/observe/status.ts";
 import type { Lab } from "./lab.ts";
 import { neighborOf, readAgent, readStatus } from "./observe.ts";
 import type { LabStatus } from "./observe.ts";
@@ -6,50 +7,61 @@ import { renderRows } from "./rows.ts";
 
 export async function liveTable(lab: Lab): Promise<readonly string[]> {
   const status = await readStatus(lab);
-  return [...(await nodeRows(lab, status)), "", ...(await serviceRows(lab, status))];
+  return [...(await nodeLines(lab, status)), "", ...(await serviceLines(lab, status))];
 }
 
-async function nodeRows(lab: Lab, status: LabStatus): Promise<readonly string[]> {
-  const agents = lab.scene.hosts.filter((host) => host.agent);
+/** Columns of counters: packets by what became of them. */
+const CARRIED = ["forwarded", "delivered", "delivered_by_stack", "replied"] as const;
+
+async function nodeLines(lab: Lab, status: LabStatus): Promise<readonly string[]> {
   const rows = await Promise.all(
-    agents.map(async (host) => {
-      const state = status.hosts.find((each) => each.name === host.name)?.state ?? "down";
-      const agent = await readAgent(lab, host.name, "/v1/status");
-      if (agent === undefined) return [host.name, state, "no answer"];
-      const verdicts = agent.verdicts;
-      const carried = ["forwarded", "delivered", "deliveredByStack", "replied"].map((name) =>
-        String(verdicts[name] ?? verdicts[name.toUpperCase()] ?? 0),
-      );
-      const drops = Object.entries(verdicts).reduce(
-        (sum, [name, count]) => (/^drop/i.test(name) ? sum + count : sum),
-        0,
-      );
-      return [
-        host.name,
-        state,
-        agent.ready ? "ready" : "starting",
-        String(agent.counts.announced),
-        ...carried,
-        String(drops),
-      ];
+    agentNodes(lab).map(async (node) => {
+      const state = status.hosts.find((each) => each.name === node)?.state ?? "down";
+      const agent = await readAgent(lab, node, "/v1/status");
+      return [node, state, ...(agent === undefined ? ["no answer"] : agentCells(agent))];
     }),
   );
-  return renderRows(
-    ["NODE", "STATE", "AGENT", "ADDRESSES", "FORWARDED", "DELIVERED", "BY STACK", "REPLIED", "DROPPED"],
-    rows,
-  );
+  const head = ["NODE", "STATE", "AGENT", "ADDRESSES", "FORWARDED", "DELIVERED", "BY STACK", "REPLIED", "DROPPED"];
+  return renderRows(head, rows);
 }
 
-async function serviceRows(lab: Lab, status: LabStatus): Promise<readonly string[]> {
-  const client = lab.scene.hosts.find((host) => host.role === "client")?.name;
-  const rows = await Promise.all(
-    status.services.flatMap((service) =>
-      service.addresses.map(async (address) => {
-        const holder = client === undefined ? undefined : await neighborOf(lab, client, address);
-        const ports = service.ports.map((port) => `${port.port}/${port.protocol}`).join(" ");
-        return [`${service.namespace}/${service.name}`, address, ports, holder ?? "not asked yet"];
-      }),
-    ),
+function agentCells({ ready, counts, verdicts }: StatusDocument): readonly string[] {
+  const drops = Object.entries(verdicts).reduce(
+    (sum, [name, count]) => sum + (name.startsWith("drop_") ? count : 0),
+    0,
   );
-  return renderRows(["SERVICE", "ADDRESS", "PORTS", `ANSWERED FOR BY (as ${client ?? "nobody"} sees it)`], rows);
+  const numbers = [counts.announced, ...CARRIED.map((name) => verdicts[name] ?? 0), drops];
+  return [ready ? "ready" : "starting", ...numbers.map(String)];
+}
+
+async function serviceLines(lab: Lab, status: LabStatus): Promise<readonly string[]> {
+  const client = lab.scene.hosts.find((host) => host.role === "client")?.name;
+  const announcers = await readAnnouncers(lab);
+  const rows = status.services.flatMap((service) =>
+    service.addresses.map(async (address) => [
+      `${service.namespace}/${service.name}`,
+      address,
+      service.ports.map((port) => `${port.port}/${port.protocol}`).join(" "),
+      announcers.get(address)?.join(" ") ?? "nobody",
+      (client === undefined ? undefined : await neighborOf(lab, client, address)) ?? "-",
+    ]),
+  );
+  const head = ["SERVICE", "ADDRESS", "PORTS", "ANNOUNCED BY", `${(client ?? "client").toUpperCase()} SENDS TO`];
+  return renderRows(head, await Promise.all(rows));
+}
+
+/** As it stands in the nodes' maps: the nodes that would answer for each address. */
+async function readAnnouncers(lab: Lab): Promise<ReadonlyMap<string, readonly string[]>> {
+  const announcers = new Map<string, string[]>();
+  for (const node of agentNodes(lab)) {
+    for (const { address } of (await readAgent(lab, node, "/v1/bpf/announced")) ?? []) {
+      const nodes = announcers.get(address) ?? [];
+      if (!nodes.includes(node)) announcers.set(address, [...nodes, node]);
+    }
+  }
+  return announcers;
+}
+
+function agentNodes(lab: Lab): readonly string[] {
+  return lab.scene.hosts.filter((host) => host.agent).map((host) => host.name);
 }
