@@ -1,7 +1,7 @@
 /** The lab at this moment as lines: every node with what its agent says, every Service with who announces it and where a client sends. */
 import type { StatusDocument } from "../src/observe/status.ts";
 import type { Lab } from "./lab.ts";
-import { neighborOf, readAgent, readStatus } from "./observe.ts";
+import { agentNodes, neighborOf, readAgent, readAnnouncers, readStatus } from "./observe.ts";
 import type { LabStatus } from "./observe.ts";
 import { renderRows } from "./rows.ts";
 
@@ -48,20 +48,4 @@ async function serviceLines(lab: Lab, status: LabStatus): Promise<readonly strin
   );
   const head = ["SERVICE", "ADDRESS", "PORTS", "ANNOUNCED BY", `${(client ?? "client").toUpperCase()} SENDS TO`];
   return renderRows(head, await Promise.all(rows));
-}
-
-/** As it stands in the nodes' maps: the nodes that would answer for each address. */
-async function readAnnouncers(lab: Lab): Promise<ReadonlyMap<string, readonly string[]>> {
-  const announcers = new Map<string, string[]>();
-  for (const node of agentNodes(lab)) {
-    for (const { address } of (await readAgent(lab, node, "/v1/bpf/announced")) ?? []) {
-      const nodes = announcers.get(address) ?? [];
-      if (!nodes.includes(node)) announcers.set(address, [...nodes, node]);
-    }
-  }
-  return announcers;
-}
-
-function agentNodes(lab: Lab): readonly string[] {
-  return lab.scene.hosts.filter((host) => host.agent).map((host) => host.name);
 }

@@ -111,9 +111,40 @@ export async function readAgent<P extends keyof ApiDocuments>(
   return text === undefined ? undefined : (JSON.parse(text) as ApiDocuments[P]);
 }
 
+/** As it stands in the nodes' maps: for each address the nodes that answer for it. */
+export async function readAnnouncers(lab: Lab): Promise<ReadonlyMap<string, readonly string[]>> {
+  const announcers = new Map<string, string[]>();
+  for (const node of agentNodes(lab)) {
+    for (const { address } of (await readAgent(lab, node, "/v1/bpf/announced")) ?? []) {
+      const nodes = announcers.get(address) ?? [];
+      if (!nodes.includes(node)) announcers.set(address, [...nodes, node]);
+    }
+  }
+  return announcers;
+}
+
+/** Waits until each of the addresses is announced, by one node: agents that have just started wait for each other first. */
+export async function waitForAnnouncers(lab: Lab, addresses: readonly string[], waiting: Waiting = {}): Promise<void> {
+  let missing: readonly string[] = addresses;
+  await waitFor(
+    "every address to be announced by one node",
+    async () => {
+      const announcers = await readAnnouncers(lab);
+      missing = addresses.filter((each) => announcers.get(each)?.length !== 1);
+      return missing.length === 0 ? true : undefined;
+    },
+    { ...waiting, explain: () => `not so: ${missing.join(" ")}` },
+  );
+}
+
+/** The names of the nodes with an agent. */
+export function agentNodes(lab: Lab): readonly string[] {
+  return lab.scene.hosts.filter((host) => host.agent).map((host) => host.name);
+}
+
 /** Waits until every agent has its tables in the kernel. A program that ends meanwhile ends the waiting, with its last words. */
 export async function waitForAgents(lab: Lab, waiting: Waiting = {}): Promise<void> {
-  const nodes = lab.scene.hosts.filter((host) => host.agent).map((host) => host.name);
+  const nodes = agentNodes(lab);
   let missing: readonly string[] = nodes;
   await waitFor(
     `the agents on ${nodes.join(", ")}`,

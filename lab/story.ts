@@ -5,7 +5,14 @@
 import { drawScene } from "./draw.ts";
 import { applyFault } from "./fault.ts";
 import type { Lab } from "./lab.ts";
-import { neighborOf, waitForAddresses, waitForAgents } from "./observe.ts";
+import {
+  agentNodes,
+  neighborOf,
+  readAnnouncers,
+  waitForAddresses,
+  waitForAgents,
+  waitForAnnouncers,
+} from "./observe.ts";
 import type { ServiceAddresses } from "./observe.ts";
 import type { RequestPlan, RequestResult } from "./requester.ts";
 import { answersPerPod, gapAround, startRequests } from "./requests.ts";
@@ -122,8 +129,8 @@ function requestRow(result: RequestResult): readonly string[] {
 async function tellFailover(stage: Stage, client: string, target: Target): Promise<void> {
   const { tell, lab } = stage;
   const announcer = await neighborOf(lab, client, target.address);
-  const nodes = lab.scene.hosts.filter((host) => host.agent).length;
-  if (announcer === undefined || nodes < 2) return;
+  const announced = [...(await readAnnouncers(lab)).keys()];
+  if (announcer === undefined || agentNodes(lab).length < 2) return;
   tell.title(`Failover: ${announcer} answers for ${target.address}; it loses its power`);
   const requests = startRequests(lab, client, {
     protocol: "HTTP",
@@ -159,5 +166,6 @@ async function tellFailover(stage: Stage, client: string, target: Target): Promi
   tell.line(`  ${announcer} starts up again`);
   await applyFault(lab, announcer, "node-up");
   await waitForAgents(lab, telling(stage, announcer));
+  await waitForAnnouncers(lab, announced, telling(stage, "the announcements"));
   tell.line();
 }
