@@ -18,7 +18,14 @@ import type { Fault } from "../../lab/fault.ts";
 import { bringUp, memberPlan, tailOfLog, takeDown } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { runIn } from "../../lab/network.ts";
-import { neighborOf, readAgent, readServices, waitForAddresses, waitForAgents } from "../../lab/observe.ts";
+import {
+  neighborOf,
+  readAgent,
+  readServices,
+  waitForAddresses,
+  waitForAgents,
+  waitForAnnouncers,
+} from "../../lab/observe.ts";
 import type { ServiceAddresses } from "../../lab/observe.ts";
 import { startProgram } from "../../lab/programs.ts";
 import type { RequestPlan, RequestResult } from "../../lab/requester.ts";
@@ -142,18 +149,8 @@ export class TestLab {
   async settle(): Promise<void> {
     await waitForAgents(this.lab);
     const services = await waitForAddresses(this.lab);
-    const addresses = services.flatMap((each) => each.addresses).toSorted();
-    let announced: readonly string[] = [];
-    await waitFor(
-      "every address to be announced",
-      async () => {
-        const nodes = this.lab.scene.hosts.filter((host) => host.agent);
-        const rows = await Promise.all(nodes.map((host) => this.agent(host.name, "/v1/bpf/announced")));
-        announced = rows.flatMap((each) => each?.map((row) => row.address) ?? []).toSorted();
-        return announced.join(" ") === addresses.join(" ") ? true : undefined;
-      },
-      { explain: () => `announced: ${announced.join(" ")}; all: ${addresses.join(" ")}` },
-    );
+    const addresses = services.flatMap((each) => each.addresses);
+    await waitForAnnouncers(this.lab, addresses);
   }
 
   exec(
