@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { formatProblem } from "../net/problem.ts";
-import { EXCLUDED_INTERFACES, parseListen, parseOptions, type AgentOptions } from "./config.ts";
+import { EXCLUDED_INTERFACES, parseOptions, type AgentOptions } from "./config.ts";
 
 const options: AgentOptions = { nodeName: "worker1", manifests: ["/etc/fairlead"] };
 
@@ -53,16 +53,6 @@ describe("parseOptions", () => {
   test("reports all problems together", () =>
     assert.equal(problems({ nodeName: "", manifests: [], logLevel: "x" }).length, 3));
 });
-
-test("parseListen reads a host and a port", () => {
-  assert.deepEqual(parseListen("127.0.0.1:7957"), { host: "127.0.0.1", port: 7957 });
-  assert.deepEqual(parseListen("[::1]:7957"), { host: "::1", port: 7957 });
-  assert.deepEqual(parseListen(":7957"), { host: "::", port: 7957 });
-});
-
-for (const text of ["", "7957", "host:", "host:0", "host:65536", "::1:7957", "[::1]", "host:12x"]) {
-  test(`parseListen refuses ${JSON.stringify(text)}`, () => assert.equal(parseListen(text), undefined));
-}
 
 test("the shipped exclusion list leaves ordinary devices alone", () => {
   const expression = new RegExp(EXCLUDED_INTERFACES);

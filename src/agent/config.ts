@@ -1,4 +1,5 @@
 /** What an agent is told on its command line, checked and completed. */
+import { parseListen, type ListenAddress } from "../net/listen.ts";
 import type { Problem } from "../net/problem.ts";
 
 /** As the command line has it; whatever is absent takes the default beside it. */
@@ -40,7 +41,7 @@ export interface AgentConfig {
   readonly socket: string;
   readonly interfacesExclude: RegExp;
   readonly devices: readonly string[] | undefined;
-  readonly metricsListen: { readonly host: string; readonly port: number } | undefined;
+  readonly metricsListen: ListenAddress | undefined;
   readonly graceSeconds: number;
   readonly membershipPort: number;
   readonly membershipKeyFile: string | undefined;
@@ -101,15 +102,6 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     leaveOnStop: options.leaveOnStop ?? false,
     logLevel,
   };
-}
-
-/** `127.0.0.1:7957`, `[::1]:7957`, `:7957` (every address). */
-export function parseListen(text: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(text);
-  if (match === null) return undefined;
-  const port = Number(match[3]);
-  const host = match[1] ?? match[2] ?? "";
-  return isPort(port) ? { host: host === "" ? "::" : host, port } : undefined;
 }
 
 function isPort(value: number): boolean {

@@ -8,7 +8,7 @@ import { openFolderSource } from "../source/manifests/folder.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { control } from "./controller.ts";
 import { runController } from "./main.ts";
-import { parseListen } from "./metrics.ts";
+import { ControllerMetrics, serveMetrics } from "./metrics.ts";
 
 /** Fails the test instead of hanging when what is awaited never comes. Not a measurement. */
 const PATIENCE_MS = 10_000;
@@ -144,19 +144,9 @@ function recorded(
   return { source: recording, log: QUIET };
 }
 
-const listens = [
-  { text: "127.0.0.1:7473", expected: { host: "127.0.0.1", port: 7473 } },
-  { text: "[::1]:7473", expected: { host: "::1", port: 7473 } },
-  { text: ":7473", expected: { host: undefined, port: 7473 } },
-  { text: "localhost:0", expected: { host: "localhost", port: 0 } },
-];
-
-for (const row of listens) {
-  test(`metrics address ${row.text} is read`, () => assert.deepEqual(parseListen(row.text), row.expected));
-}
-
-for (const text of ["", "7473", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:7473", "[::1]", "a:b"]) {
-  test(`metrics address ${JSON.stringify(text)} is refused`, () => {
-    assert.throws(() => parseListen(text), /Cannot listen for metrics on .*: expected HOST:PORT/);
-  });
-}
+test("a metrics address that is none is refused by name, before anything else starts", async () => {
+  await assert.rejects(
+    serveMetrics("::1:7473", new ControllerMetrics()),
+    /^Error: Cannot listen for metrics on "::1:7473": expected HOST:PORT$/,
+  );
+});

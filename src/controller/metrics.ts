@@ -1,6 +1,7 @@
 /** Addresses per pool for Prometheus, under the names MetalLB gives them. */
 import { createServer, type Server } from "node:http";
 import { Gauge, Registry } from "prom-client";
+import { parseListen } from "../net/listen.ts";
 import type { Decision } from "../pool/assign.ts";
 import { countPools, type PoolCounts } from "../pool/counts.ts";
 
@@ -75,7 +76,9 @@ export class ControllerMetrics {
 
 /** Serves /metrics on `HOST:PORT`. Rejects when it cannot listen there. */
 export async function serveMetrics(listen: string, metrics: ControllerMetrics): Promise<Server> {
-  const { host, port } = parseListen(listen);
+  const address = parseListen(listen);
+  if (address === undefined)
+    throw new Error(`Cannot listen for metrics on ${JSON.stringify(listen)}: expected HOST:PORT`);
   const server = createServer((request, response) => {
     if (request.method !== "GET" || request.url !== "/metrics") {
       response.writeHead(404).end("Only GET /metrics is served here\n");
@@ -88,17 +91,7 @@ export async function serveMetrics(listen: string, metrics: ControllerMetrics): 
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, resolve);
+    server.listen(address, resolve);
   });
   return server;
-}
-
-/** `127.0.0.1:7473`, `[::1]:7473`, `:7473`. */
-export function parseListen(listen: string): { readonly host: string | undefined; readonly port: number } {
-  const match = /^(?:\[(?<v6>[0-9a-fA-F:]+)\]|(?<v4>[^:[\]]*)):(?<port>\d{1,5})$/.exec(listen);
-  const port = Number(match?.groups?.["port"]);
-  if (match === null || port > 65535)
-    throw new Error(`Cannot listen for metrics on ${JSON.stringify(listen)}: expected HOST:PORT`);
-  const host = match.groups?.["v6"] ?? match.groups?.["v4"] ?? "";
-  return { host: host === "" ? undefined : host, port };
 }
