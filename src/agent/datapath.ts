@@ -10,7 +10,7 @@ import { abiDifferences } from "../kernel/abi-layout.ts";
 import { ensureBpffs } from "../kernel/bpffs.ts";
 import { detachPinned, listPinnedLinks } from "../kernel/link.ts";
 import type { BpfMap } from "../kernel/map.ts";
-import { loadObject, type BpfProgram, type LoadedObject } from "../kernel/object.ts";
+import { IncompatibleMapsError, loadObject, type BpfProgram, type LoadedObject } from "../kernel/object.ts";
 import { openMaps, type DatapathMaps } from "./maps.ts";
 
 /** The same on every node: tables and the hash into them must agree. */
@@ -35,7 +35,7 @@ export interface DatapathOptions {
   readonly flowsMax: number | undefined;
 }
 
-/** Throws SystemError or IncompatibleMapsError, each saying what was found. */
+/** Throws what the kernel refused, or that pinned maps do not fit, each with what was found. */
 export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
   ensureBpffs(bpffs);
   const folder = fileURLToPath(new URL("../../bpf/build/", import.meta.url));
@@ -61,8 +61,13 @@ export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
     return assemble(objects, join(bpffs, "links"));
   } catch (error) {
     for (const object of objects) object.close();
-    throw error;
+    throw error instanceof IncompatibleMapsError ? withAdvice(error, bpffs) : error;
   }
+}
+
+function withAdvice(error: IncompatibleMapsError, bpffs: string): Error {
+  const advice = `An agent of another version or with another --flows-max left them. Start it as before, or remove them, which ends the connections through this node: fairlead cleanup --node-name NAME --bpffs ${bpffs}`;
+  return new Error(`${error.message}\n${advice}`, { cause: error });
 }
 
 /** An object compiled from another abi.h would read our bytes as something else. */

@@ -5,13 +5,14 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-const QUIET_MS = 3000;
-let timer: NodeJS.Timeout | undefined;
+/** After the last large pass: soon, and once more when what it set off (announcing thousands of addresses) is over. */
+const QUIET_MS = [3000, 15_000];
+let timers: readonly NodeJS.Timeout[] = [];
 
 /** Collects once nothing has asked for it again for a while. */
 export function trimMemorySoon(): void {
-  clearTimeout(timer);
-  timer = setTimeout(collect, QUIET_MS).unref();
+  for (const timer of timers) clearTimeout(timer);
+  timers = QUIET_MS.map((delay) => setTimeout(collect, delay).unref());
 }
 
 function collect(): void {
