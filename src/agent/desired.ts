@@ -30,6 +30,8 @@ export interface Me {
 export interface Memo {
   readonly frontends: FrontendMemo;
   readonly elections: ElectionMemo;
+  /** The names of the Node objects; the same set until one comes or goes. */
+  nodes: ReadonlySet<string>;
 }
 
 export interface Forwarding {
@@ -55,13 +57,23 @@ export interface Peer {
 }
 
 export function emptyMemo(): Memo {
-  return { frontends: new Map(), elections: { world: undefined, services: new Map() } };
+  return { frontends: new Map(), elections: { world: undefined, services: new Map() }, nodes: new Set() };
 }
 
 export function desiredForwarding({ snapshot, members }: World, me: Me, memo: Memo): Forwarding {
-  const node = { name: me.nodeName, goneNodes: members.gone };
+  const node = { name: me.nodeName, goneNodes: members.gone, ...existingNodes(snapshot.nodes, memo) };
   const { frontends, problems } = resolveFrontends(snapshot, node, memo.frontends);
   return { frontends: Map.groupBy(frontends, ({ service }) => service), problems };
+}
+
+/** Nothing while there is no Node object at all: a folder need not describe nodes. */
+function existingNodes(
+  nodes: ReadonlyMap<string, unknown>,
+  memo: Memo,
+): { readonly existingNodes?: ReadonlySet<string> } {
+  const names = new Set(nodes.keys());
+  if (names.symmetricDifference(memo.nodes).size > 0) memo.nodes = names;
+  return names.size === 0 ? {} : { existingNodes: memo.nodes };
 }
 
 export function desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Announcing {

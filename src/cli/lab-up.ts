@@ -85,7 +85,9 @@ async function showLiveTable(lab: Lab, signal: AbortSignal): Promise<void> {
 
 /** A line that the terminal wraps would be counted as one when the table is drawn over itself. */
 function fitted(lines: readonly string[]): readonly string[] {
-  return process.stdout.isTTY ? lines.map((line) => line.slice(0, process.stdout.columns)) : lines;
+  const { isTTY, columns } = process.stdout;
+  // A terminal that does not know its width says 0.
+  return isTTY && columns > 0 ? lines.map((line) => line.slice(0, columns)) : lines;
 }
 
 /** Does not keep the process alive by itself: who waits for nothing but the signal uses {@link untilAborted}. */

@@ -15,12 +15,28 @@ export interface Backend {
   readonly targetRef?: string;
 }
 
+export interface ThisNode {
+  readonly name: string;
+  /** Nodes that answer nobody: their backends are left out. */
+  readonly goneNodes: ReadonlySet<string>;
+  /**
+   * Nodes that have an object. A deleted node's backends are left out before its pods have left the slices; absent: nothing is
+   * known of nodes. Pass the same set as long as nothing changed in it.
+   */
+  readonly existingNodes?: ReadonlySet<string>;
+}
+
+/** No backend of this node can serve. */
+export function isNodeGone(name: string, { goneNodes, existingNodes }: ThisNode): boolean {
+  return goneNodes.has(name) || (existingNodes !== undefined && !existingNodes.has(name));
+}
+
 export interface BackendQuery {
   readonly slices: readonly EndpointSlice[];
   readonly port: ServicePort;
   readonly protocol: "TCP" | "UDP";
   readonly family: Family;
-  readonly node: { readonly name: string; readonly goneNodes: ReadonlySet<string> };
+  readonly node: ThisNode;
   /** externalTrafficPolicy: Local. */
   readonly localOnly: boolean;
 }
@@ -37,7 +53,7 @@ export function backendsOf(query: BackendQuery): readonly Backend[] {
       for (const endpoint of parsedEndpoints(slice)) {
         const { nodeName } = endpoint;
         const local = nodeName === node.name;
-        if (nodeName !== undefined && node.goneNodes.has(nodeName)) continue;
+        if (nodeName !== undefined && isNodeGone(nodeName, node)) continue;
         if (localOnly && !local) continue;
         const key = `${endpoint.text} ${port}`;
         const other = backends.get(key);

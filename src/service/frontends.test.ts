@@ -286,6 +286,32 @@ describe("resolveFrontends", () => {
     });
   }
 
+  test("backends on a node without an object are left out where nodes are known at all", () => {
+    const slices = [
+      slice({
+        endpoints: [
+          { addresses: ["10.0.0.1"], nodeName: "node-a" },
+          { addresses: ["10.0.0.2"], nodeName: "deleted" },
+          { addresses: ["10.0.0.3"] },
+        ],
+      }),
+    ];
+    const memo: FrontendMemo = new Map();
+    const objects = {
+      services: new Map([["default/web", service()]]),
+      endpointSlices: new Map(slices.map((each) => [objectKey(each), each])),
+    };
+    const addressesWith = (existingNodes?: ReadonlySet<string>): string[] =>
+      resolveFrontends(
+        objects,
+        { ...NODE, ...(existingNodes === undefined ? {} : { existingNodes }) },
+        memo,
+      ).frontends.flatMap((f) => f.backends.map((b) => formatAddress(b.address)));
+    assert.deepEqual(addressesWith(new Set(["node-a", "deleted"])), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    assert.deepEqual(addressesWith(new Set(["node-a"])), ["10.0.0.1", "10.0.0.3"]);
+    assert.deepEqual(addressesWith(new Set(["node-a", "another"])), ["10.0.0.1", "10.0.0.3"]);
+    assert.deepEqual(addressesWith(), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+  });
   test("backends on a node that is gone are left out, those of unknown nodes are not", () => {
     const slices = [
       slice({

@@ -8,7 +8,7 @@
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import { algorithmOf, type Algorithm } from "./algorithm.ts";
-import { backendsOf, nodesOf, type Backend } from "./backends.ts";
+import { backendsOf, isNodeGone, nodesOf, type Backend, type ThisNode } from "./backends.ts";
 import type { EndpointSlice, Service, ServicePort } from "./objects.ts";
 import { sameObjects, slicesOf } from "./slices.ts";
 
@@ -33,12 +33,6 @@ export interface FrontendInput {
   readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
 }
 
-export interface ThisNode {
-  readonly name: string;
-  /** Nodes that answer nobody: their backends are left out. */
-  readonly goneNodes: ReadonlySet<string>;
-}
-
 export interface Resolved {
   /** In the order of the Services; every address, port and protocol once. */
   readonly frontends: readonly Frontend[];
@@ -54,6 +48,7 @@ interface Remembered extends Resolved {
   /** The nodes of its endpoints, and those of them that were gone. */
   readonly nodes: ReadonlySet<string>;
   readonly gone: string;
+  readonly existingNodes: ReadonlySet<string> | undefined;
   /** formatFrontend() of each frontend. */
   readonly texts: readonly string[];
 }
@@ -86,24 +81,30 @@ function resolveAgain(
 ): Remembered {
   const before = memo.get(key);
   if (before !== undefined && before.service === service && sameObjects(before.slices, slices)) {
-    if (before.gone === goneAmong(before.nodes, node.goneNodes)) return before;
+    const asBefore = before.existingNodes === node.existingNodes && before.gone === "" && node.goneNodes.size === 0;
+    if (asBefore) return before;
+    if (before.gone === goneAmong(before.nodes, node)) {
+      const same = { ...before, existingNodes: node.existingNodes };
+      memo.set(key, same);
+      return same;
+    }
   }
   const nodes = nodesOf(slices);
   const problems: Problem[] = [];
   const frontends = frontendsOf(key, service, slices, node, problems);
   const texts = frontends.map(formatFrontend);
-  const now = { service, slices, nodes, gone: goneAmong(nodes, node.goneNodes), frontends, texts, problems };
+  const { existingNodes } = node;
+  const now = { service, slices, nodes, gone: goneAmong(nodes, node), existingNodes, frontends, texts, problems };
   memo.set(key, now);
   return now;
 }
 
-function goneAmong(nodes: ReadonlySet<string>, gone: ReadonlySet<string>): string {
-  return gone.size === 0
-    ? ""
-    : [...gone]
-        .filter((name) => nodes.has(name))
-        .toSorted()
-        .join("\n");
+function goneAmong(nodes: ReadonlySet<string>, node: ThisNode): string {
+  if (node.goneNodes.size === 0 && node.existingNodes === undefined) return "";
+  return [...nodes]
+    .filter((name) => isNodeGone(name, node))
+    .toSorted()
+    .join("\n");
 }
 
 function frontendsOf(
