@@ -3,7 +3,7 @@
  * by hand. `run` puts one frame through the XDP program and tells what became of it.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { address, addressBytes } from "../../src/net/address.ts";
 import {
   address_filter,
@@ -17,6 +17,7 @@ import {
   runtime,
   verdict as verdicts,
 } from "../../src/datapath/abi.generated.ts";
+import { ensureBpffs } from "../../src/kernel/bpffs.ts";
 import { monotonicNs } from "../../src/kernel/clock.ts";
 import { enterNamespace } from "../../src/kernel/namespace.ts";
 import { loadObject, type LoadedObject } from "../../src/kernel/object.ts";
@@ -47,7 +48,6 @@ const MAGLEV_SIZE = 251;
 /** Of the uplink. */
 export const NODE_MAC = "02:00:00:00:02:01";
 const NEXT_HOP_MAC = "02:00:00:00:02:02";
-const BPFFS = "/run/fairlead/bpf";
 
 export interface World {
   readonly mac: string;
@@ -72,10 +72,10 @@ export interface World {
 
 export function openWorld(rodata: Readonly<Record<string, number>> = {}): World {
   const name = `fl-kt-${process.pid}`;
-  const pins = `${BPFFS}/${name}`;
+  const pins = `/run/fairlead/${name}`;
   const uplink = buildNamespace(name);
   const leave = enterNamespace(`/run/netns/${name}`);
-  mkdirSync(pins, { recursive: true });
+  ensureBpffs(pins);
   const load = (file: string): LoadedObject =>
     loadObject({
       path: new URL(`../../bpf/build/${file}.bpf.o`, import.meta.url).pathname,
@@ -153,7 +153,8 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
     close() {
       for (const loaded of Object.values(objects)) loaded.close();
       leave();
-      rmSync(pins, { recursive: true, force: true });
+      execFileSync("umount", ["--lazy", pins]);
+      rmSync(pins, { recursive: true });
       execFileSync("ip", ["netns", "del", name]);
     },
   };
