@@ -1,5 +1,6 @@
 /** What happens when something runs out: source ports, the reject rate, the flow table; and who may ask for liveness. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
 import { frame, read, type Frame } from "./frame.ts";
 import { openWorld, type World } from "./world.ts";
@@ -21,6 +22,12 @@ function withWorld(rodata: Record<string, number>, run: (world: World) => void):
 function toService(more: Partial<Frame> = {}): Uint8Array {
   return frame({ source: CLIENT, destination: ADDRESS, sourcePort: 40000, destinationPort: 80, ...more });
 }
+
+test("a world that cannot be opened leaves nothing behind", () => {
+  assert.throws(() => openWorld({ no_such_constant: 1 }), /no_such_constant/);
+  assert.equal(existsSync(`/run/netns/fl-kt-${process.pid}`), false);
+  assert.equal(existsSync(`/run/fairlead/fl-kt-${process.pid}`), false);
+});
 
 describe("source ports", () => {
   const fourPorts = { snat_port_min: 20000, snat_port_mask: 3 };

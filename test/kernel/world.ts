@@ -3,7 +3,7 @@
  * by hand. `run` puts one frame through the XDP program and tells what became of it.
  */
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { address, addressBytes } from "../../src/net/address.ts";
 import {
   address_filter,
@@ -17,7 +17,7 @@ import {
   runtime,
   verdict as verdicts,
 } from "../../src/datapath/abi.generated.ts";
-import { ensureBpffs } from "../../src/kernel/bpffs.ts";
+import { ensureBpffs, isBpffs } from "../../src/kernel/bpffs.ts";
 import { monotonicNs } from "../../src/kernel/clock.ts";
 import { enterNamespace } from "../../src/kernel/namespace.ts";
 import { loadObject, type LoadedObject } from "../../src/kernel/object.ts";
@@ -75,15 +75,13 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
   const pins = `/run/fairlead/${name}`;
   const uplink = buildNamespace(name);
   const leave = enterNamespace(`/run/netns/${name}`);
-  ensureBpffs(pins);
-  const load = (file: string): LoadedObject =>
-    loadObject({
-      path: new URL(`../../bpf/build/${file}.bpf.o`, import.meta.url).pathname,
-      pinRoot: pins,
-      rodata,
-      maxEntries: { flows: 4096 },
-    });
-  const objects = { xdp: load("xdp"), netdev: load("netdev"), pod: load("pod") };
+  const remove = (): void => {
+    leave();
+    if (existsSync(pins) && isBpffs(pins)) execFileSync("umount", ["--lazy", pins]);
+    rmSync(pins, { recursive: true, force: true });
+    execFileSync("ip", ["netns", "del", name]);
+  };
+  const objects = loadPrograms(pins, rodata, remove);
   const object = objects.xdp;
   const maps = fillable(object);
   let nextBackend = 1;
@@ -152,14 +150,30 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
     },
     close() {
       for (const loaded of Object.values(objects)) loaded.close();
-      leave();
-      execFileSync("umount", ["--lazy", pins]);
-      rmSync(pins, { recursive: true });
-      execFileSync("ip", ["netns", "del", name]);
+      remove();
     },
   };
   world.reset();
   return world;
+}
+
+type Programs = Readonly<Record<"xdp" | "netdev" | "pod", LoadedObject>>;
+
+function loadPrograms(pins: string, rodata: Readonly<Record<string, number>>, onFailure: () => void): Programs {
+  const load = (file: string): LoadedObject =>
+    loadObject({
+      path: new URL(`../../bpf/build/${file}.bpf.o`, import.meta.url).pathname,
+      pinRoot: pins,
+      rodata,
+      maxEntries: { flows: 4096 },
+    });
+  try {
+    ensureBpffs(pins);
+    return { xdp: load("xdp"), netdev: load("netdev"), pod: load("pod") };
+  } catch (error) {
+    onFailure();
+    throw error;
+  }
 }
 
 interface Uplink {
