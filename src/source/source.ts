@@ -2,6 +2,7 @@
  * Where objects come from and where status goes. The manifest folder serves this today, the Kubernetes API later;
  * nothing above it may know which one is behind.
  */
+import type { BFDProfile, BGPAdvertisement, BGPPeer, Community } from "../announce/bgp/objects.ts";
 import type { L2Advertisement } from "../announce/objects.ts";
 import type { Problem } from "../net/problem.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
@@ -25,6 +26,10 @@ export interface Snapshot {
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly ipAddressPools: ReadonlyMap<string, IPAddressPool>;
   readonly l2Advertisements: ReadonlyMap<string, L2Advertisement>;
+  readonly bgpAdvertisements: ReadonlyMap<string, BGPAdvertisement>;
+  readonly bgpPeers: ReadonlyMap<string, BGPPeer>;
+  readonly bfdProfiles: ReadonlyMap<string, BFDProfile>;
+  readonly communities: ReadonlyMap<string, Community>;
   /** Objects that could not be read, and kinds that mean nothing to us. */
   readonly problems: readonly Problem[];
   /** Every object was read: only then may what is not here be taken for deleted. */

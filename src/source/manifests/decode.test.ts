@@ -144,13 +144,13 @@ for (const row of bad) {
 
 test("manifest of an unknown kind is named and hides nothing", () => {
   const decoded = decodeManifest(
-    "apiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: test, namespace: metallb-system}\n",
+    "apiVersion: frrk8s.metallb.io/v1beta1\nkind: FRRConfiguration\nmetadata: {name: test, namespace: metallb-system}\n",
   );
   assert.deepEqual(decoded.problems, [
     {
       document: 1,
-      object: "BGPPeer metallb-system/test",
-      message: "kind BGPPeer of metallb.io/v1beta2 is not read by Fairlead and ignored",
+      object: "FRRConfiguration metallb-system/test",
+      message: "kind FRRConfiguration of frrk8s.metallb.io/v1beta1 is not read by Fairlead and ignored",
       broken: false,
     },
   ]);

@@ -1,5 +1,12 @@
 /** The kinds read from manifests: which collection of the snapshot they fill, and how one is validated. */
 import type { z } from "zod";
+import {
+  bfdProfileSchema,
+  bgpAdvertisementSchema,
+  bgpPeerSchema,
+  bgpPeerV1Beta1Schema,
+  communitySchema,
+} from "../../announce/bgp/objects.ts";
 import { l2AdvertisementSchema } from "../../announce/objects.ts";
 import { ipAddressPoolSchema } from "../../pool/objects.ts";
 import {
@@ -49,6 +56,17 @@ export const KINDS: readonly Kind[] = [
     collection: "l2Advertisements",
     schema: l2AdvertisementSchema,
   },
+  {
+    apiVersion: "metallb.io/v1beta1",
+    kind: "BGPAdvertisement",
+    collection: "bgpAdvertisements",
+    schema: bgpAdvertisementSchema,
+  },
+  // The newest version of a kind comes first: it is the one that messages name.
+  { apiVersion: "metallb.io/v1beta2", kind: "BGPPeer", collection: "bgpPeers", schema: bgpPeerSchema },
+  { apiVersion: "metallb.io/v1beta1", kind: "BGPPeer", collection: "bgpPeers", schema: bgpPeerV1Beta1Schema },
+  { apiVersion: "metallb.io/v1beta1", kind: "BFDProfile", collection: "bfdProfiles", schema: bfdProfileSchema },
+  { apiVersion: "metallb.io/v1beta1", kind: "Community", collection: "communities", schema: communitySchema },
 ];
 
-export const COLLECTIONS: readonly Collection[] = KINDS.map((k) => k.collection);
+export const COLLECTIONS: readonly Collection[] = [...new Set(KINDS.map((k) => k.collection))];
