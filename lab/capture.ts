@@ -1,7 +1,8 @@
 /** Packets on a device of the lab, as pcap on standard output or as text. */
 import { spawn } from "node:child_process";
-import { LabError, memberPlan } from "./lab.ts";
+import { memberPlan } from "./lab.ts";
 import type { Lab } from "./lab.ts";
+import { LabError } from "./lab-error.ts";
 import { enterNamespace } from "./programs.ts";
 
 /** The tcpdump command that writes pcap to a file, `-` for standard output; unbuffered, so that a reader sees each packet at once. */

@@ -8,11 +8,13 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { LabError, markDown, memberPlan, startAgent, startPods, tailOfLog } from "./lab.ts";
+import { markDown, memberPlan, startAgent, startPods, tailOfLog } from "./lab.ts";
 import type { Lab } from "./lab.ts";
+import { LabError } from "./lab-error.ts";
 import { configureAgain, setDevices } from "./network.ts";
 import type { Cable, CableEnd } from "./plan.ts";
 import { namespaceOf } from "./plan.ts";
+import { startRouting } from "./routing.ts";
 import { forgetProgram, listPrograms, sameProcess, signalProgram, waitForEnd } from "./programs.ts";
 import type { Program } from "./programs.ts";
 import { podsOn } from "./scene.ts";
@@ -96,6 +98,7 @@ async function switchOn(lab: Lab, host: Host): Promise<void> {
   for (const member of [host.name, ...pods.map((pod) => pod.name)]) await configureAgain(memberPlan(lab, member));
   await Promise.all(otherEnds(lab, host.name).map((end) => setEnd(lab, end, "up")));
   await mkdir(join(lab.paths.bpf, host.name), { recursive: true });
+  if (!running.some((each) => each.host === host.name)) await startRouting(lab, host);
   await startPods(
     lab,
     pods.filter((pod) => !running.some((each) => each.host === pod.name)),

@@ -2,18 +2,27 @@
  * A lab: a scene made real on this machine. Everything about it stands in its run directory (run-directory.ts), so that any process can
  * open it by name; nothing is kept in memory.
  *
- *     bringUp   claim the name → namespaces, cables, addresses → pods' servers → cluster's objects → controller → agents
+ *     bringUp   claim the name → namespaces, cables, addresses → routing daemons → pods' servers → cluster's objects → controller → agents
  *     takeDown  programs → namespaces → BPF file system → run directory; each step may have been done already
  */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatAddress } from "../src/net/address.ts";
+import { LabError } from "./lab-error.ts";
 import { createNetwork, mountBpf, namespacesOf, removeNamespaces, unmountBpf, waitForFile } from "./network.ts";
 import { namespaceOf, planLab } from "./plan.ts";
 import type { NamespacePlan, Plan } from "./plan.ts";
 import { LISTENING } from "./pod-server.ts";
-import { listPrograms, ownIdentity, sameProcess, signalProgram, startProgram, waitForEnd } from "./programs.ts";
+import {
+  listPrograms,
+  ownIdentity,
+  sameProcess,
+  signalProgram,
+  startProgram,
+  tailOfFile,
+  waitForEnd,
+} from "./programs.ts";
 import type { Program } from "./programs.ts";
 import {
   claim,
@@ -27,6 +36,7 @@ import {
   writeScene,
 } from "./run-directory.ts";
 import type { LabRecord, Paths } from "./run-directory.ts";
+import { startRouting } from "./routing.ts";
 import type { Host, Pod, Scene } from "./scene.ts";
 
 export interface Lab {
@@ -48,11 +58,6 @@ export interface BringUp {
   readonly owner: "self" | "nobody";
   /** Called before each step. */
   readonly report: (step: string) => void;
-}
-
-/** What went wrong for a reason that the operator can do something about; the message says what. */
-export class LabError extends Error {
-  override readonly name = "LabError";
 }
 
 const FAIRLEAD = join(import.meta.dirname, "../bin/fairlead");
@@ -101,6 +106,12 @@ async function bringUpSteps(lab: Lab, report: BringUp["report"]): Promise<void> 
   );
   report(`Laying ${lab.plan.cables.length} cables between ${lab.plan.namespaces.length} network namespaces`);
   await createNetwork(lab.plan, lab.paths.bpf);
+  const routers = lab.scene.hosts.filter((host) => host.programs.length > 0);
+  if (routers.length > 0) {
+    const texts = routers.map((host) => `${host.name} (${host.programs.map((each) => each.kind).join(", ")})`);
+    report(`Starting routing daemons: ${texts.join(", ")}`);
+    await Promise.all(routers.map((host) => startRouting(lab, host)));
+  }
   report(`Starting ${lab.scene.pods.length} pods`);
   await writeEndpoints(lab);
   await startPods(lab, lab.scene.pods);
@@ -218,8 +229,7 @@ export function memberPlan(lab: Lab, member: string): NamespacePlan {
 
 /** The last lines of a program's log, for an error message. */
 export async function tailOfLog(lab: Lab, host: string, program: string, lines = 20): Promise<string> {
-  const text = await readFile(lab.paths.log(host, program), "utf8").catch(() => "");
-  return text.trimEnd().split("\n").slice(-lines).join("\n");
+  return tailOfFile(lab.paths.log(host, program), lines);
 }
 
 /** Programs that have ended although nobody asked them to, each with the end of its log. */

@@ -106,13 +106,14 @@ async function processesIn(namespace: string): Promise<readonly { pid: number; s
 export async function runIn(
   namespace: string,
   command: readonly string[],
-  timeoutMilliseconds = 30_000,
+  options: { readonly timeoutMilliseconds?: number; readonly environment?: Readonly<Record<string, string>> } = {},
 ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
   const [file = "", ...rest] = enterNamespace(namespace, command);
   try {
     const { stdout, stderr } = await execute(file, rest, {
       maxBuffer: 1 << 28,
-      timeout: timeoutMilliseconds,
+      timeout: options.timeoutMilliseconds ?? 30_000,
+      env: { ...process.env, ...options.environment },
       killSignal: "SIGKILL",
     });
     return { status: 0, stdout, stderr };
@@ -179,6 +180,10 @@ function settings(plan: NamespacePlan): readonly string[] {
   }
   return [
     ...(plan.forwarding ? [set("ipv4/ip_forward", 1), set("ipv6/conf/all/forwarding", 1)] : []),
+    // A router chooses among next hops by addresses and ports: by default it looks at addresses only, and one client gets one node.
+    ...(plan.kind === "router"
+      ? [set("ipv4/fib_multipath_hash_policy", 1), set("ipv6/fib_multipath_hash_policy", 1)]
+      : []),
     // Duplicate address detection would keep every link-local address unusable for a second or two.
     set("ipv6/conf/*/accept_dad", 0),
     set("ipv6/conf/*/router_solicitations", 0),

@@ -81,6 +81,26 @@ test("a link is one cable, whichever of its hosts comes first", () => {
   ]);
 });
 
+test("a host at the other end of a link is a gateway by its link-local address, and an address on lo is how a host is known", () => {
+  const parsed = parseScene(
+    `name: pair
+links: [up]
+hosts:
+  - { name: leaf, role: router, interfaces: [{ on: up }], routes: [{ to: 10.9.0.1/32, via: n1, device: eth0 }] }
+  - { name: n1, role: node, loopback: [10.9.0.1/32], interfaces: [{ on: up }], podNetwork: { kind: routed, cidrs: [10.244.0.0/24] } }
+pods: [{ name: a, node: n1 }]`,
+    "pair.yaml",
+    "/",
+  );
+  assert.ok(parsed.ok);
+  const plan = planLab(parsed.scene, "pair");
+  assert.ok(
+    member(plan, "leaf").configure.includes("route replace 10.9.0.1/32 via inet6 fe80::fa:1eff:fe00:2 dev eth0"),
+  );
+  assert.ok(member(plan, "n1").configure.includes("addr replace 10.9.0.1/32 dev lo brd +"));
+  assert.ok(member(plan, "n1").configure.includes("route replace 10.244.0.2 dev fl-a src 10.9.0.1"));
+});
+
 test("a link-local address is made from the MAC address as RFC 4291 says", () => {
   assert.equal(linkLocal("02:fa:1e:00:00:02"), "fe80::fa:1eff:fe00:2");
   assert.equal(linkLocal("34:56:78:9a:bc:de"), "fe80::3656:78ff:fe9a:bcde");

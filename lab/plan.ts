@@ -8,8 +8,9 @@
  * `create` lines run once. `configure` lines may run again: a node that comes up again gets back what its devices lost when they went down.
  */
 import { primaryAddress } from "./scene.ts";
-import type { Host, Interface, Route, Scene } from "./scene.ts";
-import { bridgeNetfilter, nodePodLines, podLines, podDevice } from "./pod-network.ts";
+import { parseAddress } from "../src/net/address.ts";
+import type { Host, Interface, InterfaceAddress, Route, Scene } from "./scene.ts";
+import { bridgeNetfilter, linkLocal, nodePodLines, podLines, podDevice } from "./pod-network.ts";
 
 export interface NamespacePlan {
   readonly namespace: string;
@@ -170,10 +171,11 @@ function planHost(scene: Scene, lab: string, host: Host, cables: readonly Cable[
     create: host.podNetwork?.kind === "bridge" ? ["link add cni0 type bridge stp_state 0 forward_delay 0"] : [],
     configure: [
       "link set dev lo up",
+      ...addressLines("lo", host.loopback),
       ...host.interfaces.flatMap(interfaceLines),
       ...nodePodLines(host, scene.pods, cables),
       ...otherNodesRoutes(scene, host),
-      ...host.routes.map(routeLine),
+      ...host.routes.map((route) => routeLine(host, route, cables)),
     ],
     devices: ownEnds.map((each) => each.device),
     passing: runsAgent(scene, host.name)
@@ -188,12 +190,13 @@ function runsAgent(scene: Scene, member: string): boolean {
 }
 
 function interfaceLines(each: Interface): readonly string[] {
-  return [
-    `link set dev ${each.name} up`,
-    ...each.addresses.map(
-      ({ text, family }) => `addr replace ${text} dev ${each.name}${family === "IPv6" ? " nodad" : " brd +"}`,
-    ),
-  ];
+  return [`link set dev ${each.name} up`, ...addressLines(each.name, each.addresses)];
+}
+
+function addressLines(device: string, addresses: readonly InterfaceAddress[]): readonly string[] {
+  return addresses.map(
+    ({ text, family }) => `addr replace ${text} dev ${device}${family === "IPv6" ? " nodad" : " brd +"}`,
+  );
 }
 
 /** Native routing of the pod network between nodes that share a segment or a link; anything farther is the scene's own routes. */
@@ -212,11 +215,22 @@ function otherNodesRoutes(scene: Scene, host: Host): readonly string[] {
   });
 }
 
-function routeLine(route: Route): string {
+function routeLine(host: Host, route: Route, cables: readonly Cable[]): string {
   const to = route.to === "default" ? "default" : route.to.text;
-  const via = route.via === undefined ? "" : ` via ${route.via}`;
+  const via = route.via === undefined ? "" : ` via ${gatewayOf(host, route, route.via, cables)}`;
   const device = route.device === undefined ? "" : ` dev ${route.device}`;
   return `route replace ${to}${via}${device}`;
+}
+
+/** An address as it stands there; a host at the other end of a link by its link-local address, `inet6` also for IPv4 (RFC 5549). */
+function gatewayOf(host: Host, { device }: Route, via: string, cables: readonly Cable[]): string {
+  if (parseAddress(via) !== undefined) return via;
+  const ends = cables.map(({ near, far }) => [near, far] as const);
+  const own = (end: CableEnd): boolean => end.member === host.name && end.device === device;
+  const cable = ends.find((each) => each.some(own));
+  const other = cable?.find((end) => !own(end));
+  if (other === undefined) throw new Error(`${host.name} has no cable at ${device ?? ""}: the scene was not checked`);
+  return `inet6 ${linkLocal(other.mac)}`;
 }
 
 function bare(text: string): string {

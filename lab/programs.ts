@@ -130,6 +130,12 @@ function parseOrNothing(text: string): unknown {
   }
 }
 
+/** The last lines of a log, for an error message; nothing when there is none. */
+export async function tailOfFile(path: string, lines = 20): Promise<string> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  return text.trimEnd().split("\n").slice(-lines).join("\n");
+}
+
 async function readdirOrNothing(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);

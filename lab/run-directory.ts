@@ -11,6 +11,7 @@
  *       endpoints/NODE/POD.json pods whose veth is ours
  *       down/NODE               nodes that are switched off
  *       conditions.json         pods and nodes that are not simply there and ready
+ *       routing/HOST/           configuration and sockets of a host's routing daemons (routing.ts)
  *       bpf/NODE/               this lab's own BPF file system, a folder per node
  *       NODE.sock               the agents' local API
  */
@@ -37,6 +38,7 @@ export interface Paths {
   readonly conditions: string;
   readonly bpf: string;
   socket(node: string): string;
+  routing(host: string): string;
   log(host: string, program: string): string;
 }
 
@@ -56,6 +58,7 @@ export function pathsOf(lab: string): Paths {
     conditions: join(root, "conditions.json"),
     bpf: join(root, "bpf"),
     socket: (node) => join(root, `${node}.sock`),
+    routing: (host) => join(root, "routing", host),
     log: (host, program) => join(root, "logs", `${host}.${program}.log`),
   };
 }
@@ -81,7 +84,7 @@ export async function claim(record: LabRecord): Promise<boolean> {
   await mkdir(RUN_ROOT, { recursive: true });
   const unfinished = join(RUN_ROOT, `.${record.name}.${process.pid}`);
   await rm(unfinished, { recursive: true, force: true });
-  for (const folder of ["programs", "logs", "manifests", "state", "endpoints", "down", "bpf"])
+  for (const folder of ["programs", "logs", "manifests", "state", "endpoints", "down", "bpf", "routing"])
     await mkdir(join(unfinished, folder), { recursive: true });
   await writeJson(join(unfinished, "lab.json"), record);
   try {

@@ -2,9 +2,9 @@
  * Does every name in a scene refer to something, is every name and address used once, has every link two ends?
  * Pure; all problems are reported together.
  */
-import { formatAddress } from "../src/net/address.ts";
+import { formatAddress, parseAddress } from "../src/net/address.ts";
 import type { Problem } from "../src/net/problem.ts";
-import type { Host, Pod, Scene } from "./scene.ts";
+import type { Host, Pod, Route, Scene } from "./scene.ts";
 
 /** Problems of a scene whose defaults are filled in. `subject` is the file's name as the user gave it. */
 export function checkScene(scene: Scene, subject: string): readonly Problem[] {
@@ -49,11 +49,26 @@ function checkHost(scene: Scene, host: Host, path: string): Finding[] {
     if (route.device !== undefined && !host.interfaces.some((each) => each.name === route.device))
       findings.push([`${at}.device`, `${host.name} has no interface "${route.device}"`]);
   }
+  for (const [index, route] of host.routes.entries())
+    findings.push(...checkGateway(scene, host, route, `${path}.routes[${index}]`));
+  const kinds = host.programs.map((each, index): Finding => [`${path}.programs[${index}].kind`, each.kind]);
+  for (const [at, kind, first] of repeated(kinds)) findings.push([at, `${kind} runs already, see ${first}`]);
   if (host.role !== "node" && host.agent)
     findings.push([`${path}.agent`, `only a node runs an agent, ${host.name} is a ${host.role}`]);
   if (host.role !== "node" && host.podNetwork !== undefined)
     findings.push([`${path}.podNetwork`, `only a node has pods, ${host.name} is a ${host.role}`]);
   return findings;
+}
+
+/** A gateway given by name stands at the other end of a link. */
+function checkGateway(scene: Scene, host: Host, { via, device }: Route, path: string): Finding[] {
+  if (via === undefined || parseAddress(via) !== undefined) return [];
+  const own = host.interfaces.find((each) => each.name === device);
+  if (own === undefined) return [[`${path}.device`, `is needed: "${via}" is a host, reached at the end of a link`]];
+  const others = scene.hosts.filter((other) => other !== host && other.interfaces.some((each) => each.on === own.on));
+  if (scene.links.includes(own.on) && others.some((other) => other.name === via)) return [];
+  const there = scene.links.includes(own.on) ? others.map((other) => other.name).join(", ") : `${own.on} is not a link`;
+  return [[`${path}.via`, `"${via}" is not at the other end of ${own.name} (${there})`]];
 }
 
 function checkLinks(scene: Scene): Finding[] {
@@ -86,6 +101,9 @@ function checkPod(scene: Scene, pod: Pod, path: string): Finding[] {
 
 function checkAddresses(scene: Scene): Finding[] {
   const all: Finding[] = [];
+  for (const [index, host] of scene.hosts.entries())
+    for (const [position, one] of host.loopback.entries())
+      all.push([`hosts[${index}].loopback[${position}]`, formatAddress(one.address)]);
   for (const [index, host] of scene.hosts.entries())
     for (const [at, each] of host.interfaces.entries())
       for (const [position, one] of each.addresses.entries())

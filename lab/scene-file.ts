@@ -88,6 +88,7 @@ function complete(file: SceneFile, folder: string): Scene {
   const hosts: Host[] = file.hosts.map((host) => ({
     ...host,
     interfaces: host.interfaces.map((each, index) => ({ ...each, name: each.name ?? `eth${index}` })),
+    programs: host.programs.map((each) => ({ ...each, config: resolve(folder, each.config) })),
   }));
   const given = new Map<string, number>();
   const pods: Pod[] = file.pods.map((pod) => {

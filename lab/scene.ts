@@ -6,6 +6,7 @@
  *     link     a cable with exactly two ends
  *     host     a client, router or node: one network namespace
  *     pod      one network namespace behind a node, with a small HTTP/TCP/UDP server
+ *     program  a routing daemon on a host: FRR, BIRD or GoBGP with a configuration file as people have it
  */
 import * as z from "zod";
 import { parseAddress } from "../src/net/address.ts";
@@ -55,12 +56,18 @@ const interfaceSchema = z.strictObject({
   addresses: z.array(withLength).default([]),
 });
 
-/** `via` a gateway, or straight out of `device` for networks without an address there (a VIP pool outside the segment's prefix). */
+/**
+ * `via` a gateway, or straight out of `device` for networks without an address there (a VIP pool outside the segment's prefix). On a link
+ * without addresses the gateway is the name of the host at its other end: its link-local address is meant.
+ */
 const routeSchema = z.strictObject({
   to: withLength.or(z.literal("default")),
-  via: plainAddress.optional(),
+  via: plainAddress.or(hostName).optional(),
   device: deviceName.optional(),
 });
+
+/** `config` is relative to the scene file. */
+const routingProgramSchema = z.strictObject({ kind: z.enum(["frr", "bird", "gobgp"]), config: z.string().min(1) });
 
 /** `routed`: one veth per pod, ours, told to the agent. `bridge`: somebody else's CNI with its bridge and netfilter rules. */
 const podNetworkSchema = z.strictObject({ kind: z.enum(["routed", "bridge"]), cidrs: z.array(withLength).min(1) });
@@ -70,8 +77,11 @@ const hostSchema = z.strictObject({
   role: z.enum(["client", "router", "node"]),
   agent: z.boolean().default(false),
   labels: z.record(z.string(), z.string()).default({}),
+  /** On `lo`: how a host is known whose links have no addresses. */
+  loopback: z.array(withLength).default([]),
   interfaces: z.array(interfaceSchema).min(1),
   routes: z.array(routeSchema).default([]),
+  programs: z.array(routingProgramSchema).default([]),
   podNetwork: podNetworkSchema.optional(),
 });
 
@@ -106,6 +116,8 @@ export const sceneSchema = z.strictObject({
 export type SceneFile = z.infer<typeof sceneSchema>;
 export type Route = z.infer<typeof routeSchema>;
 export type PodNetwork = z.infer<typeof podNetworkSchema>;
+/** `config` is an absolute path. */
+export type RoutingProgram = Readonly<z.infer<typeof routingProgramSchema>>;
 
 export interface Interface {
   readonly on: string;
@@ -137,7 +149,8 @@ export function podsOn(scene: Scene, node: string): readonly Pod[] {
   return scene.pods.filter((pod) => pod.node === node);
 }
 
-/** The first address of a family on any interface: how the others know this host. */
+/** The first address of a family, on `lo` or else on any interface: how the others know this host. */
 export function primaryAddress(host: Host, family: Family): InterfaceAddress | undefined {
-  return host.interfaces.flatMap((each) => each.addresses).find((each) => each.family === family);
+  const all = [...host.loopback, ...host.interfaces.flatMap((each) => each.addresses)];
+  return all.find((each) => each.family === family);
 }

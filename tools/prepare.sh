@@ -56,6 +56,8 @@ needs=(
   "nft|nftables|a foreign pod network beside us, and the benchmarks' comparison"
   "iptables|iptables|the benchmarks' comparison"
   "iperf3|iperf3|the benchmarks' bulk transfer"
+  "/usr/lib/frr/bgpd|frr|routers of the lab's BGP scenes"
+  "bird|bird2|routers of the lab's BGP scenes"
   "bpftool|bpftool|loads the lab's own XDP program"
   "make|make|compiles the BPF objects"
   "/usr/include/bpf/bpf_helpers.h|libbpf-dev|headers for the BPF objects"
@@ -115,9 +117,23 @@ install_packages() {
     packages+=("$package")
   done
   stop_on_problems
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null ||
-    problem "apt-get install ${packages[*]} failed: see above"
+  without_services "${packages[@]}"
   stop_on_problems
+}
+
+# Installs packages without starting their services, now or at the next boot: the lab starts routing daemons by itself, in its namespaces.
+policy=/usr/sbin/policy-rc.d
+without_services() {
+  local own_policy=false service
+  [[ -e $policy ]] || { own_policy=true; printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; }
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
+    problem "apt-get install $* failed: see above"
+  $own_policy && rm -f "$policy"
+  command -v systemctl >/dev/null || return 0
+  for service in frr bird2:bird; do
+    [[ " $* " == *" ${service%:*} "* ]] && systemctl --quiet disable "${service#*:}" >/dev/null 2>&1
+  done
+  return 0
 }
 
 # ---- node_modules --------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
  */
 import { styleText } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bringUp, LabError, takeDown } from "../../lab/lab.ts";
+import { bringUp, takeDown } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
+import { LabError } from "../../lab/lab-error.ts";
 import { liveTable } from "../../lab/live-table.ts";
 import { waitForAddresses, waitForAgents } from "../../lab/observe.ts";
 import { readScene } from "../../lab/scene-file.ts";

@@ -6,11 +6,13 @@ import { stringify } from "yaml";
 import { captureCommand, runAttached } from "../../lab/capture.ts";
 import { applyFault, FAULTS } from "../../lab/fault.ts";
 import type { Fault } from "../../lab/fault.ts";
-import { LabError, memberPlan, openLab, takeDownWithOwner } from "../../lab/lab.ts";
+import { memberPlan, openLab, takeDownWithOwner } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
+import { LabError } from "../../lab/lab-error.ts";
 import { readStatus } from "../../lab/observe.ts";
 import type { LabStatus } from "../../lab/observe.ts";
 import { enterNamespace } from "../../lab/programs.ts";
+import { routingEnvironment } from "../../lab/routing.ts";
 import { renderRows } from "../../lab/rows.ts";
 import { listLabs } from "../../lab/run-directory.ts";
 import { listScenes } from "../../lab/scene-file.ts";
@@ -96,8 +98,9 @@ async function exec(host: string, command: readonly string[], options: Named): P
   const { namespace } = memberPlan(lab, host);
   // With options passed through, commander leaves the separator in.
   const given = command[0] === "--" ? command.slice(1) : command;
-  // The operator's commands find the agent of the node they are run on.
+  // The operator's commands find the agent of the node they are run on, vtysh and birdc that host's daemons.
   return runAttached(enterNamespace(namespace, given), {
+    ...routingEnvironment(lab, host),
     FAIRLEAD_LAB: lab.name,
     FAIRLEAD_SOCKET: lab.paths.socket(host),
   });

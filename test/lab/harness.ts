@@ -29,6 +29,7 @@ import {
 import type { ServiceAddresses } from "../../lab/observe.ts";
 import { startProgram } from "../../lab/programs.ts";
 import type { RequestPlan, RequestResult } from "../../lab/requester.ts";
+import { routingEnvironment } from "../../lab/routing.ts";
 import { startRequests } from "../../lab/requests.ts";
 import type { Requests } from "../../lab/requests.ts";
 import { pathsOf, writeJson } from "../../lab/run-directory.ts";
@@ -157,7 +158,7 @@ export class TestLab {
     host: string,
     ...command: readonly string[]
   ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
-    return runIn(memberPlan(this.lab, host).namespace, command);
+    return runIn(memberPlan(this.lab, host).namespace, command, { environment: routingEnvironment(this.lab, host) });
   }
 
   /** Requests from a host, by default one; all results. */
