@@ -60,6 +60,7 @@ describe("the endpoint slices of a Service", () => {
     const endpoints = slices(service({}), {
       pods: { "web-1": "notReady", "web-2": "terminating", "web-3": "removed" },
       removedNodes: [],
+      nodes: {},
     })[0]?.endpoints;
     assert.equal(endpoints?.length, 5);
     assert.deepEqual(endpoints?.[0]?.conditions, { ready: false, serving: false, terminating: false });
@@ -68,7 +69,7 @@ describe("the endpoint slices of a Service", () => {
 });
 
 test("with a node go its pods", () => {
-  const [slice] = slices(service({}), { pods: {}, removedNodes: ["worker1"] });
+  const [slice] = slices(service({}), { ...EVERYTHING_READY, removedNodes: ["worker1"] });
   assert.deepEqual(
     slice?.endpoints.map((each) => each.targetRef?.name),
     ["web-1", "web-2", "web-5", "web-6"],
@@ -76,7 +77,9 @@ test("with a node go its pods", () => {
 });
 
 test("a node object has its addresses of both families, its pod networks and its labels, unless it was removed", () => {
-  const nodes = nodeObjects(scene, { pods: {}, removedNodes: ["worker1"] }).map((each) => nodeSchema.parse(each));
+  const nodes = nodeObjects(scene, { ...EVERYTHING_READY, removedNodes: ["worker1"] }).map((each) =>
+    nodeSchema.parse(each),
+  );
   assert.deepEqual(
     nodes.map((each) => each.metadata.name),
     ["kind-control-plane", "worker2"],
@@ -93,4 +96,17 @@ test("a node object has its addresses of both families, its pod networks and its
 test("every namespace that a Service or a pod is in exists", () => {
   const names = namespaceObjects(scene, [service({}, "shop")]).map((each) => (each.metadata as { name: string }).name);
   assert.deepEqual(names, ["default", "kube-system", "metallb-system", "shop"]);
+});
+
+test("a changed node has the labels of the scene and more, and may lose its network", () => {
+  const nodes = { worker1: { labels: { edge: "" }, networkUnavailable: true } };
+  const found = nodeObjects(scene, { ...EVERYTHING_READY, nodes })
+    .map((each) => nodeSchema.parse(each))
+    .find((each) => each.metadata.name === "worker1");
+  assert.equal(found?.metadata.labels["kubernetes.io/hostname"], "worker1");
+  assert.equal(found?.metadata.labels["edge"], "");
+  assert.deepEqual(
+    found?.status.conditions.map(({ type, status }) => `${type} ${status}`),
+    ["Ready True", "NetworkUnavailable True"],
+  );
 });

@@ -11,20 +11,28 @@ import type { Host, Pod, Scene } from "./scene.ts";
 
 export type PodCondition = "notReady" | "terminating" | "removed";
 
-/** Pods that are not simply ready, and nodes that are no longer objects of the cluster. */
+/** What somebody did to a Node object. */
+export interface NodeChange {
+  /** Beside those of the scene. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly networkUnavailable?: boolean;
+}
+
+/** Pods that are not simply ready, nodes that are no longer objects of the cluster, and nodes that were changed. */
 export interface Conditions {
   readonly pods: Readonly<Record<string, PodCondition>>;
   readonly removedNodes: readonly string[];
+  readonly nodes: Readonly<Record<string, NodeChange>>;
 }
 
-export const EVERYTHING_READY: Conditions = { pods: {}, removedNodes: [] };
+export const EVERYTHING_READY: Conditions = { pods: {}, removedNodes: [], nodes: {} };
 
 type KubernetesObject = { readonly apiVersion: string; readonly kind: string; readonly metadata: object };
 
 export function nodeObjects(scene: Scene, conditions: Conditions): readonly KubernetesObject[] {
   return scene.hosts
     .filter((host) => host.role === "node" && !conditions.removedNodes.includes(host.name))
-    .map(nodeObject);
+    .map((host) => nodeObject(host, conditions.nodes[host.name] ?? {}));
 }
 
 export function namespaceObjects(scene: Scene, services: readonly Service[]): readonly KubernetesObject[] {
@@ -56,7 +64,10 @@ export function endpointSliceObjects(
   });
 }
 
-function nodeObject(host: Host): KubernetesObject & { readonly spec: object; readonly status: object } {
+function nodeObject(
+  host: Host,
+  { labels, networkUnavailable = false }: NodeChange,
+): KubernetesObject & { readonly spec: object; readonly status: object } {
   const internal = (["IPv4", "IPv6"] as const).flatMap((family) => {
     const found = primaryAddress(host, family);
     return found === undefined ? [] : [{ type: "InternalIP", address: formatAddress(found.address) }];
@@ -67,12 +78,15 @@ function nodeObject(host: Host): KubernetesObject & { readonly spec: object; rea
     kind: "Node",
     metadata: {
       name: host.name,
-      labels: { "kubernetes.io/hostname": host.name, "kubernetes.io/os": "linux", ...host.labels },
+      labels: { "kubernetes.io/hostname": host.name, "kubernetes.io/os": "linux", ...host.labels, ...labels },
     },
     spec: cidrs.length === 0 ? {} : { podCIDR: cidrs[0], podCIDRs: cidrs },
     status: {
       addresses: [...internal, { type: "Hostname", address: host.name }],
-      conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", message: "a node of the lab" }],
+      conditions: [
+        { type: "Ready", status: "True", reason: "KubeletReady", message: "a node of the lab" },
+        ...(networkUnavailable ? [{ type: "NetworkUnavailable", status: "True", reason: "NoRouteCreated" }] : []),
+      ],
     },
   };
 }

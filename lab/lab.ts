@@ -173,6 +173,8 @@ export async function startAgent(lab: Lab, host: Host): Promise<Program> {
   const command = [FAIRLEAD, "agent", "--node-name", host.name, ...manifestArguments(lab), "--state", lab.paths.state];
   if (host.podNetwork?.kind === "routed") command.push("--endpoints", endpoints);
   command.push(
+    "--node-state",
+    lab.paths.nodeState,
     "--bpffs",
     bpffs,
     "--socket",

@@ -8,6 +8,7 @@
  *       logs/HOST.PROGRAM.log
  *       manifests/              objects the lab makes itself: Node, Namespace, EndpointSlice; add your own
  *       state/                  what the controller writes
+ *       node-state/             what the agents write about their nodes
  *       endpoints/NODE/POD.json pods whose veth is ours
  *       down/NODE               nodes that are switched off
  *       conditions.json         pods and nodes that are not simply there and ready
@@ -33,6 +34,7 @@ export interface Paths {
   readonly manifests: string;
   readonly logs: string;
   readonly state: string;
+  readonly nodeState: string;
   readonly endpoints: string;
   readonly down: string;
   readonly conditions: string;
@@ -53,6 +55,7 @@ export function pathsOf(lab: string): Paths {
     manifests: join(root, "manifests"),
     logs: join(root, "logs"),
     state: join(root, "state"),
+    nodeState: join(root, "node-state"),
     endpoints: join(root, "endpoints"),
     down: join(root, "down"),
     conditions: join(root, "conditions.json"),

@@ -17,6 +17,7 @@ import type { Log } from "../observe/log.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership, type StopMode } from "../protocol/swim/driver.ts";
 import { openFolderSource } from "../source/manifests/folder.ts";
+import { openNodeState } from "../source/manifests/node-state.ts";
 import type { Source } from "../source/source.ts";
 import { createAttacher } from "./attach.ts";
 import { ChangeLog } from "./change-log.ts";
@@ -25,6 +26,7 @@ import type { Datapath } from "./datapath.ts";
 import { desiredPeers, emptyMemo } from "./desired.ts";
 import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
+import { NodeStatusReporter } from "./node-status.ts";
 import { readBack, runPass, withdrawAnnouncements, type Passed, type PassParts } from "./pass.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { startSweeping } from "./sweep.ts";
@@ -65,12 +67,20 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   opened.defer(() => stamp.close());
   const source = await openFolderSource({ manifests, ...(stateFolder === undefined ? {} : { state: stateFolder }) });
   opened.defer(() => source.close());
+  const reporter =
+    config.nodeState === undefined ? undefined : new NodeStatusReporter(openNodeState(config.nodeState, nodeName));
+  opened.defer(() => reporter?.close(mode === "leave"));
   const gratuitous = openGratuitous(parts);
   opened.defer(() => gratuitous.close());
   const state = initialState({ node: nodeName, version, maps: datapath.maps });
   const passParts: PassParts = {
     state,
-    me: { nodeName, sha256, devices: { exclude: config.interfacesExclude, only: config.devices } },
+    me: {
+      nodeName,
+      sha256,
+      devices: { exclude: config.interfacesExclude, only: config.devices },
+      ignoreExcludeLabel: config.ignoreExcludeLabel,
+    },
     memo: emptyMemo(),
     attacher: createAttacher(datapath, log),
     announce: (places) => gratuitous.set(places),
@@ -83,7 +93,12 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     if (mode === "leave") withdrawAnnouncements(passParts);
   });
   state.membership = () => membership.view();
-  const pass = preparePass(passParts, { source, inputs, membership, gratuitous, changes: new ChangeLog(log) });
+  const changes = new ChangeLog(log);
+  const report = (): void => {
+    changes.report(state);
+    reporter?.report(state);
+  };
+  const pass = preparePass(passParts, { source, inputs, membership, gratuitous, report });
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   opened.defer(() => loop.stop());
   opened.defer(source.subscribe(() => loop.soon()));
@@ -105,11 +120,12 @@ interface PassInputs {
   readonly inputs: Inputs;
   readonly membership: Membership;
   readonly gratuitous: Gratuitous;
-  readonly changes: ChangeLog;
+  /** What changed, to logs and objects. */
+  readonly report: () => void;
 }
 
 /** One pass over what all inputs say now. */
-function preparePass(parts: PassParts, { source, inputs, membership, gratuitous, changes }: PassInputs): () => Passed {
+function preparePass(parts: PassParts, { source, inputs, membership, gratuitous, report }: PassInputs): () => Passed {
   const { state, me } = parts;
   let reunions = 0;
   let readBackAt = performance.now() + READ_BACK_MS;
@@ -131,7 +147,7 @@ function preparePass(parts: PassParts, { source, inputs, membership, gratuitous,
     });
     if (view.reunions !== reunions) gratuitous.again();
     reunions = view.reunions;
-    changes.report(state);
+    report();
     return passed;
   };
 }

@@ -39,11 +39,12 @@ test("a thousand problems are ten lines and a number", () => {
 test("an address is told when it is taken and when it is given up", () => {
   state.announcing = {
     elections: new Map(),
+    addresses: new Map(),
     announcements: [{ address: address("192.168.10.0"), interfaces: "all", services: ["default/web"] }],
   };
   changes.report(state);
   changes.report(state);
-  state.announcing = { elections: new Map(), announcements: [] };
+  state.announcing = { elections: new Map(), addresses: new Map(), announcements: [] };
   changes.report(state);
   assert.deepEqual(events, ["addressTaken 192.168.10.0 default/web", "addressReleased 192.168.10.0 default/web"]);
 });

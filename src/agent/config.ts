@@ -8,6 +8,8 @@ export interface AgentOptions {
   readonly manifests: readonly string[];
   /** Where the controller writes addresses. */
   readonly state?: string | undefined;
+  /** Where this agent says what its node does: ServiceL2Status, events; absent: nowhere. */
+  readonly nodeState?: string | undefined;
   /** A folder with one file per pod whose veth is ours. */
   readonly endpoints?: string | undefined;
   /** /run/fairlead/bpf/NODE */
@@ -29,6 +31,8 @@ export interface AgentOptions {
   readonly flowsMax?: number | undefined;
   /** A stop gives everything up at once instead of leaving it to a restart. */
   readonly leaveOnStop?: boolean | undefined;
+  /** Nodes excluded from external load balancers by their label announce all the same. */
+  readonly ignoreExcludeLb?: boolean | undefined;
   readonly logLevel?: string | undefined;
 }
 
@@ -36,6 +40,7 @@ export interface AgentConfig {
   readonly nodeName: string;
   readonly manifests: readonly string[];
   readonly state: string | undefined;
+  readonly nodeState: string | undefined;
   readonly endpoints: string | undefined;
   readonly bpffs: string;
   readonly socket: string;
@@ -47,6 +52,7 @@ export interface AgentConfig {
   readonly membershipKeyFile: string | undefined;
   readonly flowsMax: number | undefined;
   readonly leaveOnStop: boolean;
+  readonly ignoreExcludeLabel: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -89,6 +95,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     nodeName,
     manifests,
     state: options.state,
+    nodeState: options.nodeState,
     endpoints: options.endpoints,
     bpffs: options.bpffs ?? `/run/fairlead/bpf/${nodeName}`,
     socket: options.socket ?? `/run/fairlead/${nodeName}.sock`,
@@ -100,6 +107,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     membershipKeyFile: options.membershipKeyFile,
     flowsMax,
     leaveOnStop: options.leaveOnStop ?? false,
+    ignoreExcludeLabel: options.ignoreExcludeLb ?? false,
     logLevel,
   };
 }

@@ -2,7 +2,7 @@
  * What this node should do, as a pure function of everything it knows: the agent's heart. With the same memo passed every
  * time, what did not change keeps its identity and costs a comparison.
  */
-import { announcementsOf, type Announcement } from "../announce/announcements.ts";
+import { announcementsOf, electAddresses, type AddressElection, type Announcement } from "../announce/announcements.ts";
 import { electAnnouncers, type Election, type ElectionMemo, type Sha256 } from "../announce/election.ts";
 import type { NodeDevice, PodEndpoint } from "../datapath/records.ts";
 import { parseAddress, type Address, type Family } from "../net/address.ts";
@@ -25,6 +25,8 @@ export interface Me {
   readonly nodeName: string;
   readonly sha256: Sha256;
   readonly devices: Omit<DeviceChoice, "endpointDevices">;
+  /** Announce on nodes that are excluded from external load balancers all the same. */
+  readonly ignoreExcludeLabel: boolean;
 }
 
 export interface Memo {
@@ -41,8 +43,17 @@ export interface Forwarding {
 }
 
 export interface Announcing {
+  /** By Service. */
   readonly elections: ReadonlyMap<string, Election>;
+  /** By address. */
+  readonly addresses: ReadonlyMap<string, AddressElection>;
+  /** This node's. */
   readonly announcements: readonly Announcement[];
+}
+
+/** An announcement and the devices of this node it is made on; none: nobody answers for the address. */
+export interface PlacedAnnouncement extends Announcement {
+  readonly devices: readonly NodeDevice[];
 }
 
 export interface Attachments {
@@ -77,8 +88,11 @@ function existingNodes(
 }
 
 export function desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Announcing {
-  const elections = electAnnouncers(snapshot, { alive: members.alive }, me.sha256, memo.elections);
-  return { elections, announcements: announcementsOf(me.nodeName, elections) };
+  const { alive } = members;
+  const { ignoreExcludeLabel } = me;
+  const elections = electAnnouncers(snapshot, { alive, ignoreExcludeLabel }, me.sha256, memo.elections);
+  const addresses = electAddresses(elections);
+  return { elections, addresses, announcements: announcementsOf(me.nodeName, addresses) };
 }
 
 export function desiredAttachments({ links, endpoints }: World, me: Me): Attachments {
@@ -106,15 +120,27 @@ function internalAddress(node: Node, family: Family): Address | undefined {
     .find((address) => address?.family === family);
 }
 
-/** Services whose announcement asks for interfaces of which this node has none: nobody would answer for them. */
-export function interfaceProblems(
+export function placeAnnouncements(
   announcements: readonly Announcement[],
   devices: readonly NodeDevice[],
+): readonly PlacedAnnouncement[] {
+  return announcements.map((announcement) => {
+    const { interfaces } = announcement;
+    const here = interfaces === "all" ? devices : devices.filter(({ name }) => interfaces.includes(name));
+    return { ...announcement, devices: here };
+  });
+}
+
+/** Services whose announcement found no device on this node: nobody answers for them. */
+export function interfaceProblems(
+  placed: readonly PlacedAnnouncement[],
+  devices: readonly NodeDevice[],
 ): readonly Problem[] {
-  const names = new Set(devices.map(({ name }) => name));
-  return announcements.flatMap(({ interfaces, services }) => {
-    if (interfaces === "all" || interfaces.some((name) => names.has(name))) return [];
-    const message = `this node should announce it on ${interfaces.join(", ")}, but carries the datapath on ${[...names].join(", ") || "no device"}`;
+  const names = devices.map(({ name }) => name).join(", ") || "no device";
+  return placed.flatMap(({ interfaces, services, devices: found }) => {
+    if (found.length > 0) return [];
+    const where = interfaces === "all" ? "" : ` on ${interfaces.join(", ")}`;
+    const message = `this node should announce it${where}, but carries the datapath on ${names}`;
     return services.map((service) => ({ subject: `Service ${service}`, message }));
   });
 }

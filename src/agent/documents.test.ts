@@ -37,7 +37,7 @@ beforeEach(() => {
   });
   const parts = {
     state,
-    me: { nodeName: "me", sha256, devices: { exclude: /^lo$/, only: undefined } },
+    me: { nodeName: "me", sha256, devices: { exclude: /^lo$/, only: undefined }, ignoreExcludeLabel: false },
     memo: emptyMemo(),
     attacher: { apply: () => ({ devices: [], problems: [] }) },
     announce: (): void => {},

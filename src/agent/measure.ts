@@ -20,8 +20,8 @@ export function metricsSource(state: AgentState): MetricsSource {
     }),
     flows: () => state.flows,
     announced: () =>
-      state.announcing.announcements.flatMap(({ address, services }) =>
-        services.map((service) => ({ service, ip: formatAddress(address) })),
+      (state.placed ?? []).flatMap(({ address, services, devices }) =>
+        devices.length === 0 ? [] : services.map((service) => ({ service, ip: formatAddress(address) })),
       ),
     answers: () => answersByAddress(state),
     peers: () => state.membership().peers,

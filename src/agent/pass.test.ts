@@ -25,7 +25,12 @@ function start(): void {
   state.membership = () => view;
   parts = {
     state,
-    me: { nodeName: "me", sha256, devices: { exclude: new RegExp(EXCLUDED_INTERFACES), only: undefined } },
+    me: {
+      nodeName: "me",
+      sha256,
+      devices: { exclude: new RegExp(EXCLUDED_INTERFACES), only: undefined },
+      ignoreExcludeLabel: false,
+    },
     memo: emptyMemo(),
     attacher: {
       apply: () => ({

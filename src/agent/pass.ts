@@ -10,16 +10,8 @@ import { planSize } from "../datapath/draft.ts";
 import { clearFilterBit, filterBits, filterHash, setFilterBit } from "../datapath/filter.ts";
 import { planForwarding } from "../datapath/plan.ts";
 import type { HashTable } from "../datapath/ports.ts";
-import {
-  announcedRows,
-  decodeAnnounced,
-  deviceRows,
-  endpointRows,
-  sameAnnounced,
-  type NodeDevice,
-} from "../datapath/records.ts";
+import { announcedRows, decodeAnnounced, deviceRows, endpointRows, sameAnnounced } from "../datapath/records.ts";
 import { readTables } from "../datapath/tables.ts";
-import type { Announcement } from "../announce/announcements.ts";
 import { formatAddress, type Address } from "../net/address.ts";
 import { concatenate, planRows, type Row, type RowChanges } from "../reconcile/rows.ts";
 import { MAGLEV_SEED } from "./datapath.ts";
@@ -29,8 +21,10 @@ import {
   desiredAttachments,
   desiredForwarding,
   interfaceProblems,
+  placeAnnouncements,
   type Me,
   type Memo,
+  type PlacedAnnouncement,
   type World,
 } from "./desired.ts";
 import type { AgentState } from "./state.ts";
@@ -138,7 +132,8 @@ function programForwarding(state: AgentState, { snapshot }: World): number {
 function programAnnounced({ state, announce }: PassParts, { snapshot }: World): number {
   const { announcements, elections } = state.announcing;
   const { devices } = state.attachments;
-  state.announceProblems = interfaceProblems(announcements, devices);
+  state.placed = placeAnnouncements(announcements, devices);
+  state.announceProblems = interfaceProblems(state.placed, devices);
   const { puts, removes } = planRows(
     announcedRows(announcements, devices),
     rowsOf(state.maps.announced),
@@ -149,19 +144,12 @@ function programAnnounced({ state, announce }: PassParts, { snapshot }: World): 
   const mayGo = (key: Uint8Array): boolean =>
     snapshot.complete || known.has(formatAddress(decodeAnnounced({ key, value: new Uint8Array(8) }).address));
   const written = writeRows(state.maps.announced, { puts, removes: removes.filter(mayGo) });
-  announce(placesOf(announcements, devices));
+  announce(placesOf(state.placed));
   return written;
 }
 
-function placesOf(
-  announcements: readonly Announcement[],
-  devices: readonly NodeDevice[],
-): { address: Address; ifindex: number; mac: Uint8Array }[] {
-  return announcements.flatMap(({ address, interfaces }) =>
-    devices
-      .filter(({ name }) => interfaces === "all" || interfaces.includes(name))
-      .map(({ ifindex, mac }) => ({ address, ifindex, mac })),
-  );
+function placesOf(placed: readonly PlacedAnnouncement[]): { address: Address; ifindex: number; mac: Uint8Array }[] {
+  return placed.flatMap(({ address, devices }) => devices.map(({ ifindex, mac }) => ({ address, ifindex, mac })));
 }
 
 function rowsOf(table: HashTable): Row[] {

@@ -4,7 +4,7 @@ import { monotonicNs } from "../kernel/clock.ts";
 import type { MembershipView } from "../protocol/swim/view.ts";
 import type { Convergence } from "../reconcile/retry.ts";
 import type { DeviceStatus } from "../observe/status.ts";
-import type { Announcing, Attachments, Forwarding, World } from "./desired.ts";
+import type { Announcing, Attachments, Forwarding, PlacedAnnouncement, World } from "./desired.ts";
 import type { DatapathMaps } from "./maps.ts";
 import type { Problem } from "../net/problem.ts";
 
@@ -19,6 +19,8 @@ export interface AgentState {
   world: World | undefined;
   forwarding: Forwarding;
   announcing: Announcing;
+  /** What this node announces, and where; `undefined` until it knows who else is there. */
+  placed: readonly PlacedAnnouncement[] | undefined;
   attachments: Attachments;
   /** Devices that carry the programs. */
   devices: readonly DeviceStatus[];
@@ -29,6 +31,7 @@ export interface AgentState {
   endpointProblems: readonly Problem[];
   attachProblems: readonly Problem[];
   announceProblems: readonly Problem[];
+  nodeStatusProblems: readonly Problem[];
   /** Rows of the flow table at the last sweep. */
   flows: number;
   membership: () => MembershipView;
@@ -54,7 +57,8 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     tables: readTables(maps.forwarding),
     world: undefined,
     forwarding: { frontends: new Map(), problems: [] },
-    announcing: { elections: new Map(), announcements: [] },
+    announcing: { elections: new Map(), addresses: new Map(), announcements: [] },
+    placed: undefined,
     attachments: { devices: [], endpoints: [], addresses: [] },
     devices: [],
     convergence: { state: "pending" },
@@ -63,6 +67,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     endpointProblems: [],
     attachProblems: [],
     announceProblems: [],
+    nodeStatusProblems: [],
     flows: 0,
     membership: () => nobody,
     nowNs: monotonicNs,
@@ -80,6 +85,7 @@ export function allProblems(state: AgentState): readonly Problem[] {
     ...state.forwarding.problems,
     ...[...state.tables.services.values()].flatMap(({ problems }) => problems),
     ...state.announceProblems,
+    ...state.nodeStatusProblems,
     ...state
       .membership()
       .peers.flatMap(({ name, problem }) =>

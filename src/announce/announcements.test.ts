@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { address, formatAddress } from "../net/address.ts";
-import { announcementsOf } from "./announcements.ts";
+import { announcementsOf, electAddresses } from "./announcements.ts";
 import type { Election } from "./election.ts";
 
 function elected(
@@ -14,7 +14,7 @@ function elected(
 }
 
 function table(node: string, elections: Record<string, Election>): readonly string[] {
-  return announcementsOf(node, new Map(Object.entries(elections))).map(
+  return announcementsOf(node, electAddresses(new Map(Object.entries(elections)))).map(
     ({ address: a, interfaces, services }) =>
       `${formatAddress(a)} on ${interfaces === "all" ? "all" : interfaces.join("+")} for ${services.join("+")}`,
   );
@@ -99,7 +99,7 @@ describe("a node announces", () => {
       fc.property(elections, (list) => {
         const map = new Map(list.map(([node, texts], index) => [`x/${index}`, elected(node, texts)]));
         const announced = nodes.flatMap((node) =>
-          announcementsOf(node, map).map((each) => formatAddress(each.address)),
+          announcementsOf(node, electAddresses(map)).map((each) => formatAddress(each.address)),
         );
         assert.deepEqual(announced.toSorted(), [...new Set(list.flatMap(([, texts]) => texts))].toSorted());
       }),

@@ -1,4 +1,4 @@
-/** What one node announces in layer 2, by address: the elections of all Services put together. Pure. */
+/** Who announces which address in layer 2: the elections of all Services put together, and one node's part of it. Pure. */
 import { compareAddresses, formatAddress, sameAddress, type Address } from "../net/address.ts";
 import type { Elected, Election } from "./election.ts";
 
@@ -10,30 +10,51 @@ export interface Announcement {
   readonly services: readonly string[];
 }
 
+/** Who announces an address. */
+export interface AddressElection {
+  readonly address: Address;
+  readonly announcer: string;
+  readonly sharers: readonly Sharer[];
+}
+
+/** A Service that has the address, with what it elected for itself. */
+export interface Sharer {
+  readonly service: string;
+  readonly address: Address;
+  readonly elected: Elected;
+  readonly isFirst: boolean;
+}
+
 /**
- * The announcements of a node, by address. An address has one announcer, also where the Services that share it elected
- * different nodes (MetalLB lets both answer): the Service whose *first* address it is decides, then the first by key.
+ * An address has one announcer, also where the Services that share it elected different nodes (MetalLB lets both answer):
+ * the Service whose *first* address it is decides, then the first by key.
  */
-export function announcementsOf(node: string, elections: ReadonlyMap<string, Election>): readonly Announcement[] {
-  const announced: Announcement[] = [];
-  for (const sharers of byAddress(elections).values()) {
+export function electAddresses(elections: ReadonlyMap<string, Election>): ReadonlyMap<string, AddressElection> {
+  const byText = new Map<string, AddressElection>();
+  for (const [text, sharers] of byAddress(elections)) {
     const [decisive] = sharers.toSorted(byPrecedence);
-    if (decisive?.elected.announcer !== node) continue;
+    if (decisive === undefined) continue;
+    byText.set(text, { address: decisive.address, announcer: decisive.elected.announcer, sharers });
+  }
+  return byText;
+}
+
+/** The announcements of a node, by address. */
+export function announcementsOf(
+  node: string,
+  addresses: ReadonlyMap<string, AddressElection>,
+): readonly Announcement[] {
+  const announced: Announcement[] = [];
+  for (const { address, announcer, sharers } of addresses.values()) {
+    if (announcer !== node) continue;
     const mine = sharers.filter(({ elected }) => elected.announcer === node);
     announced.push({
-      address: decisive.address,
+      address,
       interfaces: union(mine.map(({ elected }) => elected.interfaces)),
       services: sharers.map(({ service }) => service).toSorted(),
     });
   }
   return announced.toSorted((a, b) => compareAddresses(a.address, b.address));
-}
-
-interface Sharer {
-  readonly service: string;
-  readonly address: Address;
-  readonly elected: Elected;
-  readonly isFirst: boolean;
 }
 
 function byAddress(elections: ReadonlyMap<string, Election>): ReadonlyMap<string, readonly Sharer[]> {

@@ -12,6 +12,7 @@ export function agentCommand(world: World): Command {
     .requiredOption("--node-name <name>", "this node's name, as its Node object has it")
     .requiredOption("--manifests <path>", "a folder or file with objects (repeatable)", collect)
     .option("--state <folder>", "where the controller writes addresses")
+    .option("--node-state <folder>", "where this agent writes its node's ServiceL2Status objects and events")
     .option("--endpoints <folder>", "one file for each pod whose veth is ours")
     .option("--bpffs <folder>", "where maps and links are pinned (default: /run/fairlead/bpf/NAME)")
     .option("--socket <path>", "of the local API (default: /run/fairlead/NAME.sock)")
@@ -23,6 +24,10 @@ export function agentCommand(world: World): Command {
     .option("--membership-key-file <path>", "the key that probes are signed with, the same on every node")
     .option("--flows-max <n>", "rows of the connection table, two for each connection", parseCount)
     .option("--leave-on-stop", "give every address up when stopped, instead of keeping them for a restart")
+    .option(
+      "--ignore-exclude-lb",
+      "announce on nodes with the label node.kubernetes.io/exclude-from-external-load-balancers",
+    )
     .addOption(logLevelOption())
     .addHelpText(
       "after",

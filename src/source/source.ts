@@ -83,3 +83,32 @@ export interface StatusWriter {
   /** Forgets what was written about objects that no longer exist. Call it only for a snapshot that is `complete`. */
   forgetDeleted(): Promise<void>;
 }
+
+/** What ServiceL2Status says of a Service that this node announces. */
+export interface L2StatusWrite {
+  /** Names of the devices it is announced on; empty: all. */
+  readonly interfaces: readonly string[];
+}
+
+/** status of a ConfigurationState: what a program makes of the objects it reads. */
+export interface ConfigurationStateWrite {
+  readonly result: "Valid" | "Invalid" | "Unknown";
+  /** The messages of the conditions that are false, one a line. */
+  readonly errorSummary: string;
+  readonly conditions: readonly Condition[];
+}
+
+/**
+ * What an agent says about its own node, in objects of its own: agents on different machines need no place that all of
+ * them can write to. Every method that writes rejects with an Error that names the object when it could not.
+ */
+export interface NodeStatusWriter {
+  /** What is written there now, an earlier run's included, by Service (`namespace/name`). */
+  l2Statuses(): ReadonlyMap<string, L2StatusWrite>;
+  /** `undefined`: the node does not announce the Service any more. */
+  writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void>;
+  /** Of the ConfigurationState `speaker-NODE`. */
+  writeConfigurationState(status: ConfigurationStateWrite): Promise<void>;
+  writeEvent(event: EventWrite): Promise<void>;
+  close(): Promise<void>;
+}

@@ -11,7 +11,7 @@ import { access, readFile, readdir, rename, rm, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { captureCommand } from "../../lab/capture.ts";
-import type { Conditions } from "../../lab/cluster-objects.ts";
+import { EVERYTHING_READY, type Conditions } from "../../lab/cluster-objects.ts";
 import { drawScene } from "../../lab/draw.ts";
 import { applyFault } from "../../lab/fault.ts";
 import type { Fault } from "../../lab/fault.ts";
@@ -233,7 +233,7 @@ export class TestLab {
 
   /** What becomes of pods and nodes as objects of the cluster; the pods' servers go on running. */
   async conditions(conditions: Partial<Conditions>): Promise<void> {
-    await writeJson(this.lab.paths.conditions, { pods: {}, removedNodes: [], ...conditions });
+    await writeJson(this.lab.paths.conditions, { ...EVERYTHING_READY, ...conditions });
   }
 
   agent<P extends keyof ApiDocuments>(node: string, path: P, query = ""): Promise<ApiDocuments[P] | undefined> {

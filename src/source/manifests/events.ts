@@ -9,7 +9,13 @@ import { writeAtomically } from "./state.ts";
 /** A cluster forgets events after an hour; a folder keeps as many as somebody may want to scroll through. */
 const EVENTS_MAX = 1000;
 const WRITE_DELAY_MS = 100;
-const FILE = "events.json";
+
+export interface EventFileOptions {
+  readonly folder: string;
+  readonly file: string;
+  /** Whose events they are: `source.component`. */
+  readonly component: string;
+}
 
 const eventSchema = z.object({
   apiVersion: z.string(),
@@ -33,14 +39,15 @@ const eventSchema = z.object({
 type Event = z.infer<typeof eventSchema>;
 
 export class EventFile {
-  readonly #folder: string;
+  readonly #options: EventFileOptions;
   readonly #events: Map<string, Event>;
   #pending: Promise<void> | undefined;
 
   /** Continues the file of an earlier run, if it can be read. */
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.#events = new Map(readEvents(join(folder, FILE)).map((event) => [event.metadata.name, event]));
+  constructor(options: EventFileOptions) {
+    this.#options = options;
+    const path = join(options.folder, options.file);
+    this.#events = new Map(readEvents(path).map((event) => [event.metadata.name, event]));
   }
 
   /** Resolves when the event is in the file; several are written together. */
@@ -60,7 +67,7 @@ export class EventFile {
       type,
       reason,
       message,
-      source: { component: "fairlead-controller" },
+      source: { component: this.#options.component },
       count: (before?.count ?? 0) + 1,
       firstTimestamp: before?.firstTimestamp ?? time,
       lastTimestamp: time,
@@ -81,7 +88,8 @@ export class EventFile {
   async #flushSoon(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, WRITE_DELAY_MS));
     this.#pending = undefined;
-    writeAtomically(this.#folder, FILE, { apiVersion: "v1", kind: "List", items: [...this.#events.values()] });
+    const { folder, file } = this.#options;
+    writeAtomically(folder, file, { apiVersion: "v1", kind: "List", items: [...this.#events.values()] });
   }
 }
 

@@ -78,7 +78,7 @@ class FolderSource implements Source, StatusWriter {
     if (options.state !== undefined) {
       this.#serviceFiles = new FolderFiles(join(options.state, SERVICES_FOLDER), decodeServiceState);
       this.#poolFiles = new FolderFiles(join(options.state, POOLS_FOLDER), decodePoolState);
-      this.#events = new EventFile(options.state);
+      this.#events = new EventFile({ folder: options.state, file: "events.json", component: "fairlead-controller" });
     }
     // Watching begins before reading, so that no change falls between the two.
     this.#stopWatching = this.#folders().map((files) => watchFolder(files.folder, (name) => this.#touch(files, name)));

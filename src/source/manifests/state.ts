@@ -129,9 +129,9 @@ function metadataOf(key: string): { readonly name: string; readonly namespace: s
   return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
-/** Neither part can contain "_", so no two keys meet. */
-function fileName(key: string): string {
-  const stem = key.replace("/", "_");
+/** Of names joined by "/": none of them can contain "_", so no two keys meet. */
+export function fileName(key: string): string {
+  const stem = key.replaceAll("/", "_");
   if (stem.length <= FILE_STEM_MAX) return `${stem}.json`;
   return `${stem.slice(0, FILE_STEM_MAX - 17)}_${createHash("sha256").update(stem).digest("hex").slice(0, 16)}.json`;
 }

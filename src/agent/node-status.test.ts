@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { NodeDevice } from "../datapath/records.ts";
+import { address } from "../net/address.ts";
+import { serviceSchema } from "../service/objects.ts";
+import type { ConfigurationStateWrite, EventWrite, L2StatusWrite, NodeStatusWriter } from "../source/source.ts";
+import { placeAnnouncements } from "./desired.ts";
+import { NodeStatusReporter, planNodeStatus, unplacedOf, type NodeStatusInput } from "./node-status.ts";
+import { initialState } from "./state.ts";
+import { memoryMaps, world } from "./world.fixture.ts";
+
+const DEVICES: readonly NodeDevice[] = ["eth0", "eth1"].map((name, index) => ({
+  name,
+  ifindex: index + 2,
+  mac: new Uint8Array(6),
+}));
+
+interface Made {
+  readonly ip: string;
+  readonly services?: readonly string[];
+  readonly interfaces?: readonly string[] | "all";
+}
+
+function place(announcements: readonly Made[], devices = DEVICES): NodeStatusInput["placed"] {
+  const full = announcements.map(({ ip, services = ["default/web"], interfaces = "all" }) => ({
+    address: address(ip),
+    services,
+    interfaces,
+  }));
+  return placeAnnouncements(full, devices);
+}
+
+/** What is done, a line each. */
+function planned(placed: NodeStatusInput["placed"], input: Partial<NodeStatusInput> = {}): readonly string[] {
+  const services = new Map([
+    ["default/web", serviceSchema.parse({ metadata: { name: "web", uid: "u-1" }, spec: { type: "LoadBalancer" } })],
+  ]);
+  const operations = planNodeStatus({
+    node: "me",
+    placed,
+    snapshot: { services, complete: true },
+    statuses: new Map(),
+    unplaced: new Set(),
+    ...input,
+  });
+  return operations.map((operation) => {
+    if (operation.type === "l2")
+      return `${operation.service}: ${operation.write === undefined ? "removed" : `[${operation.write.interfaces.join()}]`}`;
+    const { type, reason, message, regarding } = operation.write;
+    return `${type} ${reason} ${regarding.namespace}/${regarding.name} ${regarding.uid ?? "-"}: ${message}`;
+  });
+}
+
+const ASSIGNED = 'Normal nodeAssigned default/web u-1: announcing from node "me" with protocol "layer2"';
+
+describe("the status of a node", () => {
+  const written = (interfaces: readonly string[]): ReadonlyMap<string, L2StatusWrite> =>
+    new Map([["default/web", { interfaces }]]);
+  const rows: {
+    name: string;
+    announced: readonly Made[];
+    input?: Partial<NodeStatusInput>;
+    plan: readonly string[];
+  }[] = [
+    { name: "says nothing of nothing", announced: [], plan: [] },
+    {
+      name: "names a Service announced everywhere without interfaces, with an event",
+      announced: [{ ip: "10.0.0.1" }],
+      plan: ["default/web: []", ASSIGNED],
+    },
+    {
+      name: "names the interfaces that exist here, sorted",
+      announced: [{ ip: "10.0.0.1", interfaces: ["eth9", "eth1", "eth0"] }],
+      plan: ["default/web: [eth0,eth1]", ASSIGNED],
+    },
+    {
+      name: "is one for all addresses of a Service, with the interfaces of all",
+      announced: [
+        { ip: "10.0.0.1", interfaces: ["eth1"] },
+        { ip: "fc00::1", interfaces: ["eth0"] },
+      ],
+      plan: ["default/web: [eth0,eth1]", ASSIGNED],
+    },
+    {
+      name: "is one for each Service of a shared address",
+      announced: [{ ip: "10.0.0.1", services: ["default/web", "x/other"] }],
+      plan: [
+        "default/web: []",
+        ASSIGNED,
+        "x/other: []",
+        'Normal nodeAssigned x/other -: announcing from node "me" with protocol "layer2"',
+      ],
+    },
+    {
+      name: "is not written again, and no event is repeated",
+      announced: [{ ip: "10.0.0.1", interfaces: ["eth0"] }],
+      input: { statuses: written(["eth0"]) },
+      plan: [],
+    },
+    {
+      name: "changes with the interfaces without an event",
+      announced: [{ ip: "10.0.0.1", interfaces: ["eth1"] }],
+      input: { statuses: written(["eth0"]) },
+      plan: ["default/web: [eth1]"],
+    },
+    {
+      name: "goes when another node takes over",
+      announced: [],
+      input: { statuses: written([]) },
+      plan: ["default/web: removed"],
+    },
+    {
+      name: "stays for a Service that cannot be read just now",
+      announced: [],
+      input: { statuses: written([]), snapshot: { services: new Map(), complete: false } },
+      plan: [],
+    },
+    {
+      name: "is not there where no interface of the list exists: announceFailed",
+      announced: [{ ip: "10.0.0.1", interfaces: ["eth8", "eth9"] }],
+      input: { statuses: written(["eth0"]) },
+      plan: [
+        'Warning announceFailed default/web u-1: the interfaces specified by LB IP "10.0.0.1" doesn\'t exist in assigned node "me" with protocol "layer2"',
+        "default/web: removed",
+      ],
+    },
+    {
+      name: "does not fail again and again",
+      announced: [{ ip: "10.0.0.1", interfaces: ["eth9"] }],
+      input: { unplaced: new Set(["default/web 10.0.0.1"]) },
+      plan: [],
+    },
+    {
+      name: "says of which address it failed where another is announced",
+      announced: [{ ip: "10.0.0.1", interfaces: ["eth9"] }, { ip: "fc00::1" }],
+      plan: [
+        "default/web: []",
+        ASSIGNED,
+        'Warning announceFailed default/web u-1: the interfaces specified by LB IP "10.0.0.1" doesn\'t exist in assigned node "me" with protocol "layer2"',
+      ],
+    },
+  ];
+  for (const row of rows) test(row.name, () => assert.deepEqual(planned(place(row.announced), row.input), row.plan));
+
+  test("fails on a node without any device, whatever the advertisement asks for", () => {
+    const placed = place([{ ip: "10.0.0.1" }], []);
+    assert.match(planned(placed).join(), /announceFailed .*no interface to announce LB IP "10\.0\.0\.1" on exists/);
+    assert.deepEqual([...unplacedOf(placed)], ["default/web 10.0.0.1"]);
+  });
+});
+
+/** Remembers what is written; refuses while told to. */
+class FakeWriter implements NodeStatusWriter {
+  readonly statuses = new Map<string, L2StatusWrite>();
+  readonly events: string[] = [];
+  refusal: string | undefined;
+  closed = false;
+
+  l2Statuses(): ReadonlyMap<string, L2StatusWrite> {
+    return this.statuses;
+  }
+  async writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void> {
+    if (this.refusal !== undefined) throw new Error(this.refusal);
+    if (status === undefined) this.statuses.delete(service);
+    else this.statuses.set(service, status);
+  }
+  async writeConfigurationState(_status: ConfigurationStateWrite): Promise<void> {}
+  async writeEvent({ reason }: EventWrite): Promise<void> {
+    this.events.push(reason);
+  }
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+}
+
+describe("the reporter", () => {
+  function setUp(): { state: ReturnType<typeof initialState>; writer: FakeWriter; reporter: NodeStatusReporter } {
+    const state = initialState({ node: "me", version: "0", maps: memoryMaps() });
+    state.world = world({ web: "10.0.0.1" });
+    const writer = new FakeWriter();
+    return { state, writer, reporter: new NodeStatusReporter(writer) };
+  }
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  test("says nothing until it is known who announces", async () => {
+    const { state, writer, reporter } = setUp();
+    writer.statuses.set("default/web", { interfaces: [] });
+    reporter.report(state);
+    await settle();
+    assert.equal(writer.statuses.size, 1, "what an earlier run wrote is the better guess");
+  });
+
+  test("catches up with what changed while it was writing", async () => {
+    const { state, writer, reporter } = setUp();
+    state.placed = place([{ ip: "10.0.0.1" }]);
+    reporter.report(state);
+    state.placed = [];
+    reporter.report(state);
+    await settle();
+    assert.deepEqual([writer.statuses.size, writer.events], [0, ["nodeAssigned"]]);
+  });
+
+  test("makes a problem of what cannot be written, and writes it when it can", async () => {
+    const { state, writer, reporter } = setUp();
+    state.placed = place([{ ip: "10.0.0.1" }]);
+    writer.refusal = "disk full";
+    reporter.report(state);
+    await settle();
+    assert.deepEqual(state.nodeStatusProblems, [{ subject: "ServiceL2Status of default/web", message: "disk full" }]);
+    writer.refusal = undefined;
+    reporter.report(state);
+    await settle();
+    assert.deepEqual([state.nodeStatusProblems, writer.statuses.size, writer.events], [[], 1, ["nodeAssigned"]]);
+  });
+
+  for (const withdraw of [false, true]) {
+    test(`${withdraw ? "takes everything back" : "leaves everything"} when the node ${withdraw ? "leaves" : "only restarts its agent"}`, async () => {
+      const { state, writer, reporter } = setUp();
+      state.placed = place([{ ip: "10.0.0.1" }]);
+      reporter.report(state);
+      await reporter.close(withdraw);
+      assert.deepEqual([writer.statuses.size, writer.closed], [withdraw ? 0 : 1, true]);
+    });
+  }
+});

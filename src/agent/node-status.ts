@@ -1,0 +1,172 @@
+/**
+ * What this node says about itself in objects: a ServiceL2Status for each Service that it announces, and an event when it
+ * begins to, or finds no device to do it on. Only transitions are events; what was written before says what is one.
+ */
+import { formatAddress } from "../net/address.ts";
+import type { Problem } from "../net/problem.ts";
+import type { EventWrite, L2StatusWrite, NodeStatusWriter, Snapshot } from "../source/source.ts";
+import type { PlacedAnnouncement } from "./desired.ts";
+import type { AgentState } from "./state.ts";
+
+export type StatusOperation =
+  | { readonly type: "l2"; readonly service: string; readonly write: L2StatusWrite | undefined }
+  /** `follows`: not while the status of this Service could not be written, else it would be said with every attempt. */
+  | { readonly type: "event"; readonly write: EventWrite; readonly follows?: string };
+
+export interface NodeStatusInput {
+  readonly node: string;
+  readonly placed: readonly PlacedAnnouncement[];
+  readonly snapshot: Pick<Snapshot, "services" | "complete">;
+  /** As they are written now. */
+  readonly statuses: ReadonlyMap<string, L2StatusWrite>;
+  /** What {@link unplacedOf} said last time. */
+  readonly unplaced: ReadonlySet<string>;
+}
+
+/** Statuses before the events about them, removals last. Nothing when nothing changed. */
+export function planNodeStatus(input: NodeStatusInput): readonly StatusOperation[] {
+  const { node, placed, statuses, snapshot } = input;
+  const desired = desiredStatuses(placed);
+  const operations: StatusOperation[] = [];
+  for (const [service, write] of desired) {
+    const before = statuses.get(service);
+    if (before === undefined || before.interfaces.join() !== write.interfaces.join())
+      operations.push({ type: "l2", service, write });
+    if (before !== undefined) continue;
+    const message = `announcing from node "${node}" with protocol "layer2"`;
+    const event = eventAbout(service, snapshot, { type: "Normal", reason: "nodeAssigned", message });
+    operations.push({ type: "event", write: event, follows: service });
+  }
+  operations.push(...failures(input));
+  for (const service of statuses.keys()) {
+    // A Service that cannot be read just now is still announced.
+    const unknown = !snapshot.complete && !snapshot.services.has(service);
+    if (!desired.has(service) && !unknown) operations.push({ type: "l2", service, write: undefined });
+  }
+  return operations;
+}
+
+/** Addresses that should be announced here and are not, as texts to compare. */
+export function unplacedOf(placed: readonly PlacedAnnouncement[]): ReadonlySet<string> {
+  return new Set(unplaced(placed).map(({ service, address }) => `${service} ${address}`));
+}
+
+function unplaced(placed: readonly PlacedAnnouncement[]): { service: string; address: string; all: boolean }[] {
+  return placed
+    .filter(({ devices }) => devices.length === 0)
+    .flatMap(({ address, services, interfaces }) =>
+      services.map((service) => ({ service, address: formatAddress(address), all: interfaces === "all" })),
+    );
+}
+
+function failures({ node, placed, snapshot, unplaced: before }: NodeStatusInput): readonly StatusOperation[] {
+  return unplaced(placed)
+    .filter(({ service, address }) => !before.has(`${service} ${address}`))
+    .map(({ service, address, all }) => {
+      const message = all
+        ? `no interface to announce LB IP "${address}" on exists in assigned node "${node}" with protocol "layer2"`
+        : `the interfaces specified by LB IP "${address}" doesn't exist in assigned node "${node}" with protocol "layer2"`;
+      return {
+        type: "event",
+        write: eventAbout(service, snapshot, { type: "Warning", reason: "announceFailed", message }),
+      };
+    });
+}
+
+/** By Service, in a fixed order. */
+function desiredStatuses(placed: readonly PlacedAnnouncement[]): ReadonlyMap<string, L2StatusWrite> {
+  const places = new Map<string, PlacedAnnouncement[]>();
+  for (const announcement of placed) {
+    if (announcement.devices.length === 0) continue;
+    for (const service of announcement.services) places.set(service, [...(places.get(service) ?? []), announcement]);
+  }
+  return new Map(
+    [...places].map(([service, list]): [string, L2StatusWrite] => {
+      if (list.some(({ interfaces }) => interfaces === "all")) return [service, { interfaces: [] }];
+      const names = list.flatMap(({ devices }) => devices.map(({ name }) => name));
+      return [service, { interfaces: [...new Set(names)].toSorted() }];
+    }),
+  );
+}
+
+function eventAbout(
+  service: string,
+  snapshot: Pick<Snapshot, "services">,
+  event: Pick<EventWrite, "type" | "reason" | "message">,
+): EventWrite {
+  const [namespace = "", name = ""] = service.split("/");
+  const uid = snapshot.services.get(service)?.metadata.uid;
+  const regarding = { kind: "Service", namespace, name, ...(uid === undefined ? {} : { uid }) };
+  return { ...event, regarding };
+}
+
+/** Writes after passes, one round at a time; what fails is a problem of the state and tried again with the next pass. */
+export class NodeStatusReporter {
+  readonly #writer: NodeStatusWriter;
+  #unplaced: ReadonlySet<string> = new Set();
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(writer: NodeStatusWriter) {
+    this.#writer = writer;
+  }
+
+  report(state: AgentState): void {
+    if (this.#running !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#running = this.#round(state).finally(() => {
+      this.#running = undefined;
+      if (!this.#again) return;
+      this.#again = false;
+      this.report(state);
+    });
+  }
+
+  /** Resolves when nothing is being written; `withdraw`: this node gives everything up. */
+  async close(withdraw: boolean): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    const services = withdraw ? [...this.#writer.l2Statuses().keys()] : [];
+    for (const service of services) await this.#writer.writeL2Status(service, undefined);
+    await this.#writer.close();
+  }
+
+  async #round(state: AgentState): Promise<void> {
+    const { node, placed, world } = state;
+    if (placed === undefined || world === undefined) return;
+    const statuses = this.#writer.l2Statuses();
+    const operations = planNodeStatus({ node, placed, snapshot: world.snapshot, statuses, unplaced: this.#unplaced });
+    this.#unplaced = unplacedOf(placed);
+    state.nodeStatusProblems = await this.#perform(operations);
+  }
+
+  async #perform(operations: readonly StatusOperation[]): Promise<readonly Problem[]> {
+    const problems = new Map<string, Problem>();
+    const events: Promise<void>[] = [];
+    const attempt = async (subject: string, write: () => Promise<void>): Promise<void> => {
+      try {
+        await write();
+      } catch (error) {
+        problems.set(subject, { subject, message: error instanceof Error ? error.message : String(error) });
+      }
+    };
+    for (const operation of operations) {
+      if (operation.type === "l2") {
+        const { service, write } = operation;
+        await attempt(statusOf(service), () => this.#writer.writeL2Status(service, write));
+        continue;
+      }
+      const { follows, write } = operation;
+      if (follows !== undefined && problems.has(statusOf(follows))) continue;
+      // A writer may collect events for a moment; nothing waits for that.
+      events.push(attempt(`Event ${write.reason}`, () => this.#writer.writeEvent(write)));
+    }
+    await Promise.all(events);
+    return [...problems.values()];
+  }
+}
+
+function statusOf(service: string): string {
+  return `ServiceL2Status of ${service}`;
+}
