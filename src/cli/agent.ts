@@ -24,10 +24,7 @@ export function agentCommand(world: World): Command {
     .option("--membership-key-file <path>", "the key that probes are signed with, the same on every node")
     .option("--flows-max <n>", "rows of the connection table, two for each connection", parseCount)
     .option("--leave-on-stop", "give every address up when stopped, instead of keeping them for a restart")
-    .option(
-      "--ignore-exclude-lb",
-      "announce on nodes with the label node.kubernetes.io/exclude-from-external-load-balancers",
-    )
+    .option("--ignore-exclude-lb", "announce on nodes that are excluded by their label as well")
     .addOption(logLevelOption())
     .addHelpText(
       "after",
