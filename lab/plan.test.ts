@@ -81,6 +81,21 @@ test("a link is one cable, whichever of its hosts comes first", () => {
   ]);
 });
 
+test("a default route over a host at the other end is IPv4's, whatever family the gateway has", () => {
+  const parsed = parseScene(
+    `name: pair
+links: [up]
+hosts:
+  - { name: leaf, role: router, interfaces: [{ on: up }] }
+  - { name: n1, role: node, loopback: [10.9.0.1/32], interfaces: [{ on: up }], routes: [{ to: default, via: leaf, device: eth0 }] }`,
+    "pair.yaml",
+    "/",
+  );
+  assert.ok(parsed.ok);
+  const { configure } = member(planLab(parsed.scene, "pair"), "n1");
+  assert.equal(configure.at(-1), "route replace 0.0.0.0/0 via inet6 fe80::fa:1eff:fe00:1 dev eth0");
+});
+
 test("a host at the other end of a link is a gateway by its link-local address, and an address on lo is how a host is known", () => {
   const parsed = parseScene(
     `name: pair

@@ -216,7 +216,9 @@ function otherNodesRoutes(scene: Scene, host: Host): readonly string[] {
 }
 
 function routeLine(host: Host, route: Route, cables: readonly Cable[]): string {
-  const to = route.to === "default" ? "default" : route.to.text;
+  // With a gateway of the other family iproute2 would take the word for ::/0.
+  const isName = route.via !== undefined && parseAddress(route.via) === undefined;
+  const to = route.to !== "default" ? route.to.text : isName ? "0.0.0.0/0" : "default";
   const via = route.via === undefined ? "" : ` via ${gatewayOf(host, route, route.via, cables)}`;
   const device = route.device === undefined ? "" : ` dev ${route.device}`;
   return `route replace ${to}${via}${device}`;
