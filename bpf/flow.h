@@ -50,15 +50,22 @@ static __always_inline bool same_key(const struct flow_key *a, const struct flow
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
+/*
+ * Sum of products of pairs (NH, as in UMAC, RFC 4418 §5.2): the multiplications do not wait for each other, and addresses that follow each
+ * other spread evenly. The low bits of a chain of 32-bit multiplications would not see what network order puts into the high ones.
+ */
 static __always_inline __u32 key_hash(const struct flow_key *key)
 {
-	const __u32 *word = (const void *)key;
-	__u32 hash = 0;
+	const __u32 *w = (const void *)key;
+	__u64 h;
 
-#pragma unroll
-	for (int i = 0; i < 10; i++)
-		hash = (hash ^ word[i]) * ADDRESS_FILTER_MULTIPLIER;
-	return hash ^ hash >> 15;
+	h = (__u64)(w[0] + 0x9e3779b1u) * (w[1] + 0x85ebca6bu);
+	h += (__u64)(w[2] + 0xc2b2ae35u) * (w[3] + 0x27d4eb2fu);
+	h += (__u64)(w[4] + 0x165667b1u) * (w[5] + 0xcc9e2d51u);
+	h += (__u64)(w[6] + 0x1b873593u) * (w[7] + 0xe6546b64u);
+	h += (__u64)(w[8] + 0x7feb352du) * (w[9] + 0x846ca68bu);
+	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15ull;
+	return h >> 32;
 }
 
 /* Whether any row ever had to go to the LRU hash: as long as none did, nobody looks there. */

@@ -100,6 +100,18 @@ test("a flood of new flows neither stops the next one nor touches what is establ
   });
 });
 
+test("clients whose addresses follow each other spread over the cells", () => {
+  withWorld({ flow_cell_mask: 4095 }, (world) => {
+    world.frontend({ address: ADDRESS, port: 80, protocol: "tcp", backends: [{ address: REMOTE, port: 8080 }] });
+    for (let n = 0; n < 500; n += 1) {
+      const source = `172.20.${n >> 8}.${n & 255}`;
+      assert.equal(world.run(toService({ source })).verdict, "VERDICT_FORWARDED", `flow ${n}`);
+    }
+    // A thousand rows, a thousand sets of four: at random, four find no place.
+    assert.ok(world.overflow() < 20, `${world.overflow()} rows found no cell`);
+  });
+});
+
 describe("a liveness probe", () => {
   const KEY = [0x0706050403020100n, 0x0f0e0d0c0b0a0908n] as const;
   const PORT = 7956;
