@@ -14,20 +14,20 @@ import { address } from "../src/net/address.ts";
 import type { StatusDocument } from "../src/observe/status.ts";
 import { SERVICE_PORT, serviceAddress, serviceManifest, sliceManifest, type ClusterSize } from "./cluster.ts";
 import { removeBpffs } from "./leftovers.ts";
+import { memoryOf, type MemorySample } from "./memory.ts";
 
 export interface AgentResult {
   readonly readyMilliseconds: number;
-  /** Of the process: private memory, and all of it with mapped BPF maps and files. */
-  readonly privateMegabytes: number;
-  readonly residentMegabytes: number;
-  /** After the changes. */
-  readonly residentMegabytesLater: number;
+  /** When it was ready, when it had gone quiet, after the edits, and quiet again. */
+  readonly memory: Readonly<Record<"ready" | "settled" | "edited" | "later", MemorySample>>;
   readonly changeMilliseconds: readonly number[];
 }
 
 /** Services whose EndpointSlices lie in files of their own, as a cluster's API would send them one by one. */
 const CHANGING = 20;
 const READY_MS_MAX = 120_000;
+/** Longer than the agent waits before it gives memory back. */
+const SETTLE_MS = 17_000;
 
 export async function measureAgent(size: ClusterSize, changes: number): Promise<AgentResult> {
   const folder = mkdtempSync(join(tmpdir(), "fl-bench-"));
@@ -40,14 +40,14 @@ export async function measureAgent(size: ClusterSize, changes: number): Promise<
   try {
     await waitUntilReady(agent, folder, size);
     const readyMilliseconds = performance.now() - start;
-    const memory = memoryOf(agent);
+    const sample = (): MemorySample => memoryOf(agent.pid ?? 0);
+    const ready = sample();
+    await sleep(SETTLE_MS);
+    const settled = sample();
     const changeMilliseconds = await measureChanges(folder, bpffs, size, changes);
-    return {
-      readyMilliseconds,
-      ...memory,
-      residentMegabytesLater: memoryOf(agent).residentMegabytes,
-      changeMilliseconds,
-    };
+    const edited = sample();
+    await sleep(SETTLE_MS);
+    return { readyMilliseconds, memory: { ready, settled, edited, later: sample() }, changeMilliseconds };
   } finally {
     agent.kill("SIGKILL");
     removeBpffs(bpffs);
@@ -130,13 +130,6 @@ async function waitUntilReady(agent: ChildProcess, folder: string, size: Cluster
 async function readStatus(socket: string): Promise<StatusDocument> {
   const { stdout } = await promisify(execFile)("curl", ["-sf", "--unix-socket", socket, "http://agent/v1/status"]);
   return JSON.parse(stdout) as StatusDocument;
-}
-
-function memoryOf(agent: ChildProcess): Pick<AgentResult, "privateMegabytes" | "residentMegabytes"> {
-  const status = readFileSync(`/proc/${agent.pid}/status`, "utf8");
-  const megabytes = (field: string): number =>
-    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0) / 1024;
-  return { privateMegabytes: megabytes("RssAnon"), residentMegabytes: megabytes("VmRSS") };
 }
 
 /** One endpoint of a Service leaves and comes back; each is timed from the write of the file to the number of slots in the map. */

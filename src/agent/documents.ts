@@ -33,7 +33,7 @@ export function documents(state: AgentState): DocumentProducers {
     "/v1/pools": () => poolRows(state),
     "/v1/bpf/lb": () => frontendRows(state),
     "/v1/bpf/ct": (query) => flowRows(state, parseCount(query.get("limit") ?? "") ?? FLOW_ROWS),
-    "/v1/bpf/backends": () => Array.from(loadBackends(viewOf(state.maps.forwarding.backends)), backendRow),
+    "/v1/bpf/backends": () => Array.from(loadBackends(state.maps.forwarding.backends), backendRow),
     "/v1/bpf/announced": () => announcedRows(state),
     "/v1/bpf/drops": () => dropRows(state),
   };
@@ -132,7 +132,6 @@ function poolRows(state: AgentState): PoolRow[] {
 
 function frontendRows(state: AgentState): FrontendRow[] {
   const { frontends, slots, backends } = state.maps.forwarding;
-  const rows = viewOf(backends);
   const records = Array.from(frontends.entries(), ([key, value]) => decodeFrontend(key, value)).filter(
     (record) => record !== undefined,
   );
@@ -145,9 +144,7 @@ function frontendRows(state: AgentState): FrontendRow[] {
     slots: value.slotCount,
     maglevSize: value.maglevSize,
     flags: frontendFlags(value.flags),
-    backends: Array.from(slots.subarray(value.slotBase, value.slotBase + value.slotCount), (id) =>
-      loadBackend(rows, id),
-    )
+    backends: Array.from(slots.window(value.slotBase, value.slotCount), (id) => loadBackend(backends, id))
       .filter((record) => record !== undefined)
       .map(backendRow),
   }));

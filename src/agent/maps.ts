@@ -1,7 +1,7 @@
 /** The pinned maps, opened and given the shapes that src/datapath works with. */
-import { address_filter, CHUNK_MAGLEV, CHUNK_SLOTS, drop_key, flow_cell, flow_key } from "../datapath/abi.generated.ts";
+import { address_filter, drop_key, flow_cell, flow_key } from "../datapath/abi.generated.ts";
 import { viewOf } from "../datapath/encode.ts";
-import type { ForwardingPorts, HashTable } from "../datapath/ports.ts";
+import type { ArrayTable, ForwardingPorts, HashTable } from "../datapath/ports.ts";
 import { sumCounters, type BpfMap } from "../kernel/map.ts";
 import { verdictName } from "../observe/verdicts.ts";
 
@@ -30,14 +30,13 @@ export interface DatapathMaps {
 
 /** `map` finds a map of the loaded objects by name. */
 export function openMaps(map: (name: string) => BpfMap): DatapathMaps {
-  const elements = (name: string, perChunk: number): number => map(name).capacity * perChunk;
   const flows = hashTable(map("flows"));
   return {
     forwarding: {
       frontends: hashTable(map("frontends")),
-      backends: new Uint8Array(map("backends").mmap(), 0, elements("backends", map("backends").shape.valueSize)),
-      slots: new Uint32Array(map("slots").mmap(), 0, elements("slots", CHUNK_SLOTS)),
-      maglev: new Uint16Array(map("maglev").mmap(), 0, elements("maglev", CHUNK_MAGLEV)),
+      backends: arrayTable(map("backends"), Uint8Array),
+      slots: arrayTable(map("slots"), Uint32Array),
+      maglev: arrayTable(map("maglev"), Uint16Array),
       filter: new Uint32Array(map("address_filter").mmap(), 0, address_filter.size / Uint32Array.BYTES_PER_ELEMENT),
     },
     announced: hashTable(map("announced")),
@@ -66,6 +65,25 @@ function hashTable(map: BpfMap): HashTable {
     entries: () => map.entries(),
     put: (keys, values, count) => map.updateBatch(keys, values, count),
     remove: (keys, count) => map.deleteBatch(keys, count),
+  };
+}
+
+/** The elements of all values, one behind the other: chunks are whole pages, and a row of backends is a multiple of eight. */
+function arrayTable<T>(
+  map: BpfMap,
+  Elements: { new (buffer: ArrayBuffer, byteOffset: number, length: number): T; readonly BYTES_PER_ELEMENT: number },
+): ArrayTable<T> {
+  const { BYTES_PER_ELEMENT: bytes } = Elements;
+  const memory = map.window();
+  const length = memory.byteLength / bytes;
+  return {
+    length,
+    window: (start, count) => {
+      const from = Math.min(start, length);
+      const elements = Math.min(count, length - from);
+      const { buffer, byteOffset } = memory.reach(from * bytes, elements * bytes);
+      return new Elements(buffer, byteOffset, elements);
+    },
   };
 }
 

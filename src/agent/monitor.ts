@@ -1,5 +1,5 @@
 /** `GET /v1/monitor`: while somebody watches, the datapath samples packets into the ring buffer and they are sent on. */
-import { loadBackend, viewOf } from "../datapath/encode.ts";
+import { loadBackend } from "../datapath/encode.ts";
 import { storeSampling } from "../datapath/records.ts";
 import { openRingBuffer } from "../kernel/ringbuf.ts";
 import { formatAddress } from "../net/address.ts";
@@ -62,12 +62,11 @@ function densest(counts: readonly number[]): number {
 }
 
 function eventNames(state: AgentState): EventNames {
-  const rows = viewOf(state.maps.forwarding.backends);
   return {
     device: (ifindex) => deviceName(state, ifindex),
     service: (id) => (id === 0 ? undefined : state.tables.serviceNames.get(id)),
     backend: (id) => {
-      const record = loadBackend(rows, id);
+      const record = loadBackend(state.maps.forwarding.backends, id);
       return record === undefined ? undefined : `${formatAddress(record.address)}:${record.port}`;
     },
     wallClock: (monotonicNs) => new Date(Date.now() - Number(state.nowNs() - monotonicNs) / 1e6),

@@ -1,16 +1,16 @@
 /** Carries a plan out. Each step is idempotent; one that throws leaves the maps consistent, but read them again before the next plan. */
 import { backend_state } from "./abi.generated.ts";
 import type { Plan } from "./draft.ts";
-import { encodeFrontendKeys, encodeFrontendValues, storeBackend, storeBackendState, viewOf } from "./encode.ts";
+import { encodeFrontendKeys, encodeFrontendValues, storeBackend, storeBackendState } from "./encode.ts";
 import { clearFilterBit, setFilterBit } from "./filter.ts";
 import { maglevTable } from "./maglev.ts";
 import type { ForwardingPorts } from "./ports.ts";
 
 export function applyForwarding(plan: Plan, ports: ForwardingPorts, seed: number): void {
-  const rows = viewOf(ports.backends);
-  for (const change of plan.backends) storeBackend(rows, change);
-  for (const { base, ids } of plan.slots) ports.slots.set(ids, base);
-  for (const { base, size, backends } of plan.maglev) ports.maglev.set(maglevTable({ seed, size, backends }), base);
+  for (const change of plan.backends) storeBackend(ports.backends, change);
+  for (const { base, ids } of plan.slots) ports.slots.window(base, ids.length).set(ids);
+  for (const { base, size, backends } of plan.maglev)
+    ports.maglev.window(base, size).set(maglevTable({ seed, size, backends }));
   for (const bit of plan.filterBits) setFilterBit(ports.filter, "frontends", bit);
   if (plan.frontends.length > 0) {
     const values = encodeFrontendValues(plan.frontends.map(({ value }) => value));
@@ -20,5 +20,5 @@ export function applyForwarding(plan: Plan, ports: ForwardingPorts, seed: number
     ports.frontends.remove(encodeFrontendKeys(plan.frontendsGone), plan.frontendsGone.length);
   }
   for (const bit of plan.filterBitsGone) clearFilterBit(ports.filter, "frontends", bit);
-  for (const id of plan.backendsGone) storeBackendState(rows, id, backend_state.BACKEND_GONE);
+  for (const id of plan.backendsGone) storeBackendState(ports.backends, id, backend_state.BACKEND_GONE);
 }

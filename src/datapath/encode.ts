@@ -5,6 +5,7 @@
 import type { Address } from "../net/address.ts";
 import { backend, frontend, frontend_key } from "./abi.generated.ts";
 import type { BackendRecord } from "./backends.ts";
+import type { ArrayTable } from "./ports.ts";
 
 export const PROTOCOL_NUMBERS = { any: 0, TCP: 6, UDP: 17 } as const;
 export type FrontendProtocol = keyof typeof PROTOCOL_NUMBERS;
@@ -113,49 +114,78 @@ export function protocolName(number: number): FrontendProtocol | undefined {
  * Stores one backend. The state goes in last and, for a row that stood for somebody else, first of all it was GONE: the
  * datapath never sees one backend's address under another's generation. `snat_cursor` is the datapath's and stays.
  */
-export function storeBackend(rows: DataView, record: BackendRecord): void {
-  const { size, offset } = backend;
-  const at = record.id * size;
-  writeAddress(rows, at + offset.address, record.address);
-  rows.setUint16(at + offset.port, record.port);
-  rows.setUint8(at + offset.local, record.local ? 1 : 0);
-  rows.setUint32(at + offset.generation, record.generation, true);
-  rows.setUint8(at + offset.state, record.state);
+export function storeBackend(rows: BackendTable, record: BackendRecord): void {
+  const { offset } = backend;
+  const row = rowOf(rows, record.id);
+  writeAddress(row, offset.address, record.address);
+  row.setUint16(offset.port, record.port);
+  row.setUint8(offset.local, record.local ? 1 : 0);
+  row.setUint32(offset.generation, record.generation, true);
+  row.setUint8(offset.state, record.state);
 }
 
-export function storeBackendState(rows: DataView, id: number, state: number): void {
-  rows.setUint8(id * backend.size + backend.offset.state, state);
+export function storeBackendState(rows: BackendTable, id: number, state: number): void {
+  rowOf(rows, id).setUint8(backend.offset.state, state);
 }
 
 /** One row; `undefined` when nobody uses it. */
-export function loadBackend(rows: DataView, id: number): BackendRecord | undefined {
-  const { size, offset } = backend;
-  const at = id * size;
-  const state = rows.getUint8(at + offset.state);
-  if (id === 0 || state === 0) return undefined;
-  return {
-    id,
-    address: readAddress(rows, at + offset.address),
-    port: rows.getUint16(at + offset.port),
-    state,
-    local: rows.getUint8(at + offset.local) !== 0,
-    generation: rows.getUint32(at + offset.generation, true),
-  };
+export function loadBackend(rows: BackendTable, id: number): BackendRecord | undefined {
+  return id === 0 || id >= rowCount(rows) ? undefined : readBackend(rowOf(rows, id), 0, id);
 }
 
 /** Every row in use, in the order of their ids. */
-export function* loadBackends(rows: DataView): Generator<BackendRecord> {
-  const count = Math.floor(rows.byteLength / backend.size);
-  for (let id = 1; id < count; id += 1) {
-    const record = loadBackend(rows, id);
-    if (record !== undefined) yield record;
+export function* loadBackends(rows: BackendTable): Generator<BackendRecord> {
+  for (const { from, to, view } of pagesOf(rows)) {
+    const records: BackendRecord[] = [];
+    for (let id = Math.max(from, 1); id < to; id += 1) {
+      const record = readBackend(view, (id - from) * backend.size, id);
+      if (record !== undefined) records.push(record);
+    }
+    yield* records;
   }
 }
 
 /** The generation of every row, used or not, by id. */
-export function loadGenerations(rows: DataView): Uint32Array {
-  const count = Math.floor(rows.byteLength / backend.size);
-  return Uint32Array.from({ length: count }, (_, id) =>
-    rows.getUint32(id * backend.size + backend.offset.generation, true),
-  );
+export function loadGenerations(rows: BackendTable): Uint32Array {
+  const generations = new Uint32Array(rowCount(rows));
+  for (const { from, to, view } of pagesOf(rows))
+    for (let id = from; id < to; id += 1)
+      generations[id] = view.getUint32((id - from) * backend.size + backend.offset.generation, true);
+  return generations;
+}
+
+type BackendTable = ArrayTable<Uint8Array>;
+
+/** Rows read in one go. */
+const PAGE_ROWS = 1024;
+
+function rowCount(rows: BackendTable): number {
+  return Math.floor(rows.length / backend.size);
+}
+
+function rowOf(rows: BackendTable, id: number): DataView {
+  return viewOf(rows.window(id * backend.size, backend.size));
+}
+
+/** Each page is in reach until the next is asked for. */
+function* pagesOf(rows: BackendTable): Generator<{ from: number; to: number; view: DataView }> {
+  const count = rowCount(rows);
+  for (let from = 0; from < count; from += PAGE_ROWS) {
+    const to = Math.min(from + PAGE_ROWS, count);
+    yield { from, to, view: viewOf(rows.window(from * backend.size, (to - from) * backend.size)) };
+  }
+}
+
+function readBackend(view: DataView, at: number, id: number): BackendRecord | undefined {
+  const { offset } = backend;
+  const state = view.getUint8(at + offset.state);
+  if (state === 0) return undefined;
+  return {
+    id,
+    address: readAddress(view, at + offset.address),
+    port: view.getUint16(at + offset.port),
+    state,
+    local: view.getUint8(at + offset.local) !== 0,
+    generation: view.getUint32(at + offset.generation, true),
+  };
 }

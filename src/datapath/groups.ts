@@ -2,7 +2,7 @@
 import type { Frontend } from "../service/frontends.ts";
 import { refuse, type Draft } from "./draft.ts";
 import { MAGLEV_BACKENDS_MAX, maglevSize, maglevTable, type MaglevBackend } from "./maglev.ts";
-import { backendText, groupKey, placeKey, type Group } from "./tables.ts";
+import { backendText, groupKey, placeKey, tableChecksum, type Group } from "./tables.ts";
 
 /**
  * The group a frontend chooses from: its active backends, or when there is none the terminating ones (a backend that is
@@ -78,7 +78,8 @@ function findGroup({ tables, seed }: Draft, size: number, request: Request): Gro
   // An earlier agent wrote it: the same list of backends, but is it the table that we would write?
   tables.groups.delete(key);
   const { slotBase, slotCount, maglevBase, maglevSize } = group;
-  if (size === 0 || sameTable(group.found.table, maglevTable({ seed, size, backends: request.backends() }))) {
+  const expected = (): number => tableChecksum(maglevTable({ seed, size, backends: request.backends() }));
+  if (size === 0 || group.found.checksum === expected()) {
     const trusted = { key, slotBase, slotCount, maglevBase, maglevSize, users: 1 };
     tables.groups.set(key, trusted);
     return trusted;
@@ -106,8 +107,4 @@ function createGroup(
   plan.slots.push({ base: slotBase, ids: memberIds });
   if (size > 0) plan.maglev.push({ base: maglevBase, size, backends: backends() });
   return group;
-}
-
-function sameTable(a: Uint16Array, b: Uint16Array): boolean {
-  return a.length === b.length && a.every((slot, i) => slot === b[i]);
 }

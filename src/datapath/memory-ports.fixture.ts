@@ -1,6 +1,6 @@
 /** The maps as plain memory: what tests and benchmarks apply plans to. It refuses what the kernel refuses. */
 import { address_filter, backend, frontend, frontend_key } from "./abi.generated.ts";
-import type { ForwardingPorts, HashTable } from "./ports.ts";
+import type { ArrayTable, ForwardingPorts, HashTable } from "./ports.ts";
 
 export interface MemorySizes {
   readonly frontends: number;
@@ -12,11 +12,17 @@ export interface MemorySizes {
 export function memoryPorts(sizes: MemorySizes): ForwardingPorts {
   return {
     frontends: memoryTable(frontend_key.size, frontend.size, sizes.frontends),
-    backends: new Uint8Array(sizes.backends * backend.size),
-    slots: new Uint32Array(sizes.slots),
-    maglev: new Uint16Array(sizes.maglev),
+    backends: memoryArray(new Uint8Array(sizes.backends * backend.size)),
+    slots: memoryArray(new Uint32Array(sizes.slots)),
+    maglev: memoryArray(new Uint16Array(sizes.maglev)),
     filter: new Uint32Array(address_filter.size / Uint32Array.BYTES_PER_ELEMENT),
   };
+}
+
+function memoryArray<T extends { readonly length: number; subarray(from: number, to: number): T }>(
+  elements: T,
+): ArrayTable<T> {
+  return { length: elements.length, window: (start, count) => elements.subarray(start, start + count) };
 }
 
 export function memoryTable(keySize: number, valueSize: number, capacity: number): HashTable {

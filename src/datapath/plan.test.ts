@@ -4,7 +4,7 @@ import { address, formatAddress } from "../net/address.ts";
 import type { Frontend } from "../service/frontends.ts";
 import { applyForwarding } from "./apply.ts";
 import { planSize } from "./draft.ts";
-import { loadBackend, viewOf } from "./encode.ts";
+import { loadBackend } from "./encode.ts";
 import { filterBits, filterHash } from "./filter.ts";
 import { memoryPorts } from "./memory-ports.fixture.ts";
 import { planForwarding } from "./plan.ts";
@@ -126,7 +126,7 @@ describe("planForwarding", () => {
   test("a restart replaces a Maglev table that is not the one we would write", () => {
     const b = bench();
     b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
-    b.ports.maglev.fill(0);
+    b.ports.maglev.window(0, b.ports.maglev.length).fill(0);
     b.restart();
     const plan = planForwarding(b.tables, wanted({ web: [frontend("192.168.10.1", [A, B])] }), { seed: SEED, now: 0 });
     assert.equal(plan.maglev.length, 1);
@@ -137,7 +137,7 @@ describe("planForwarding", () => {
   test("a restart survives rows that point nowhere", () => {
     const b = bench();
     b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
-    b.ports.slots.fill(0xffff_ffff);
+    b.ports.slots.window(0, b.ports.slots.length).fill(0xffff_ffff);
     b.restart();
     const plan = planForwarding(b.tables, wanted({ web: [frontend("192.168.10.1", [A, B])] }), { seed: SEED, now: 0 });
     applyForwarding(plan, b.ports, SEED);
@@ -162,16 +162,16 @@ describe("planForwarding", () => {
   test("a removed backend is gone at once and its row rests before it stands for another", () => {
     const b = bench({ ...SIZES, backends: 3 });
     b.to(wanted({ web: [frontend("192.168.10.1", [A, B])] }));
-    const before = loadBackend(viewOf(b.ports.backends), 2);
+    const before = loadBackend(b.ports.backends, 2);
     b.to(wanted({ web: [frontend("192.168.10.1", [A])] }));
-    assert.equal(loadBackend(viewOf(b.ports.backends), 2), undefined);
+    assert.equal(loadBackend(b.ports.backends, 2), undefined);
     const C = pod("10.0.0.3");
     b.to(wanted({ web: [frontend("192.168.10.1", [A, C])] }));
     assert.match(b.problems().join(), /Service web: .*1 of 2 backends found no room in the map "backends"/);
     b.now += QUARANTINE_MS;
     b.to(b.tables.services.size > 0 ? new Map([["web", [frontend("192.168.10.1", [A, C])]]]) : new Map());
     assert.deepEqual(b.problems(), []);
-    const after = loadBackend(viewOf(b.ports.backends), 2);
+    const after = loadBackend(b.ports.backends, 2);
     assert.equal(after?.generation, (before?.generation ?? 0) + 1);
   });
 
@@ -183,7 +183,7 @@ describe("planForwarding", () => {
     assert.equal(b.tables.rows.count, 1);
     assert.equal(b.tables.rows.get(1)?.state, 1);
     b.to(wanted({ raw: [frontend("192.168.10.2", [pod("10.0.0.1", "notReady")])] }));
-    assert.equal(loadBackend(viewOf(b.ports.backends), 1)?.state, 2);
+    assert.equal(loadBackend(b.ports.backends, 1)?.state, 2);
   });
 
   test("a backend that becomes unready leaves the slots and keeps its row", () => {

@@ -14,13 +14,22 @@ export interface HashTable {
   remove(keys: Uint8Array, count: number): void;
 }
 
-/** The array maps are memory shared with the datapath: a store is visible to the next packet. */
+/** An array map too large to be in reach as a whole. */
+export interface ArrayTable<Elements> {
+  readonly length: number;
+  /**
+   * Elements from `start` on, as far as there are any, until the next call: then they may be out of reach. They are memory
+   * shared with the datapath: a store is visible to the next packet.
+   */
+  window(start: number, count: number): Elements;
+}
+
 export interface ForwardingPorts {
   readonly frontends: HashTable;
-  /** struct backend[] */
-  readonly backends: Uint8Array<ArrayBuffer>;
-  readonly slots: Uint32Array;
-  readonly maglev: Uint16Array;
+  /** Bytes of struct backend[] */
+  readonly backends: ArrayTable<Uint8Array>;
+  readonly slots: ArrayTable<Uint32Array>;
+  readonly maglev: ArrayTable<Uint16Array>;
   /** struct address_filter */
   readonly filter: Uint32Array;
 }

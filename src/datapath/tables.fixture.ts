@@ -10,7 +10,7 @@ import { formatProblem } from "../net/problem.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";
 import { applyForwarding } from "./apply.ts";
 import { emptyPlan, planSize, type Plan } from "./draft.ts";
-import { decodeFrontend, loadBackend, viewOf } from "./encode.ts";
+import { decodeFrontend, loadBackend } from "./encode.ts";
 import { filterBits, filterHash } from "./filter.ts";
 import { maglevTable } from "./maglev.ts";
 import { planForwarding } from "./plan.ts";
@@ -51,8 +51,8 @@ export function served(ports: ForwardingPorts): Record<string, string> {
     const row = decodeFrontend(key, value);
     assert.ok(row !== undefined);
     const { slotBase, slotCount, maglevBase, maglevSize, flags } = row.value;
-    const slots = Array.from(ports.slots.subarray(slotBase, slotBase + slotCount), (id) => {
-      const backend = loadBackend(viewOf(ports.backends), id);
+    const slots = Array.from(ports.slots.window(slotBase, slotCount).slice(), (id) => {
+      const backend = loadBackend(ports.backends, id);
       assert.ok(backend !== undefined, `slot of ${formatAddress(row.address)} names the unused row ${id}`);
       return `${formatAddress(backend.address)}:${backend.port} ${STATE_NAMES[backend.state]}${backend.local ? " local" : ""}`;
     });
@@ -60,7 +60,7 @@ export function served(ports: ForwardingPorts): Record<string, string> {
     if (maglevSize > 0) {
       const backends = slots.map((slot) => ({ text: `${slot.split(" ")[0]}/${row.protocol}` }));
       assert.deepEqual(
-        ports.maglev.slice(maglevBase, maglevBase + maglevSize),
+        ports.maglev.window(maglevBase, maglevSize).slice(),
         maglevTable({ seed: SEED, size: maglevSize, backends }),
       );
     }

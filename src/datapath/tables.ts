@@ -12,7 +12,6 @@ import {
   decodeFrontend,
   loadBackends,
   loadGenerations,
-  viewOf,
   type FrontendKey,
   type FrontendRecord,
   type FrontendValue,
@@ -30,8 +29,8 @@ export interface Group {
   /** 0: chosen at random. */
   readonly maglevSize: number;
   users: number;
-  /** Found in the kernel and not yet compared with what we would write. */
-  readonly found?: { readonly table: Uint16Array };
+  /** Found in the kernel and not yet compared with what we would write: {@link tableChecksum} of its Maglev table. */
+  readonly found?: { readonly checksum: number };
 }
 
 export interface ProgrammedFrontend {
@@ -92,8 +91,7 @@ export function backendText({ address, port, protocol }: Pick<Backend, "address"
 }
 
 export function readTables(ports: ForwardingPorts): Tables {
-  const backends = viewOf(ports.backends);
-  const rows = new BackendRows(loadGenerations(backends), loadBackends(backends));
+  const rows = new BackendRows(loadGenerations(ports.backends), loadBackends(ports.backends));
   const frontends = readFrontends(ports);
   const { groups, slotExtents, maglevExtents } = findGroups(frontends, rows, ports);
   const ids = [...frontends.values()].map(({ value }) => value.serviceId);
@@ -137,34 +135,38 @@ function findGroups(
   ports: ForwardingPorts,
 ): FoundGroups {
   const result: FoundGroups = { groups: new Map(), slotExtents: [], maglevExtents: [] };
-  const known = new Set<string>();
-  for (const { protocol, value } of frontends.values()) {
-    if (value.slotCount === 0) continue;
-    const place = placeKey(value);
-    if (known.has(place)) continue;
-    known.add(place);
-    result.slotExtents.push({ base: value.slotBase, length: value.slotCount });
-    result.maglevExtents.push({ base: value.maglevBase, length: value.maglevSize });
-    const ids = Array.from(ports.slots.subarray(value.slotBase, value.slotBase + value.slotCount));
-    const table = ports.maglev.subarray(value.maglevBase, value.maglevBase + value.maglevSize);
-    const sound =
-      ids.length === value.slotCount &&
-      table.length === value.maglevSize &&
-      ids.every((id) => rows.get(id) !== undefined);
-    const key = sound ? groupKey(value.maglevSize, protocol, ids) : place;
+  const places = new Map<string, FrontendRecord>();
+  // In the order of their tables, which are read a window at a time.
+  for (const record of [...frontends.values()].toSorted((a, b) => a.value.maglevBase - b.value.maglevBase))
+    if (record.value.slotCount > 0) places.set(placeKey(record.value), record);
+  for (const [place, { protocol, value }] of places) {
     const { slotBase, slotCount, maglevBase, maglevSize } = value;
-    result.groups.set(result.groups.has(key) ? place : key, {
-      key: result.groups.has(key) ? place : key,
-      slotBase,
-      slotCount,
-      maglevBase,
-      maglevSize,
-      users: 0,
-      found: { table },
-    });
+    result.slotExtents.push({ base: slotBase, length: slotCount });
+    result.maglevExtents.push({ base: maglevBase, length: maglevSize });
+    const ids = Array.from(ports.slots.window(slotBase, slotCount));
+    const table = ports.maglev.window(maglevBase, maglevSize);
+    const sound =
+      ids.length === slotCount && table.length === maglevSize && ids.every((id) => rows.get(id) !== undefined);
+    const wanted = sound ? groupKey(maglevSize, protocol, ids) : place;
+    const key = result.groups.has(wanted) ? place : wanted;
+    const found = { checksum: tableChecksum(table) };
+    result.groups.set(key, { key, slotBase, slotCount, maglevBase, maglevSize, users: 0, found });
   }
   return result;
 }
+
+/** FNV-1a over the elements, twice with different beginnings: 53 bits of them are enough to tell a table from a damaged one. */
+export function tableChecksum(table: Uint16Array): number {
+  let low = 0x811c9dc5;
+  let high = 0x050c5d1f;
+  for (const slot of table) {
+    low = Math.imul(low ^ slot, FNV_PRIME);
+    high = Math.imul(high ^ (slot + 1), FNV_PRIME);
+  }
+  return (high & 0x1f_ffff) * 2 ** 32 + (low >>> 0);
+}
+
+const FNV_PRIME = 0x01000193;
 
 /** Names a group by where it lies: no {@link groupKey} looks like this, so nobody asks for it. */
 export function placeKey({

@@ -5,7 +5,8 @@
 import koffi from "koffi";
 import { checked, SystemError } from "./error.ts";
 import * as libbpf from "./libbpf.ts";
-import { close, lastErrno, MAP_FAILED, MAP_SHARED, mmap, munmap, PROT } from "./libc.ts";
+import { close } from "./libc.ts";
+import { mapMemory, MapWindow, type MappedMemory } from "./map-memory.ts";
 
 export const MAP_TYPE = {
   hash: 1,
@@ -42,6 +43,7 @@ export class BpfMap {
   readonly valueBytes: number;
   #fd: number;
   #memory: MappedMemory | undefined;
+  #window: MapWindow | undefined;
   readonly #owned: boolean;
 
   constructor(name: string, fd: number, shape: MapShape, ownership: "owned" | "borrowed") {
@@ -166,14 +168,27 @@ export class BpfMap {
    * end of the page. A store is seen by the next packet. The buffer cannot be passed to a worker: a worker opens the pinned map itself.
    */
   mmap(): ArrayBuffer {
-    this.#memory ??= mapIntoMemory(this);
+    this.#memory ??= mapMemory(this, 0, this.mappedBytes);
     return this.#memory.buffer;
+  }
+
+  /** The same a part at a time, for arrays too large to count as this process's memory all the time. */
+  window(): MapWindow {
+    this.#window ??= new MapWindow(this);
+    return this.#window;
+  }
+
+  /** What {@link mmap} maps: whole elements, each padded to eight bytes. */
+  get mappedBytes(): number {
+    return roundUp(this.shape.valueSize, 8) * this.shape.maxEntries;
   }
 
   /** Detaches the mapped memory, and closes the file descriptor when it is this map's own; a map of a loaded object is closed with the object. */
   close(): void {
     this.#memory?.unmap();
     this.#memory = undefined;
+    this.#window?.close();
+    this.#window = undefined;
     if (this.#owned && this.#fd >= 0) close(this.#fd);
     this.#fd = -1;
   }
@@ -226,28 +241,6 @@ export function readMapInfo(fd: number, subject: string): MapInfo {
 function readMapShape(fd: number, subject: string): MapShape {
   const { type, keySize, valueSize, maxEntries, flags } = readMapInfo(fd, subject);
   return { type, keySize, valueSize, maxEntries, flags };
-}
-
-interface MappedMemory {
-  readonly buffer: ArrayBuffer;
-  unmap(): void;
-}
-
-const PAGE_BYTES = 4096;
-
-function mapIntoMemory(map: BpfMap): MappedMemory {
-  const length = roundUp(roundUp(map.shape.valueSize, 8) * map.shape.maxEntries, PAGE_BYTES);
-  const address = mmap(null, length, PROT.read | PROT.write, MAP_SHARED, map.fd, 0);
-  if (address === MAP_FAILED) {
-    const attempt = `map BPF map "${map.name}" into memory`;
-    throw new SystemError({ call: "mmap", errno: lastErrno(), subject: map.name, attempt });
-  }
-  const buffer = koffi.view(address, length);
-  const unmap = (): void => {
-    buffer.transfer(0); // detached: a late use throws instead of crashing the process
-    munmap(address, length);
-  };
-  return { buffer, unmap };
 }
 
 /** The sum of a per-CPU u64. */
