@@ -94,7 +94,7 @@ export function endOfRibs({ context }: Sender): readonly Uint8Array[] {
 }
 
 /** Equal for equal prefixes. */
-export function prefixKey({ family, value, length }: Prefix): string {
+function prefixKey({ family, value, length }: Prefix): string {
   return family === "IPv4" ? `${Number(value)}/${length}` : `${value.toString(16)}:${length}`;
 }
 

@@ -6,7 +6,7 @@ import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
 import { afiSafi, afiSafiNumbers, readAfiSafi, writeAfiSafi, type AfiSafi } from "./family.ts";
 
-export const CAPABILITY_CODES = {
+const CAPABILITY_CODES = {
   multiprotocol: 1,
   routeRefresh: 2,
   extendedNextHop: 5,

@@ -22,7 +22,7 @@ export interface LargeCommunity {
 }
 
 /** RFC 1997, 3765, 7999, 8326, 9494; the names of IANA's registry, in the spelling of routers. */
-export const WELL_KNOWN_COMMUNITIES = {
+const WELL_KNOWN_COMMUNITIES = {
   "graceful-shutdown": 0xffff_0000,
   "accept-own": 0xffff_0001,
   "llgr-stale": 0xffff_0006,

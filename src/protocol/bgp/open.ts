@@ -36,6 +36,8 @@ const FIXED_LENGTH = 10;
 const PARAMETER_CAPABILITIES = 2;
 const PARAMETER_AUTHENTICATION = 1;
 const EXTENDED = 255;
+/** What one parameter holds where their total has one byte. */
+const SHORT_LENGTH_MAX = 253;
 
 /** The AS number an OPEN claims: of capability 65 (the first) where there is one. */
 export function asOf(open: Open): number {
@@ -67,7 +69,7 @@ export function decodeOpen(body: Uint8Array): DecodedOpen {
 export function encodeOpen(open: Open): Uint8Array {
   const capabilities = open.capabilities.map(encodeCapability);
   const length = capabilities.reduce((sum, { length: more }) => sum + more, 0);
-  const extended = length + 2 > EXTENDED - 1;
+  const extended = length > SHORT_LENGTH_MAX;
   const parametersLength = length === 0 ? 0 : length + (extended ? 3 : 2);
   const writer = new Writer(FIXED_LENGTH + (extended ? 3 : 0) + parametersLength)
     .u8(VERSION)

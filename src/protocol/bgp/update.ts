@@ -13,7 +13,7 @@ import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
 import type { Prefix } from "../../net/prefix.ts";
 import type { PathAttribute } from "./attribute.ts";
-import { decodeAttributes, encodeAttributes, type UpdateFault } from "./attribute-list.ts";
+import { decodeAttributes, encodeAttributes, type AttributeList, type UpdateFault } from "./attribute-list.ts";
 import type { SessionContext } from "./context.ts";
 import { bgpError, type BgpError } from "./error.ts";
 import type { AfiSafi } from "./family.ts";
@@ -55,7 +55,7 @@ export function decodeUpdate(body: Uint8Array, context: SessionContext): Decoded
   const list = decodeAttributes(attributeBytes, context);
   if (!list.ok) return list;
   const { attributes, faults } = list.value;
-  const missing = missingFault(attributes, announced);
+  const missing = missingFault(list.value, announced);
   return {
     ok: true,
     value: {
@@ -106,15 +106,16 @@ export function routesOf(update: Update): UpdateRoutes {
 }
 
 /** RFC 7606 §3 (d): without these a route is none. */
-function missingFault(attributes: readonly PathAttribute[], announced: readonly Prefix[]): UpdateFault | undefined {
-  const present = new Set(attributes.map(({ type }) => type));
+function missingFault(list: AttributeList, announced: readonly Prefix[]): UpdateFault | undefined {
+  const present = new Set(list.attributes.map(({ type }) => type));
+  const faulty = new Set(list.faults.map(({ code }) => code));
   if (announced.length === 0 && !present.has("mpReach")) return undefined;
   const needed = [
     { type: "origin", code: 1 },
     { type: "asPath", code: 2 },
     ...(announced.length > 0 ? [{ type: "nextHop", code: 3 } as const] : []),
   ] as const;
-  const missing = needed.find(({ type }) => !present.has(type));
+  const missing = needed.find(({ type, code }) => !present.has(type) && !faulty.has(code));
   return missing && { grade: "treatAsWithdraw", code: missing.code, reason: "it is missing" };
 }
 
