@@ -16,9 +16,10 @@ import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership, type StopMode } from "../protocol/swim/driver.ts";
-import { openFolderSource } from "../source/manifests/folder.ts";
+import { openNodeStatus } from "../source/kubernetes/node-status.ts";
 import { openNodeState } from "../source/manifests/node-state.ts";
-import type { Source } from "../source/source.ts";
+import { openOrigin, type Opened } from "../source/open.ts";
+import type { NodeStatusWriter, Source } from "../source/source.ts";
 import { createAttacher } from "./attach.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { AgentConfig } from "./config.ts";
@@ -59,16 +60,16 @@ const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).d
 /** Rejects when something cannot be opened; what was opened before is closed again then. */
 export async function startAgent(parts: AgentParts): Promise<Agent> {
   const { config, datapath, log, version } = parts;
-  const { nodeName, manifests, state: stateFolder } = config;
+  const { nodeName } = config;
   let mode: StopMode = "failed";
   // Closed in reverse: first what calls others, last what is called.
   await using opened = new AsyncDisposableStack();
   const stamp = openStampWriter(`${config.bpffs}/maps/runtime`);
   opened.defer(() => stamp.close());
-  const source = await openFolderSource({ manifests, ...(stateFolder === undefined ? {} : { state: stateFolder }) });
+  const { source, kubernetes } = await openOrigin(config.origin, { component: "fairlead-agent", instance: nodeName });
   opened.defer(() => source.close());
-  const reporter =
-    config.nodeState === undefined ? undefined : new NodeStatusReporter(openNodeState(config.nodeState, nodeName));
+  const nodeStatus = openNodeStatusWriter(config, kubernetes);
+  const reporter = nodeStatus === undefined ? undefined : new NodeStatusReporter(nodeStatus);
   opened.defer(() => reporter?.close(mode === "leave"));
   const gratuitous = openGratuitous(parts);
   opened.defer(() => gratuitous.close());
@@ -113,6 +114,16 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       await running.disposeAsync();
     },
   };
+}
+
+/** Where this node says what it does: in the API, or in a folder if one was named. */
+function openNodeStatusWriter(
+  { nodeName, nodeState, pod }: AgentConfig,
+  kubernetes: Opened["kubernetes"],
+): NodeStatusWriter | undefined {
+  if (kubernetes !== undefined)
+    return openNodeStatus({ ...kubernetes, node: nodeName, ...(pod === undefined ? {} : { pod }) });
+  return nodeState === undefined ? undefined : openNodeState(nodeState, nodeName);
 }
 
 interface PassInputs {

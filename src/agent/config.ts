@@ -1,15 +1,16 @@
 /** What an agent is told on its command line, checked and completed. */
 import { parseListen, type ListenAddress } from "../net/listen.ts";
 import type { Problem } from "../net/problem.ts";
+import { parseOrigin, type Origin, type OriginOptions } from "../source/open.ts";
 
 /** As the command line has it; whatever is absent takes the default beside it. */
-export interface AgentOptions {
+export interface AgentOptions extends OriginOptions {
   readonly nodeName: string;
-  readonly manifests: readonly string[];
-  /** Where the controller writes addresses. */
-  readonly state?: string | undefined;
   /** Where this agent says what its node does: ServiceL2Status, events; absent: nowhere. */
   readonly nodeState?: string | undefined;
+  /** The pod this runs in: what it writes about itself in Kubernetes goes with it. */
+  readonly podName?: string | undefined;
+  readonly podUid?: string | undefined;
   /** A folder with one file per pod whose veth is ours. */
   readonly endpoints?: string | undefined;
   /** /run/fairlead/bpf/NODE */
@@ -38,9 +39,9 @@ export interface AgentOptions {
 
 export interface AgentConfig {
   readonly nodeName: string;
-  readonly manifests: readonly string[];
-  readonly state: string | undefined;
+  readonly origin: Origin;
   readonly nodeState: string | undefined;
+  readonly pod: { readonly name: string; readonly uid: string } | undefined;
   readonly endpoints: string | undefined;
   readonly bpffs: string;
   readonly socket: string;
@@ -70,10 +71,11 @@ const GRACE_SECONDS_MIN = 2;
 export function parseOptions(options: AgentOptions): AgentConfig | { readonly problems: readonly Problem[] } {
   const problems: Problem[] = [];
   const complain = (option: string, message: string): undefined => void problems.push({ subject: option, message });
-  const { nodeName, manifests, graceSeconds = 60, membershipPort = 7956, flowsMax } = options;
+  const { nodeName, graceSeconds = 60, membershipPort = 7956, flowsMax } = options;
   // The name becomes part of file names.
   if (!NODE_NAME.test(nodeName)) complain("--node-name", `${JSON.stringify(nodeName)} is not the name of a node`);
-  if (manifests.length === 0) complain("--manifests", "name at least one folder of manifests");
+  const origin = parseOrigin(options);
+  if ("problems" in origin) problems.push(...origin.problems);
   if (!(graceSeconds >= GRACE_SECONDS_MIN))
     complain("--grace-seconds", `${graceSeconds} is less than ${GRACE_SECONDS_MIN}`);
   if (!isPort(membershipPort)) complain("--membership-port", `${membershipPort} is not a port (1-65535)`);
@@ -90,12 +92,13 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
   const logLevel = LOG_LEVELS.find((level) => level === (options.logLevel ?? "info"));
   if (logLevel === undefined)
     complain("--log-level", `${JSON.stringify(options.logLevel)} is none of ${LOG_LEVELS.join(", ")}`);
-  if (problems.length > 0 || interfacesExclude === undefined || logLevel === undefined) return { problems };
+  if (problems.length > 0 || "problems" in origin || interfacesExclude === undefined || logLevel === undefined)
+    return { problems };
   return {
     nodeName,
-    manifests,
-    state: options.state,
+    origin,
     nodeState: options.nodeState,
+    pod: podOf(options),
     endpoints: options.endpoints,
     bpffs: options.bpffs ?? `/run/fairlead/bpf/${nodeName}`,
     socket: options.socket ?? `/run/fairlead/${nodeName}.sock`,
@@ -110,6 +113,10 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     ignoreExcludeLabel: options.ignoreExcludeLb ?? false,
     logLevel,
   };
+}
+
+function podOf({ podName, podUid }: AgentOptions): AgentConfig["pod"] {
+  return podName === undefined || podUid === undefined ? undefined : { name: podName, uid: podUid };
 }
 
 function isPort(value: number): boolean {

@@ -127,7 +127,7 @@ export class NodeStatusReporter {
   /** Resolves when nothing is being written; `withdraw`: this node gives everything up. */
   async close(withdraw: boolean): Promise<void> {
     while (this.#running !== undefined) await this.#running;
-    const services = withdraw ? [...this.#writer.l2Statuses().keys()] : [];
+    const services = withdraw ? [...(this.#writer.l2Statuses()?.keys() ?? [])] : [];
     for (const service of services) await this.#writer.writeL2Status(service, undefined);
     await this.#writer.close();
   }
@@ -136,6 +136,7 @@ export class NodeStatusReporter {
     const { node, placed, world } = state;
     if (placed === undefined || world === undefined) return;
     const statuses = this.#writer.l2Statuses();
+    if (statuses === undefined) return;
     const operations = planNodeStatus({ node, placed, snapshot: world.snapshot, statuses, unplaced: this.#unplaced });
     this.#unplaced = unplacedOf(placed);
     state.nodeStatusProblems = await this.#perform(operations);

@@ -3,15 +3,13 @@ import { Command } from "commander";
 import { cleanup, OptionsError, runAgent } from "../agent/main.ts";
 import type { AgentOptions } from "../agent/config.ts";
 import { getDocument } from "./agent-api.ts";
-import { collect, logLevelOption } from "./controller.ts";
+import { logLevelOption, withOrigin } from "./controller.ts";
 import { parseCount } from "./output.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 export function agentCommand(world: World): Command {
-  return new Command("agent")
+  return withOrigin(new Command("agent"), "where the controller writes addresses")
     .requiredOption("--node-name <name>", "this node's name, as its Node object has it")
-    .requiredOption("--manifests <path>", "a folder or file with objects (repeatable)", collect)
-    .option("--state <folder>", "where the controller writes addresses")
     .option("--node-state <folder>", "where this agent writes its node's ServiceL2Status objects and events")
     .option("--endpoints <folder>", "one file for each pod whose veth is ours")
     .option("--bpffs <folder>", "where maps and links are pinned (default: /run/fairlead/bpf/NAME)")
@@ -75,7 +73,8 @@ async function isReachable(world: World, socket: string): Promise<boolean> {
 
 async function run(world: World, options: AgentOptions): Promise<void> {
   try {
-    await runAgent(options, world.stop);
+    // As the downward API gives them.
+    await runAgent({ ...options, podName: world.env["POD_NAME"], podUid: world.env["POD_UID"] }, world.stop);
   } catch (cause) {
     const exitCode = cause instanceof OptionsError ? EXIT.usage : EXIT.problem;
     throw new CommandFailure(exitCode, cause instanceof Error ? cause.message : String(cause), { cause });

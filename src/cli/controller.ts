@@ -1,35 +1,90 @@
 /** `fairlead controller`: options in, the program runs until Ctrl-C or SIGTERM. */
-import { Command, Option } from "commander";
+import { hostname } from "node:os";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { runController } from "../controller/main.ts";
+import { formatProblem } from "../net/problem.ts";
+import { DEFAULT_TIMING, type Timing } from "../source/kubernetes/lease/machine.ts";
+import { parseOrigin, type OriginOptions } from "../source/open.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
-interface ControllerFlags {
-  readonly manifests: readonly string[];
-  readonly state: string;
+interface ControllerFlags extends OriginOptions {
+  readonly identity?: string;
+  readonly leaseDurationSeconds: number;
+  readonly renewDeadlineSeconds: number;
+  readonly retryPeriodSeconds: number;
   readonly lbClass?: string;
   readonly metricsListen?: string;
   readonly logLevel: string;
 }
 
 export function controllerCommand(world: World): Command {
-  return new Command("controller")
-    .requiredOption("--manifests <path>", "a folder or file with objects (repeatable)", collect)
-    .requiredOption("--state <folder>", "where addresses, conditions and events are written")
+  const timing = DEFAULT_TIMING;
+  return withOrigin(new Command("controller"), "where addresses, conditions and events are written")
     .option("--lb-class <class>", "serve only Services of this loadBalancerClass (default: those without one)")
     .option("--metrics-listen <host:port>", "serve Prometheus metrics there")
+    .option("--identity <name>", "this replica's name, with Kubernetes (default: the name of its pod or machine)")
+    .option(
+      "--lease-duration-seconds <n>",
+      "others take over after this long",
+      parseSeconds,
+      timing.leaseDurationSeconds,
+    )
+    .option("--renew-deadline-seconds <n>", "give up before that", parseSeconds, timing.renewDeadlineSeconds)
+    .option("--retry-period-seconds <n>", "between two looks at the Lease", parseSeconds, timing.retryPeriodSeconds)
     .addOption(logLevelOption())
     .addHelpText("after", "\nExample:\n  fairlead controller --manifests /etc/fairlead --state /var/lib/fairlead")
     .action((flags: ControllerFlags) => run(world, flags));
 }
 
 async function run(world: World, flags: ControllerFlags): Promise<void> {
-  const { lbClass, ...rest } = flags;
-  const options = lbClass === undefined ? rest : { ...rest, loadBalancerClass: lbClass };
+  const origin = parseOrigin(flags);
+  if ("problems" in origin) throw new CommandFailure(EXIT.usage, origin.problems.map(formatProblem).join("\n"));
+  if (origin.type === "folder" && origin.state === undefined)
+    throw new CommandFailure(EXIT.usage, "--state: name the folder where addresses are to be written");
+  const { lbClass, metricsListen, logLevel, identity, ...times } = flags;
+  const leaseTiming = leaseTimingOf(times);
   try {
-    await runController(options, world.stop);
+    const options = { origin, identity: identity ?? world.env["POD_NAME"] ?? hostname(), leaseTiming, logLevel };
+    await runController(
+      {
+        ...options,
+        ...(lbClass === undefined ? {} : { loadBalancerClass: lbClass }),
+        ...(metricsListen === undefined ? {} : { metricsListen }),
+      },
+      world.stop,
+    );
   } catch (cause) {
     throw new CommandFailure(EXIT.problem, cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+/** Each shorter than the one before, or two replicas may act at once. */
+function leaseTimingOf({ leaseDurationSeconds, renewDeadlineSeconds, retryPeriodSeconds }: Timing): Timing {
+  if (leaseDurationSeconds > renewDeadlineSeconds && renewDeadlineSeconds > retryPeriodSeconds)
+    return { leaseDurationSeconds, renewDeadlineSeconds, retryPeriodSeconds };
+  throw new CommandFailure(
+    EXIT.usage,
+    `--renew-deadline-seconds ${renewDeadlineSeconds} must be less than --lease-duration-seconds ${leaseDurationSeconds} and more than --retry-period-seconds ${retryPeriodSeconds}`,
+  );
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= 3600) return seconds;
+  throw new InvalidArgumentError("expected a number of seconds, more than 0 and at most 3600.");
+}
+
+/** The options that say where objects come from, the same for every program. */
+export function withOrigin(command: Command, state: string): Command {
+  return command
+    .option("--manifests <path>", "a folder or file with objects (repeatable)", collect)
+    .option("--state <folder>", `${state}, beside manifests`)
+    .option("--kubernetes", "objects come from the Kubernetes API: inside a pod, by its service account")
+    .option("--kubeconfig <file>", "objects come from the Kubernetes API: outside of one, by this file")
+    .option(
+      "--namespace <name>",
+      "where our configuration lies in Kubernetes (default: the pod's, else metallb-system)",
+    );
 }
 
 export function logLevelOption(): Option {

@@ -62,7 +62,27 @@ const MISTAKES: readonly { readonly name: string; readonly line: string; readonl
   {
     name: "a controller without manifests",
     line: "controller --state /tmp/x",
-    says: /--manifests <path>' not specified/,
+    says: /--manifests: name at least one folder of manifests, or use --kubernetes/,
+  },
+  {
+    name: "a controller without a state folder",
+    line: "controller --manifests /tmp",
+    says: /--state: name the folder/,
+  },
+  {
+    name: "objects from two places",
+    line: "controller --manifests /tmp --state /tmp --kubernetes",
+    says: /not from both\n.*--state: with Kubernetes/,
+  },
+  {
+    name: "a leader that gives up after others took over",
+    line: "controller --kubeconfig x --renew-deadline-seconds 5 --lease-duration-seconds 4",
+    says: /--renew-deadline-seconds 5 must be less than --lease-duration-seconds 4/,
+  },
+  {
+    name: "a lease that lasts no time",
+    line: "controller --kubeconfig x --lease-duration-seconds 0",
+    says: /more than 0/,
   },
   { name: "an agent without a name", line: "agent --manifests /tmp", says: /--node-name <name>' not specified/ },
   {

@@ -7,7 +7,8 @@ import { z } from "zod";
 import { openFolderSource } from "../source/manifests/folder.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { control } from "./controller.ts";
-import { runController } from "./main.ts";
+import { DEFAULT_TIMING } from "../source/kubernetes/lease/machine.ts";
+import { runController, type ControllerOptions } from "./main.ts";
 import { ControllerMetrics, serveMetrics } from "./metrics.ts";
 
 /** Fails the test instead of hanging when what is awaited never comes. Not a measurement. */
@@ -48,15 +49,17 @@ async function until(source: Source, met: (snapshot: Snapshot) => boolean): Prom
 const ip = (snapshot: Snapshot, key: string): string | undefined =>
   snapshot.services.get(key)?.status.loadBalancer.ingress[0]?.ip;
 
+function optionsFor(manifests: string, state: string): ControllerOptions {
+  const origin = { type: "folder", manifests: [manifests], state } as const;
+  return { origin, identity: "test", leaseTiming: DEFAULT_TIMING, logLevel: "silent" };
+}
+
 test("controller: Services that come get addresses, one that goes gives its back, and it stops when told", async (t) => {
   const { manifests, file, state } = folders(t, POOL + service("a"));
   const observer = await openFolderSource({ manifests: [manifests], state });
   t.after(() => observer.close());
   const stop = new AbortController();
-  const running = runController(
-    { manifests: [manifests], state, logLevel: "silent", metricsListen: "127.0.0.1:0" },
-    stop.signal,
-  );
+  const running = runController({ ...optionsFor(manifests, state), metricsListen: "127.0.0.1:0" }, stop.signal);
   t.after(() => stop.abort());
   await until(observer, (s) => ip(s, "default/a") === "10.0.0.0");
   writeFileSync(file, POOL + service("b") + service("c"));
@@ -112,7 +115,7 @@ test("controller: an event about a Service is in the state folder", async (t) =>
   const observer = await openFolderSource({ manifests: [manifests], state });
   t.after(() => observer.close());
   const stop = new AbortController();
-  const running = runController({ manifests: [manifests], state, logLevel: "silent" }, stop.signal);
+  const running = runController(optionsFor(manifests, state), stop.signal);
   await until(observer, (s) => ip(s, "default/a") !== undefined);
   stop.abort();
   await running;
@@ -129,6 +132,7 @@ function recorded(
   before: (key: string) => void = () => {},
 ): { readonly source: Source & StatusWriter; readonly log: typeof QUIET } {
   const recording: Source & StatusWriter = {
+    ready: source.ready,
     snapshot: () => source.snapshot(),
     subscribe: (listener) => source.subscribe(listener),
     close: () => source.close(),

@@ -1,16 +1,20 @@
-/** `fairlead controller`: gives addresses to Services. One replica; its only state is what it has written. */
+/** `fairlead controller`: gives addresses to Services. One replica acts; its only state is what it has written. */
 import { once } from "node:events";
 import { pino, type Logger } from "pino";
 import { formatProblem } from "../net/problem.ts";
-import { openFolderSource } from "../source/manifests/folder.ts";
+import type { Timing } from "../source/kubernetes/lease/machine.ts";
+import { openOrigin, type Opened, type Origin } from "../source/open.ts";
+import type { Decision } from "../pool/assign.ts";
 import { control } from "./controller.ts";
+import { actWhileLeading } from "./leading.ts";
 import { ControllerMetrics, serveMetrics } from "./metrics.ts";
 
 export interface ControllerOptions {
-  /** Folders or files with manifests. */
-  readonly manifests: readonly string[];
-  /** Where status is written. */
-  readonly state: string;
+  readonly origin: Origin;
+  /** With Kubernetes: this replica's name, unlike every other's. */
+  readonly identity: string;
+  /** With Kubernetes: how the replicas agree on the one that acts. */
+  readonly leaseTiming: Timing;
   /** Serve Services of this class; absent: those without one. */
   readonly loadBalancerClass?: string;
   /** `HOST:PORT`; absent: no metrics. */
@@ -24,29 +28,47 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   const log = openLog(options.logLevel ?? "info");
   const metrics = new ControllerMetrics();
   const server = options.metricsListen === undefined ? undefined : await serveMetrics(options.metricsListen, metrics);
-  const source = await openFolderSource({
-    manifests: options.manifests,
-    state: options.state,
+  const { origin, identity } = options;
+  const opened = await openOrigin(origin, {
+    component: "fairlead-controller",
+    instance: identity,
     log: (problem) => log.warn({ event: "problem", problem }, formatProblem(problem)),
   });
-  log.info({ event: "starting", manifests: options.manifests, state: options.state }, "Controller starts");
-  const { loadBalancerClass } = options;
-  await control(
-    {
-      source,
-      log,
-      decided: (decision) => metrics.update(decision),
-      ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }),
-    },
-    signal,
-  );
-  await source.close();
+  log.info({ event: "starting", origin }, "Controller starts");
+  await run(options, opened, { log, metrics }, signal);
+  await opened.source.close();
   if (server !== undefined) {
     server.close();
     server.closeAllConnections();
     await once(server, "close");
   }
   log.info({ event: "stopped" }, "Controller stopped");
+}
+
+async function run(
+  options: ControllerOptions,
+  { source, kubernetes }: Opened,
+  { log, metrics }: { readonly log: Logger; readonly metrics: ControllerMetrics },
+  signal: AbortSignal,
+): Promise<void> {
+  const { loadBalancerClass, identity, leaseTiming: timing } = options;
+  const act = async (term: AbortSignal): Promise<void> => {
+    const parts = { source, log, decided: (decision: Decision) => metrics.update(decision) };
+    if (await readyOrAborted(source.ready, term))
+      await control({ ...parts, ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }) }, term);
+  };
+  const onChange = (leading: boolean): void => metrics.leading(leading);
+  onChange(kubernetes === undefined);
+  if (kubernetes === undefined) return act(signal);
+  return actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange }, signal);
+}
+
+/** False: aborted first. */
+function readyOrAborted(ready: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(false), { once: true });
+    void ready.then(() => resolve(!signal.aborted));
+  });
 }
 
 /** As the agent's: one line of JSON an event, `event` the stable name, `msg` for people. */

@@ -52,6 +52,16 @@ export class ControllerMetrics {
     registers: [this.#registry],
   });
 
+  readonly #leading = new Gauge({
+    name: "fairlead_controller_leading",
+    help: "1 while this replica is the one that acts",
+    registers: [this.#registry],
+  });
+
+  leading(leading: boolean): void {
+    this.#leading.set(leading ? 1 : 0);
+  }
+
   update(decision: Decision): void {
     const assignments = [...decision.assignments.values()];
     const counts = countPools(

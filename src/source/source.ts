@@ -39,6 +39,8 @@ export interface Snapshot {
 }
 
 export interface Source {
+  /** Resolves when every kind was read once, or was found not to be readable: before that, nothing may be decided from what is missing. */
+  readonly ready: Promise<void>;
   snapshot(): Snapshot;
   /** Calls the listener after a change, several changes together. Unchanged objects keep their identity (===). Returns the way to stop. */
   subscribe(listener: () => void): () => void;
@@ -103,8 +105,8 @@ export interface ConfigurationStateWrite {
  * them can write to. Every method that writes rejects with an Error that names the object when it could not.
  */
 export interface NodeStatusWriter {
-  /** What is written there now, an earlier run's included, by Service (`namespace/name`). */
-  l2Statuses(): ReadonlyMap<string, L2StatusWrite>;
+  /** What is written there now, an earlier run's included, by Service (`namespace/name`). Undefined: not known yet. */
+  l2Statuses(): ReadonlyMap<string, L2StatusWrite> | undefined;
   /** `undefined`: the node does not announce the Service any more. */
   writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void>;
   /** Of the ConfigurationState `speaker-NODE`. */

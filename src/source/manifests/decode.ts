@@ -118,7 +118,7 @@ function itemsOf(raw: unknown, depth: number): readonly unknown[] {
   return items.flatMap((item: unknown) => itemsOf(item, depth - 1));
 }
 
-function decodeObject(raw: unknown, document: number): DecodedObject | DecodeProblem[] {
+export function decodeObject(raw: unknown, document: number): DecodedObject | DecodeProblem[] {
   if (!isRecord(raw)) return [{ document, message: `is ${describe(raw)}, not a Kubernetes object`, broken: true }];
   const { apiVersion, kind } = raw;
   if (typeof apiVersion !== "string" || typeof kind !== "string")

@@ -51,6 +51,7 @@ export async function openFolderSource(options: FolderOptions): Promise<Source &
 }
 
 class FolderSource implements Source, StatusWriter {
+  readonly ready = Promise.resolve();
   readonly #log: (problem: Problem) => void;
   readonly #state: string | undefined;
   readonly #manifests: readonly FolderFiles<ManifestEntry>[];

@@ -1,0 +1,76 @@
+/** Where the API server has the kinds of a snapshot, and which of their objects are ours to read. */
+import type { Collection } from "../manifests/kinds.ts";
+
+export interface Resource {
+  readonly collection: Collection;
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** Plural, as in URLs. */
+  readonly resource: string;
+  /** `system`: only in the namespace our configuration lies in; `all`: in every namespace; `cluster`: the kind has none. */
+  readonly scope: "all" | "system" | "cluster";
+  readonly fieldSelector?: string;
+}
+
+const METALLB = "metallb.io/v1beta1";
+
+export const RESOURCES: readonly Resource[] = [
+  { collection: "services", apiVersion: "v1", kind: "Service", resource: "services", scope: "all" },
+  {
+    collection: "endpointSlices",
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    resource: "endpointslices",
+    scope: "all",
+  },
+  { collection: "nodes", apiVersion: "v1", kind: "Node", resource: "nodes", scope: "cluster" },
+  { collection: "namespaces", apiVersion: "v1", kind: "Namespace", resource: "namespaces", scope: "cluster" },
+  {
+    collection: "secrets",
+    apiVersion: "v1",
+    kind: "Secret",
+    resource: "secrets",
+    scope: "system",
+    // Only passwords of BGP peers are read, and they are of this type: other Secrets never leave the API server.
+    fieldSelector: "type=kubernetes.io/basic-auth",
+  },
+  {
+    collection: "ipAddressPools",
+    apiVersion: METALLB,
+    kind: "IPAddressPool",
+    resource: "ipaddresspools",
+    scope: "system",
+  },
+  {
+    collection: "l2Advertisements",
+    apiVersion: METALLB,
+    kind: "L2Advertisement",
+    resource: "l2advertisements",
+    scope: "system",
+  },
+  {
+    collection: "bgpAdvertisements",
+    apiVersion: METALLB,
+    kind: "BGPAdvertisement",
+    resource: "bgpadvertisements",
+    scope: "system",
+  },
+  { collection: "bgpPeers", apiVersion: "metallb.io/v1beta2", kind: "BGPPeer", resource: "bgppeers", scope: "system" },
+  { collection: "bfdProfiles", apiVersion: METALLB, kind: "BFDProfile", resource: "bfdprofiles", scope: "system" },
+  { collection: "communities", apiVersion: METALLB, kind: "Community", resource: "communities", scope: "system" },
+];
+
+/** `/api/v1/services`, `/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools` */
+export function listPath({ apiVersion, resource, scope }: Resource, systemNamespace: string): string {
+  return scope === "system" ? objectsPath(apiVersion, resource, systemNamespace) : objectsPath(apiVersion, resource);
+}
+
+/** `/api/v1/namespaces/default/services/web` */
+export function objectPath({ apiVersion, resource }: Resource, namespace: string, name: string): string {
+  return `${objectsPath(apiVersion, resource, namespace)}/${encodeURIComponent(name)}`;
+}
+
+function objectsPath(apiVersion: string, resource: string, namespace?: string): string {
+  const inNamespace = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${apiVersion.includes("/") ? "/apis" : "/api"}/${apiVersion}${inNamespace}/${resource}`;
+}

@@ -1,0 +1,173 @@
+/**
+ * Objects from the Kubernetes API, status back into it.
+ *
+ *     API server ─► reflector a kind ─► copy ─┐
+ *          ▲                                  ├─► snapshot ─► listeners
+ *          └── applyStatus, events ◄── what was decided; the answer goes into the copy at once
+ */
+import { formatProblem, type Problem } from "../../net/problem.ts";
+import { systemClock, type Clock } from "../../time/clock.ts";
+import type { Random } from "../../time/jitter.ts";
+import type { Collection } from "../manifests/kinds.ts";
+import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot, Source, StatusWriter } from "../source.ts";
+import type { Connection } from "./connection.ts";
+import { ObjectCopy } from "./copy.ts";
+import { EventWriter } from "./event-writer.ts";
+import { listPath, objectPath, RESOURCES, type Resource } from "./kinds.ts";
+import { startReflector, type Reflector } from "./reflector/driver.ts";
+import type { Raw } from "./reflector/machine.ts";
+import { applyStatus, poolFields, serviceFields } from "./writer.ts";
+
+export interface KubernetesOptions {
+  /** Closed with the source. */
+  readonly connection: Connection;
+  /** Where our configuration lies; objects of our kinds elsewhere are not read. */
+  readonly namespace: string;
+  /** Who writes: `fairlead-controller`. Also the name of our fields in managedFields. */
+  readonly component: string;
+  /** Which of them: the name of the pod or node. */
+  readonly instance: string;
+  /** Called once for every problem that was not there before. */
+  readonly log?: (problem: Problem) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Resolves at once: what is not read yet is missing from a snapshot that is not `complete`. */
+export function openKubernetesSource(options: KubernetesOptions): Source & StatusWriter {
+  return new KubernetesSource(options);
+}
+
+interface Part {
+  readonly resource: Resource;
+  readonly copy: ObjectCopy;
+  readonly reflector: Reflector;
+  synced: boolean;
+  problem: string | undefined;
+  /** It was read once, or cannot be. */
+  known: boolean;
+}
+
+class KubernetesSource implements Source, StatusWriter {
+  readonly #options: KubernetesOptions;
+  readonly #connection: Connection;
+  readonly #events: EventWriter;
+  readonly #parts = new Map<Collection, Part>();
+  readonly #listeners = new Set<() => void>();
+  readonly #ready = Promise.withResolvers<void>();
+  #snapshot: Snapshot | undefined;
+  #told = new Set<string>();
+  #telling: NodeJS.Immediate | undefined;
+
+  constructor(options: KubernetesOptions) {
+    this.#options = options;
+    this.#connection = options.connection;
+    this.#events = new EventWriter(options.connection, options.component, options.instance);
+    for (const resource of RESOURCES) this.#parts.set(resource.collection, this.#reflect(resource));
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  snapshot(): Snapshot {
+    this.#snapshot ??= this.#assemble();
+    return this.#snapshot;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async writeService(key: string, write: ServiceStatusWrite): Promise<void> {
+    await this.#apply("services", key, serviceFields(write));
+  }
+
+  async writePool(key: string, write: PoolStatusWrite): Promise<void> {
+    await this.#apply("ipAddressPools", key, poolFields(write));
+  }
+
+  async writeEvent(event: EventWrite): Promise<void> {
+    await this.#events.write(event, Date.now());
+  }
+
+  /** Status lies in the objects themselves, and goes with them. */
+  async forgetDeleted(): Promise<void> {}
+
+  async close(): Promise<void> {
+    clearImmediate(this.#telling);
+    this.#listeners.clear();
+    for (const { reflector } of this.#parts.values()) reflector.stop();
+    this.#connection.close();
+  }
+
+  #reflect(resource: Resource): Part {
+    const { namespace, clock = systemClock, random = Math.random } = this.#options;
+    const copy = new ObjectCopy(resource);
+    const reflector = startReflector({
+      connection: this.#connection,
+      path: listPath(resource, namespace),
+      ...(resource.fieldSelector === undefined ? {} : { selectors: { fieldSelector: resource.fieldSelector } }),
+      clock,
+      random,
+      onEffects: (changes, { synced, problem, refused }) => {
+        const news = copy.apply(changes) || synced !== part.synced || problem !== part.problem;
+        part.synced = synced;
+        part.problem = problem;
+        part.known ||= synced || refused;
+        if (news) this.#changed();
+      },
+    });
+    const part: Part = { resource, copy, reflector, synced: false, problem: undefined, known: false };
+    return part;
+  }
+
+  async #apply(collection: Collection, key: string, fields: Raw): Promise<void> {
+    const part = this.#parts.get(collection);
+    const version = part?.copy.version(key);
+    // Gone since it was decided about, and with it what was to be written.
+    if (part === undefined || version === undefined) return;
+    const [namespace = "", name = ""] = key.split("/");
+    const { resource, copy } = part;
+    const path = objectPath(resource, namespace, name);
+    const target = { ...resource, namespace, name, path, resourceVersion: version.resourceVersion };
+    const object = await applyStatus(this.#connection, target, fields, this.#options.component);
+    if (copy.apply([{ type: "put", object }])) this.#changed();
+  }
+
+  #changed(): void {
+    this.#snapshot = undefined;
+    this.#telling ??= setImmediate(() => {
+      this.#telling = undefined;
+      if ([...this.#parts.values()].every(({ known }) => known)) this.#ready.resolve();
+      this.#tell(this.snapshot().problems);
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  #assemble(): Snapshot {
+    const parts = [...this.#parts.values()];
+    const collections = Object.fromEntries(parts.map(({ resource, copy }) => [resource.collection, copy.values]));
+    const services = this.#parts.get("services")?.copy;
+    // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
+    return {
+      ...(collections as unknown as Pick<Snapshot, Collection>),
+      problems: parts.flatMap(problemsOf),
+      complete: parts.every(({ synced, copy }) => synced && copy.unreadable.size === 0),
+      reserved: services?.unreadable ?? new Map(),
+    };
+  }
+
+  #tell(problems: readonly Problem[]): void {
+    const now = new Map(problems.map((problem) => [formatProblem(problem), problem]));
+    for (const [text, problem] of now) if (!this.#told.has(text)) this.#options.log?.(problem);
+    this.#told = new Set(now.keys());
+  }
+}
+
+function problemsOf({ resource, copy, problem, synced }: Part): readonly Problem[] {
+  if (problem === undefined) return copy.problems;
+  const rest = synced ? "what was last read stays in force" : "nothing is taken away until they were read";
+  return [{ subject: `Kubernetes ${resource.resource}`, message: `${problem}; ${rest}` }, ...copy.problems];
+}
