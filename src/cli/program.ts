@@ -94,6 +94,11 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./monitor.ts")).monitorCommand(world),
   },
   {
+    name: "config",
+    summary: "check manifests offline, convert the old configuration of MetalLB",
+    load: async (world) => (await import("./config.ts")).configCommand(world),
+  },
+  {
     name: "agent",
     summary: "run the agent: announcements, membership and the datapath (one on every node)",
     load: async (world) => (await import("./agent.ts")).agentCommand(world),

@@ -85,14 +85,14 @@ const problems = [
   {
     name: "duplicate namespaces",
     spec: allocation({ namespaces: ["a", "b", "a"] }),
-    problem: 'serviceAllocation.namespaces: namespace "a" is listed twice',
+    problem: 'serviceAllocation.namespaces[2]: duplicate definition of namespace "a"; remove one',
   },
   {
     name: "duplicate namespace selectors, in another order",
     spec: allocation({
       namespaceSelectors: [{ matchLabels: { a: "1", b: "2" } }, { matchLabels: { b: "2", a: "1" } }],
     }),
-    problem: 'serviceAllocation.namespaceSelectors: selector "a=1,b=2" is listed twice',
+    problem: 'serviceAllocation.namespaceSelectors[1]: duplicate definition of selector "a=1,b=2"; remove one',
   },
   {
     name: "duplicate service selectors",
@@ -102,7 +102,30 @@ const problems = [
         { matchExpressions: [{ key: "a", operator: "In", values: ["x", "y"] }] },
       ],
     }),
-    problem: 'serviceAllocation.serviceSelectors: selector "a in (x,y)" is listed twice',
+    problem: 'serviceAllocation.serviceSelectors[1]: duplicate definition of selector "a in (x,y)"; remove one',
+  },
+  {
+    name: "a value twice in an expression",
+    spec: allocation({
+      serviceSelectors: [{ matchExpressions: [{ key: "a", operator: "In", values: ["x", "y", "x"] }] }],
+    }),
+    problem:
+      'serviceAllocation.serviceSelectors[0].matchExpressions[0].values[2]: duplicate definition of match expression value "x"; remove one',
+  },
+  {
+    name: "an expression twice in a selector",
+    spec: allocation({
+      namespaceSelectors: [
+        {
+          matchExpressions: [
+            { key: "a", operator: "Exists" },
+            { key: "a", operator: "Exists" },
+          ],
+        },
+      ],
+    }),
+    problem:
+      'serviceAllocation.namespaceSelectors[0].matchExpressions[1]: duplicate definition of match expression "a"; remove one',
   },
   {
     name: "an entry twice",

@@ -6,7 +6,7 @@ import type { Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import { formatRange, parseRange, rangeContains, type Range } from "../net/range.ts";
 import type { Namespace } from "../service/objects.ts";
-import { duplicateSelector, matchesAny, type LabelSelector } from "../service/selector.ts";
+import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../service/selector.ts";
 import type { IPAddressPool, ServiceAllocation } from "./objects.ts";
 import { RangeIndex } from "./range-index.ts";
 
@@ -121,16 +121,15 @@ function overlap(range: Range, other: Range, owner: string): string {
 
 function scopeProblems(allocation: ServiceAllocation | undefined): Found["problems"] {
   if (allocation === undefined) return [];
-  const problems: Found["problems"] = [];
-  const twice = allocation.namespaces.find((name, index) => allocation.namespaces.indexOf(name) !== index);
-  if (twice !== undefined)
-    problems.push({ path: "spec.serviceAllocation.namespaces", message: `namespace "${twice}" is listed twice` });
-  for (const field of ["namespaceSelectors", "serviceSelectors"] as const) {
-    const selector = duplicateSelector(allocation[field]);
-    if (selector !== undefined)
-      problems.push({ path: `spec.serviceAllocation.${field}`, message: `selector "${selector}" is listed twice` });
-  }
-  return problems;
+  const { namespaces } = allocation;
+  const path = "spec.serviceAllocation";
+  const twice = namespaces.flatMap((name, index) =>
+    namespaces.indexOf(name) === index
+      ? []
+      : [{ path: `${path}.namespaces[${index}]`, message: `duplicate definition of namespace "${name}"; remove one` }],
+  );
+  const fields = ["namespaceSelectors", "serviceSelectors"] as const;
+  return [...twice, ...fields.flatMap((field) => duplicatesInSelectors(allocation[field], `${path}.${field}`))];
 }
 
 function poolOf(key: string, object: IPAddressPool, found: Found, namespaces: ReadonlyMap<string, Namespace>): Pool {

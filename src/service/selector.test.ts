@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duplicateSelector, labelSelectorSchema, matches, matchesAny } from "./selector.ts";
+import { duplicatesInSelectors, labelSelectorSchema, matches, matchesAny } from "./selector.ts";
 
 const LABELS = { app: "web", tier: "gold" };
 
@@ -90,6 +90,10 @@ test("a list of selectors selects what any of them selects, and an empty list no
 });
 
 test("selectors that differ in one value are no duplicates", () => {
-  assert.equal(duplicateSelector([{ matchLabels: { a: "1" } }, { matchLabels: { a: "2" } }, {}]), undefined);
-  assert.equal(duplicateSelector([{}, { matchLabels: { a: "1" } }, {}]), "");
+  const apart = [{ matchLabels: { a: "1" } }, { matchLabels: { a: "2" } }, {}];
+  assert.deepEqual(duplicatesInSelectors(apart, "spec.nodeSelectors"), []);
+  assert.deepEqual(
+    duplicatesInSelectors([{}, { matchLabels: { a: "1" } }, {}], "spec.nodeSelectors").map(({ path }) => path),
+    ["spec.nodeSelectors[2]"],
+  );
 });

@@ -53,15 +53,43 @@ export function matchesAny(selectors: readonly LabelSelector[], labels: Labels):
   return selectors.some((selector) => matches(selector, labels));
 }
 
-/** The first selector that says the same as an earlier one of the list, as text; order inside a selector does not matter. */
-export function duplicateSelector(selectors: readonly LabelSelector[]): string | undefined {
+/**
+ * Everything a list of selectors says twice, as MetalLB refuses it: a value in an expression, an expression in a selector,
+ * a selector in the list. Order does not matter. Paths begin with `path`.
+ */
+export function duplicatesInSelectors(
+  selectors: readonly LabelSelector[],
+  path: string,
+): readonly { readonly path: string; readonly message: string }[] {
+  const again = (at: string, what: string, text: string): { path: string; message: string } => ({
+    path: at,
+    message: `duplicate definition of ${what} ${JSON.stringify(text)}; remove one`,
+  });
+  const within = selectors.flatMap(({ matchExpressions = [] }, index) => {
+    const expressions = `${path}[${index}].matchExpressions`;
+    const values = matchExpressions.flatMap((expression, e) =>
+      repeated(expression.values ?? []).map((v) =>
+        again(`${expressions}[${e}].values[${v}]`, "match expression value", expression.values?.[v] ?? ""),
+      ),
+    );
+    const texts = matchExpressions.map(formatRequirement);
+    return [
+      ...values,
+      ...repeated(texts).map((e) => again(`${expressions}[${e}]`, "match expression", texts[e] ?? "")),
+    ];
+  });
+  const texts = selectors.map(formatSelector);
+  return [...within, ...repeated(texts).map((i) => again(`${path}[${i}]`, "selector", texts[i] ?? ""))];
+}
+
+/** Indexes of what was there before. */
+function repeated(texts: readonly string[]): readonly number[] {
   const seen = new Set<string>();
-  for (const selector of selectors) {
-    const text = formatSelector(selector);
-    if (seen.has(text)) return text;
+  return texts.flatMap((text, index) => {
+    if (seen.has(text)) return [index];
     seen.add(text);
-  }
-  return undefined;
+    return [];
+  });
 }
 
 /** Canonical text, in the style of kubectl: `app=web,tier in (a,b),!legacy`. */

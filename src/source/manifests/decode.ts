@@ -19,6 +19,8 @@ export interface DecodedObject {
   readonly digest: string;
   /** Counted from 1. */
   readonly document: number;
+  /** Why its apiVersion should be another one. */
+  readonly deprecated?: string;
 }
 
 export interface DecodeProblem {
@@ -141,7 +143,7 @@ export function decodeObject(raw: unknown, document: number): DecodedObject | De
     return issues.map((issue) => ({ ...issue, broken: true }));
   }
   const name = objectKey(parsed.data);
-  const { collection } = known;
+  const { collection, deprecated } = known;
   return {
     collection,
     name,
@@ -149,6 +151,7 @@ export function decodeObject(raw: unknown, document: number): DecodedObject | De
     value: parsed.data,
     digest: digestOf(JSON.stringify(value)),
     document,
+    ...(deprecated === undefined ? {} : { deprecated }),
   };
 }
 

@@ -31,6 +31,8 @@ interface Kind {
   readonly kind: string;
   readonly collection: Collection;
   readonly schema: z.ZodType<ObjectOf<Collection>>;
+  /** What to say to whoever uses it. */
+  readonly deprecated?: string;
 }
 
 export const KINDS: readonly Kind[] = [
@@ -64,7 +66,13 @@ export const KINDS: readonly Kind[] = [
   },
   // The newest version of a kind comes first: it is the one that messages name.
   { apiVersion: "metallb.io/v1beta2", kind: "BGPPeer", collection: "bgpPeers", schema: bgpPeerSchema },
-  { apiVersion: "metallb.io/v1beta1", kind: "BGPPeer", collection: "bgpPeers", schema: bgpPeerV1Beta1Schema },
+  {
+    apiVersion: "metallb.io/v1beta1",
+    kind: "BGPPeer",
+    collection: "bgpPeers",
+    schema: bgpPeerV1Beta1Schema,
+    deprecated: "v1beta1 is deprecated, please use v1beta2",
+  },
   { apiVersion: "metallb.io/v1beta1", kind: "BFDProfile", collection: "bfdProfiles", schema: bfdProfileSchema },
   { apiVersion: "metallb.io/v1beta1", kind: "Community", collection: "communities", schema: communitySchema },
 ];

@@ -1,0 +1,70 @@
+/** The password of a BGPPeer: its own field, or a Secret in the peer's namespace. What it holds appears in no message. */
+import { objectKey, type Secret } from "../../service/objects.ts";
+import type { Finding } from "./findings.ts";
+import type { BGPPeer } from "./objects.ts";
+
+interface Found {
+  readonly value?: string;
+  readonly findings: readonly Finding[];
+}
+
+const SECRET_TYPE = "kubernetes.io/basic-auth";
+const SECRET_KEY = "password";
+/** Of TCP MD5 on Linux (TCP_MD5SIG_MAXKEYLEN). */
+const BYTES_MAX = 80;
+
+export function passwordOf(peer: BGPPeer, secrets: ReadonlyMap<string, Secret>): Found {
+  const { password, passwordSecret } = peer.spec;
+  if (passwordSecret.name === "") return password === "" ? { findings: [] } : bounded(password, "spec.password");
+  if (password === "") return fromSecret(peer, secrets);
+  const message = `can not have both password and secret ref set in peer config ${nameOf(peer)}: remove one`;
+  return { findings: [{ path: "spec.passwordSecret", message }] };
+}
+
+/** By name alone: as in MetalLB the reference's namespace means nothing. */
+function fromSecret(peer: BGPPeer, secrets: ReadonlyMap<string, Secret>): Found {
+  const { namespace } = peer.metadata;
+  const key = `${namespace}/${peer.spec.passwordSecret.name}`;
+  const path = "spec.passwordSecret";
+  const secret = secrets.get(key);
+  if (secret === undefined)
+    return fault(path, `secret ref not found for peer config ${nameOf(peer)}: there is no Secret ${key}`);
+  if (secret.type !== SECRET_TYPE)
+    return fault(
+      path,
+      `secret type mismatch on ${key}: type ${SECRET_TYPE} is expected, found ${JSON.stringify(secret.type)}`,
+    );
+  const plain = secret.stringData[SECRET_KEY];
+  const encoded = secret.data[SECRET_KEY];
+  const value = plain ?? (encoded === undefined ? undefined : decodeBase64(encoded));
+  if (value === undefined || value === "")
+    return fault(
+      path,
+      `password not specified in the secret ${key}: it needs the key "${SECRET_KEY}", in base64 under data`,
+    );
+  return bounded(value, path);
+}
+
+function bounded(value: string, path: string): Found {
+  const bytes = new TextEncoder().encode(value).length;
+  if (bytes <= BYTES_MAX) return { value, findings: [] };
+  return fault(path, `the password has ${bytes} bytes; TCP MD5 takes up to ${BYTES_MAX}`);
+}
+
+/** Text, or undefined for what is neither base64 nor UTF-8. */
+function decodeBase64(text: string): string | undefined {
+  try {
+    const bytes = Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function nameOf(peer: BGPPeer): string {
+  return objectKey(peer);
+}
+
+function fault(path: string, message: string): Found {
+  return { findings: [{ path, message }] };
+}

@@ -1,0 +1,71 @@
+/** Everything that is wrong with the configuration as a whole - pools, advertisements, peers - by the rules that the programs follow. Pure. */
+import type { Problem } from "../net/problem.ts";
+import { parsePools } from "../pool/pools.ts";
+import { duplicatesInSelectors, matchesAny } from "../service/selector.ts";
+import { parseBgpConfiguration, type BgpConfiguration, type BgpObjects, type BgpView } from "./bgp/configuration.ts";
+import { duplicates, problemsOf } from "./bgp/findings.ts";
+import type { L2Advertisement } from "./objects.ts";
+
+export interface ConfigurationObjects extends BgpObjects {
+  readonly l2Advertisements: ReadonlyMap<string, L2Advertisement>;
+}
+
+export interface Judgement {
+  readonly bgp: BgpConfiguration;
+  readonly problems: readonly Problem[];
+}
+
+/** As a node sees it, or - without one - for all nodes together. */
+export function judgeConfiguration(objects: ConfigurationObjects, view: BgpView = {}): Judgement {
+  const pools = parsePools(objects.ipAddressPools, objects.namespaces);
+  const bgp = parseBgpConfiguration(objects, view);
+  const problems = [...pools.problems, ...l2Problems(objects.l2Advertisements), ...bgp.problems];
+  return { bgp, problems };
+}
+
+/** What MetalLB refuses in an L2Advertisement beyond its schema. All of it is redundant: such an advertisement works. */
+export function l2Problems(objects: ReadonlyMap<string, L2Advertisement>): readonly Problem[] {
+  return [...objects].flatMap(([key, { spec }]) => {
+    const selectors = (["ipAddressPoolSelectors", "nodeSelectors", "serviceSelectors"] as const).flatMap((field) =>
+      duplicatesInSelectors(spec[field], `spec.${field}`),
+    );
+    const pools = duplicates(spec.ipAddressPools, "spec.ipAddressPools", "ipAddressPool");
+    return problemsOf(`L2Advertisement ${key}`, [...pools, ...selectors]);
+  });
+}
+
+/** What is allowed but hardly meant: names that nobody has, pools that nobody announces. */
+export function suspicions(objects: ConfigurationObjects): readonly Problem[] {
+  const pools = new Set([...objects.ipAddressPools.values()].map(({ metadata }) => metadata.name));
+  const peers = new Set([...objects.bgpPeers.values()].map(({ metadata }) => metadata.name));
+  const missing = (subject: string, path: string, names: readonly string[], known: ReadonlySet<string>, what: string) =>
+    names.flatMap((name, index) =>
+      known.has(name) ? [] : [{ subject, path: `${path}[${index}]`, message: `there is no ${what} "${name}"` }],
+    );
+  const ofL2 = [...objects.l2Advertisements].flatMap(([key, { spec }]) =>
+    missing(`L2Advertisement ${key}`, "spec.ipAddressPools", spec.ipAddressPools, pools, "IPAddressPool"),
+  );
+  const ofBgp = [...objects.bgpAdvertisements].flatMap(([key, { spec }]) => [
+    ...missing(`BGPAdvertisement ${key}`, "spec.ipAddressPools", spec.ipAddressPools, pools, "IPAddressPool"),
+    ...missing(`BGPAdvertisement ${key}`, "spec.peers", spec.peers, peers, "BGPPeer"),
+  ]);
+  return [...ofL2, ...ofBgp, ...unannounced(objects)];
+}
+
+function unannounced({
+  ipAddressPools,
+  l2Advertisements,
+  bgpAdvertisements,
+}: ConfigurationObjects): readonly Problem[] {
+  const advertisements = [...l2Advertisements.values(), ...bgpAdvertisements.values()];
+  return [...ipAddressPools].flatMap(([key, { metadata }]) => {
+    const covered = advertisements.some(({ spec: { ipAddressPools: names, ipAddressPoolSelectors: selectors } }) =>
+      names.length + selectors.length === 0
+        ? true
+        : names.includes(metadata.name) || matchesAny(selectors, metadata.labels),
+    );
+    const message =
+      "no L2Advertisement and no BGPAdvertisement covers it: its addresses are assigned, but nobody announces them";
+    return covered ? [] : [{ subject: `IPAddressPool ${key}`, message }];
+  });
+}

@@ -1,0 +1,122 @@
+/** Manifests judged offline: read as the programs read them, by the rules the programs follow, with the place of everything that is wrong. */
+import { judgeConfiguration, suspicions } from "../../announce/judgement.ts";
+import type { Problem } from "../../net/problem.ts";
+import { decodeManifest } from "./decode.ts";
+import { FolderFiles, type Reading } from "./files.ts";
+import type { Collection } from "./kinds.ts";
+import { Merger, type ManifestEntry } from "./merge.ts";
+
+/** What is wrong, and where. */
+export interface CheckRow {
+  /** A warning is allowed, but hardly meant. */
+  readonly severity: "error" | "warning";
+  readonly file: string;
+  /** Counted from 1. */
+  readonly document?: number;
+  /** `BGPPeer metallb-system/router`, as far as it could be read. */
+  readonly object?: string;
+  readonly path?: string;
+  readonly message: string;
+}
+
+export interface CheckOptions {
+  /** The only namespace whose configuration a cluster reads; absent: any. */
+  readonly namespace?: string;
+}
+
+export interface Checked {
+  readonly rows: readonly CheckRow[];
+  /** Objects that could be read. */
+  readonly objects: number;
+}
+
+/** Kinds that only count in the system namespace. */
+const CONFIGURATION: ReadonlySet<Collection> = new Set([
+  "ipAddressPools",
+  "l2Advertisements",
+  "bgpAdvertisements",
+  "bgpPeers",
+  "bfdProfiles",
+  "communities",
+] as const);
+
+/** `paths`: folders or files. Rows are in the order of files and documents. */
+export function checkManifests(paths: readonly string[], { namespace }: CheckOptions = {}): Checked {
+  const rows: CheckRow[] = [];
+  const folders = paths.map((path) => new FolderFiles<ManifestEntry>(path, (text, file) => decode(text, file, rows)));
+  for (const folder of folders) folder.refresh();
+  const unread = folders.flatMap((folder) => folder.problems);
+  rows.push(...unread.map(({ subject, message }): CheckRow => ({ severity: "error", file: subject, message })));
+  const complete = rows.every(({ severity }) => severity === "warning");
+  const files = folders.flatMap((folder) => folder.readings);
+  const places = placesOf(
+    files.flatMap((file) => file.entries),
+    rows,
+    namespace,
+  );
+  const none = new Map<string, never>();
+  const inputs = { serviceStates: none, poolStates: none, problems: [], complete };
+  const snapshot = new Merger().merge({ files, ...inputs });
+  rows.push(...judgeConfiguration(snapshot).problems.map((problem) => located(problem, "error", places)));
+  // What one object refers to may be in one that could not be read.
+  if (complete) rows.push(...suspicions(snapshot).map((problem) => located(problem, "warning", places)));
+  return { rows: rows.toSorted(byPlace), objects: places.size };
+}
+
+function decode(text: string, file: string, rows: CheckRow[]): Reading<ManifestEntry> {
+  const { objects, problems } = decodeManifest(text);
+  for (const { document, object, path, message, broken } of problems) {
+    const place = {
+      file,
+      document,
+      ...(object === undefined ? {} : { object }),
+      ...(path === undefined ? {} : { path }),
+    };
+    rows.push({ severity: broken ? "error" : "warning", ...place, message });
+  }
+  return { entries: objects.map((object) => ({ ...object, path: file })), problems: [], broken: false };
+}
+
+/** Where each object is, the first where it is twice; and what is wrong with where it is. */
+function placesOf(
+  entries: readonly ManifestEntry[],
+  rows: CheckRow[],
+  namespace: string | undefined,
+): ReadonlyMap<string, ManifestEntry> {
+  const places = new Map<string, ManifestEntry>();
+  for (const entry of entries) {
+    const say = (severity: CheckRow["severity"], message: string, path?: string): void => {
+      const { path: file, document, key: object } = entry;
+      rows.push({ severity, file, document, object, ...(path === undefined ? {} : { path }), message });
+    };
+    const first = places.get(entry.key);
+    if (first === undefined) places.set(entry.key, entry);
+    else say("error", `the object is in ${first.path} document ${first.document} too; remove one of them`);
+    if (entry.deprecated !== undefined) say("warning", entry.deprecated, "apiVersion");
+    if (namespace === undefined || !CONFIGURATION.has(entry.collection)) continue;
+    if (entry.name.startsWith(`${namespace}/`)) continue;
+    say("error", `resource must be created in ${namespace} namespace`, "metadata.namespace");
+  }
+  return places;
+}
+
+function located(
+  { subject, path, message }: Problem,
+  severity: CheckRow["severity"],
+  places: ReadonlyMap<string, ManifestEntry>,
+): CheckRow {
+  const place = places.get(subject);
+  return {
+    severity,
+    file: place?.path ?? "",
+    ...(place === undefined ? {} : { document: place.document }),
+    object: subject,
+    ...(path === undefined ? {} : { path }),
+    message,
+  };
+}
+
+function byPlace(a: CheckRow, b: CheckRow): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return (a.document ?? 0) - (b.document ?? 0);
+}
