@@ -24,7 +24,7 @@ export function judgeConfiguration(objects: ConfigurationObjects, view: BgpView 
 }
 
 /** What MetalLB refuses in an L2Advertisement beyond its schema. All of it is redundant: such an advertisement works. */
-export function l2Problems(objects: ReadonlyMap<string, L2Advertisement>): readonly Problem[] {
+function l2Problems(objects: ReadonlyMap<string, L2Advertisement>): readonly Problem[] {
   return [...objects].flatMap(([key, { spec }]) => {
     const selectors = (["ipAddressPoolSelectors", "nodeSelectors", "serviceSelectors"] as const).flatMap((field) =>
       duplicatesInSelectors(spec[field], `spec.${field}`),
