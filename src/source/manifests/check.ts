@@ -47,6 +47,9 @@ export function checkManifests(paths: readonly string[], { namespace }: CheckOpt
   for (const folder of folders) folder.refresh();
   const unread = folders.flatMap((folder) => folder.problems);
   rows.push(...unread.map(({ subject, message }): CheckRow => ({ severity: "error", file: subject, message })));
+  const empty = folders.filter(({ readings, problems }) => readings.length + problems.length === 0);
+  const nothing = "holds no manifest: a file .yaml, .yml or .json";
+  rows.push(...empty.map(({ folder }): CheckRow => ({ severity: "warning", file: folder, message: nothing })));
   const complete = rows.every(({ severity }) => severity === "warning");
   const files = folders.flatMap((folder) => folder.readings);
   const places = placesOf(
