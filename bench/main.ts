@@ -7,6 +7,7 @@ import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import { measureAgent } from "./agent.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { measureProgramming } from "./program.ts";
 import { median, spread } from "./statistics.ts";
 import { measureTraffic } from "./traffic.ts";
@@ -21,6 +22,7 @@ const PARTS = {
     description: "from objects to maps: 10,000 Services of 10 endpoints, then single changes",
     run: printProgramming,
   },
+  pool: { description: "addresses for 10,000 and 100,000 Services, from nothing", run: printPool },
   agent: { description: "a whole agent with that cluster: start, memory, an edit of a manifest", run: printAgent },
   traffic: { description: "connections and throughput beside routing, iptables and nftables", run: printTraffic },
 } as const satisfies Record<string, { description: string; run: (options: Options) => Promise<void> }>;
@@ -93,6 +95,26 @@ async function printProgramming({ rounds }: Options): Promise<void> {
       line("one endpoint", changes, 1, "< 20"),
       ["read back after a restart", "", "", "", spread(results.map(({ readBack }) => readBack)), ""],
     ],
+  );
+}
+
+async function printPool({ rounds }: Options): Promise<void> {
+  const rows = POOL_INPUTS.map((input) => {
+    const results = Array.from({ length: Math.min(rounds, 5) }, () => measurePool(input));
+    return [
+      input.name,
+      input.services,
+      results[0]?.assigned ?? 0,
+      spread(results.map(({ milliseconds }) => milliseconds)),
+      median(results.map(({ microsecondsEach }) => microsecondsEach)).toFixed(1),
+      input.aim === undefined ? "" : `< ${input.aim}`,
+      spread(results.map(({ longestStepMilliseconds }) => longestStepMilliseconds)),
+    ];
+  });
+  print(
+    "Addresses for Services that have none: reading them, searching, book-keeping; medians",
+    ["pools", "Services", "assigned", "ms", "µs each", "aim", "longest step, ms"],
+    rows,
   );
 }
 

@@ -7,7 +7,10 @@ import { formatProblem, type Problem } from "../net/problem.ts";
 import { assign, type Decision } from "../pool/assign.ts";
 import { failed, type Convergence } from "../reconcile/retry.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
+import { lossMessage } from "./plan-pools.ts";
 import { plan, type Operation } from "./plan.ts";
+
+const TIMER_MAX_MS = 86_400_000;
 
 export interface ControllerParts {
   readonly source: Source & StatusWriter;
@@ -24,16 +27,22 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   let seen: Snapshot | undefined;
   let told: readonly Problem[] = [];
   let convergence: Convergence = { state: "pending" };
+  /** When an address has rested and may be given again. */
+  let again: number | undefined;
   while (!signal.aborted) {
     const snapshot = parts.source.snapshot();
-    if (convergence.state !== "done" || seen === undefined || !sameInputs(seen, snapshot)) {
-      const decision = assign(snapshot, parts.loadBalancerClass);
+    const now = Date.now();
+    const rested = again !== undefined && again <= now;
+    if (rested || convergence.state !== "done" || seen === undefined || !sameInputs(seen, snapshot)) {
+      const decision = assign(snapshot, parts.loadBalancerClass, now);
+      again = decision.again;
       told = tell(decision.problems, told, parts.log);
+      tellLosses(decision, parts.log);
       parts.decided?.(decision);
-      convergence = await apply(plan(snapshot, decision, new Date()), parts, convergence);
+      convergence = await apply(plan(snapshot, decision, new Date(now)), parts, convergence);
       seen = snapshot;
     }
-    if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence));
+    if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence, again));
   }
   unsubscribe();
 }
@@ -127,6 +136,12 @@ function logOperation(operation: Operation, log: ControllerParts["log"]): void {
   else log.info(object, message);
 }
 
+/** Pools that were deleted or made smaller while in use: by pool, with the Services concerned. */
+function tellLosses({ losses }: Decision, log: ControllerParts["log"]): void {
+  for (const [pool, lost] of Map.groupBy(losses, (loss) => loss.pool))
+    log.warn({ event: "addressesLost", pool }, `IPAddressPool ${pool ?? "(unknown)"}: ${lossMessage(lost)}`);
+}
+
 /** Each problem once, when it appears; and its end. */
 function tell(now: readonly Problem[], before: readonly Problem[], log: ControllerParts["log"]): readonly Problem[] {
   const texts = new Set(now.map(formatProblem));
@@ -154,6 +169,10 @@ function sameObjects<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): b
   return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 }
 
-function pause(convergence: Convergence): number | undefined {
-  return convergence.state === "failed" ? Math.max(0, convergence.retryAt - Date.now()) : undefined;
+/** Milliseconds until something is due by itself. A timer holds 24 days; waking too early does no harm. */
+function pause(convergence: Convergence, again: number | undefined): number | undefined {
+  const due = [convergence.state === "failed" ? convergence.retryAt : undefined, again].filter(
+    (at) => at !== undefined,
+  );
+  return due.length === 0 ? undefined : Math.min(Math.max(0, Math.min(...due) - Date.now()), TIMER_MAX_MS);
 }

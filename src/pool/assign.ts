@@ -2,17 +2,34 @@
  * Which address a Service gets: a pure function of the objects. What Services hold according to their status is kept first,
  * then wishes are met, the most particular first, until nothing moves. Running it on its own result changes nothing.
  *
- * The rules are MetalLB's, with two that are better on purpose: a wish that cannot be met keeps the working address
- * and says why (MetalLB drops it first), and pools of equal rank are tried in a stable order (there: at random).
+ * The rules are MetalLB's, with some that are better on purpose (docs/compare.md): above all, a wish that cannot be met keeps
+ * the working address and says why (MetalLB drops it first), and pools of equal rank are tried in a stable order (there: at random).
  */
-import { compareAddresses, formatAddress, parseAddress, sameAddress, type Address } from "../net/address.ts";
+import { compareAddresses, formatAddress, type Address, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { Namespace, Service } from "../service/objects.ts";
+import { CandidateIndex } from "./candidates.ts";
 import { readClaim, type Claim } from "./claim.ts";
+import { coolDowns, type PoolCoolDown } from "./cool-downs.ts";
+import { countPools, type PoolCounts } from "./counts.ts";
+import { exhaustedPools } from "./exhausted.ts";
+import { inOrderOfRight, keepCurrent, reserve } from "./keep.ts";
 import type { IPAddressPool } from "./objects.ts";
 import { Occupancy, sameAddresses } from "./occupancy.ts";
-import { placeAnywhere, placeAt, placeBeside, placeInPool, type Placement } from "./placement.ts";
+import { placeAnywhere, placeAt, placeBeside, placeInPools } from "./placement.ts";
 import { parsePools, type Pool, type PoolSet } from "./pools.ts";
+import { formatSharing } from "./sharing.ts";
+import {
+  accept,
+  heldBy,
+  refuse,
+  settle,
+  type AssignmentEvent,
+  type Held,
+  type Loss,
+  type Unmet,
+  type Work,
+} from "./work.ts";
 
 export interface Objects {
   readonly services: ReadonlyMap<string, Service>;
@@ -28,21 +45,12 @@ export interface Assignment {
   readonly service: string;
   /** IPv4 before IPv6, or the order in which the status or the request lists them. Empty: none could be had. */
   readonly addresses: readonly Address[];
-  /** Name of the pool they are from; undefined when there is none, or none that can be read. */
+  /** Name of the pool they are from; of two that of IPv4 first, `a,b`; undefined when there is none, or none that can be read. */
   readonly pool: string | undefined;
+  /** What it shares its addresses by; undefined: it does not. */
+  readonly sharedAs: string | undefined;
   /** The part of the Service's wish that is not met. */
   readonly unmet: Unmet | undefined;
-}
-
-export interface Unmet {
-  readonly type: "Normal" | "Warning";
-  /** An event reason of MetalLB. */
-  readonly reason: string;
-  readonly message: string;
-}
-
-export interface AssignmentEvent extends Unmet {
-  readonly service: string;
 }
 
 export interface Decision {
@@ -52,34 +60,83 @@ export interface Decision {
   readonly problems: readonly Problem[];
   /** What happened, and what is unmet: the latter comes again with every decision. */
   readonly events: readonly AssignmentEvent[];
+  /** Addresses taken away because no pool has them any more. */
+  readonly losses: readonly Loss[];
   readonly pools: PoolSet;
+  /** Of each pool, by its key. An address that is kept from everybody counts as in use. */
+  readonly counts: ReadonlyMap<string, PoolCounts>;
+  /** Pools that Services wait for, with the families of which nothing is left. */
+  readonly exhausted: ReadonlyMap<Pool, readonly Family[]>;
+  /** Of the Services decided about. */
+  readonly loadBalancerClass: string | undefined;
+  /** By key, of pools whose released addresses rest. */
+  readonly coolDowns: ReadonlyMap<string, PoolCoolDown>;
+  /** When the next address has rested and all must be decided anew, in milliseconds since 1970. */
+  readonly again: number | undefined;
 }
 
-export function assign(objects: Objects, loadBalancerClass?: string): Decision {
+/** `now` in milliseconds since 1970: only released addresses that rest depend on it. */
+export function assign(objects: Objects, loadBalancerClass?: string, now: number = 0): Decision {
+  const steps = assigning(objects, loadBalancerClass, now);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** So many Services are decided about between two pauses. */
+const SERVICES_A_STEP = 500;
+
+/** As {@link assign}, with pauses in which a program can do something else. The objects are those of the call. */
+export function* assigning(
+  objects: Objects,
+  loadBalancerClass?: string,
+  now: number = 0,
+): Generator<undefined, Decision, void> {
   const pools = parsePools(objects.ipAddressPools, objects.namespaces);
   const work: Work = {
     pools,
-    occupancy: new Occupancy(),
+    candidates: new CandidateIndex(pools),
+    occupancy: new Occupancy(pools),
     held: new Map(),
     unmet: new Map(),
     events: [],
+    losses: [],
+    halved: new Set(),
     complete: objects.complete,
     freed: false,
   };
-  const claims = [...objects.services.values()]
-    .filter((service) => isOurs(service, loadBalancerClass))
-    .map(readClaim)
-    .toSorted(oldestFirst);
-  for (const claim of claims) if (claim.established) keepCurrent(claim, work);
-  for (const claim of claims) if (!claim.established) keepCurrent(claim, work);
+  const ours: Service[] = [];
+  for (const service of objects.services.values()) if (isOurs(service, loadBalancerClass)) ours.push(service);
+  const claims: Claim[] = [];
+  yield* each(ours, (service) => claims.push(readClaim(service)));
+  claims.sort(oldestFirst);
+  yield* each(inOrderOfRight(claims), (claim) => keepCurrent(claim, work));
   for (const [service, addresses] of objects.reserved) reserve(service, addresses, work.occupancy);
-  do {
+  for (const [key, service] of objects.services)
+    if (isForeign(service, loadBalancerClass)) reserve(key, ingressOf(service), work.occupancy);
+  const resting = coolDowns(pools, objects.ipAddressPools, claims, work.occupancy, now);
+  for (let waiting: readonly Claim[] = claims; ; waiting = claims.filter(({ service }) => work.unmet.has(service))) {
     work.freed = false;
-    for (const step of STEPS) for (const claim of claims) step(claim, work);
-  } while (work.freed);
-  for (const [service, unmet] of work.unmet) work.events.push({ service, ...unmet });
-  const assignments = new Map(claims.map((claim) => [claim.service, assignmentOf(claim, work)]));
-  return { assignments, problems: pools.problems, events: work.events, pools };
+    for (const step of STEPS) yield* each(waiting, (claim) => step(claim, work));
+    if (!work.freed) break;
+  }
+  for (const [service, unmet] of work.unmet) work.events.push({ service, ...eventOf(unmet) });
+  const assignments = new Map<string, Assignment>();
+  yield* each(claims, (claim) => assignments.set(claim.service, assignmentOf(claim, work)));
+  const after = resting.after();
+  const counts = countPools(pools, work.occupancy.used(), after.coolDowns);
+  return {
+    assignments,
+    problems: pools.problems,
+    events: work.events,
+    losses: work.losses,
+    pools,
+    counts,
+    exhausted: exhaustedPools(work.unmet.values(), counts),
+    loadBalancerClass,
+    ...after,
+  };
 }
 
 /**
@@ -88,151 +145,112 @@ export function assign(objects: Objects, loadBalancerClass?: string): Decision {
  */
 const STEPS = [meetAddresses, meetPool, meetFamilies, meetAnything, meetFamilies] as const;
 
+function* each<T>(list: readonly T[], act: (value: T) => unknown): Generator<undefined, void, void> {
+  for (const [index, value] of list.entries()) {
+    if (index % SERVICES_A_STEP === SERVICES_A_STEP - 1) yield;
+    act(value);
+  }
+}
+
 /** Type LoadBalancer, and of the class this controller serves: none, unless one was named. */
 function isOurs(service: Service, loadBalancerClass?: string): boolean {
   return service.spec.type === "LoadBalancer" && service.spec.loadBalancerClass === loadBalancerClass;
 }
 
-interface Held {
-  readonly addresses: readonly Address[];
-  readonly pool: Pool | undefined;
-}
-
-interface Work {
-  readonly pools: PoolSet;
-  readonly occupancy: Occupancy;
-  readonly held: Map<string, Held>;
-  readonly unmet: Map<string, Unmet>;
-  readonly events: AssignmentEvent[];
-  readonly complete: boolean;
-  /** Somebody gave an address back, which another may be waiting for. */
-  freed: boolean;
-}
-
-/** All addresses of the status if they may stay together, else the first one that may stay. */
-function keepCurrent(claim: Claim, work: Work): void {
-  const kept = claim.families.length === 0 ? claim.current : oncePerFamily(claim);
-  let because = "a Service has one address for each of its families";
-  for (const addresses of [kept, ...kept.map((a) => [a])]) {
-    if (addresses.length === 0) continue;
-    const placement = placeAt(addresses, claim, "held", work.pools, work.occupancy);
-    if (placement.ok) {
-      hold(claim, placement.addresses, placement.pool, work);
-      break;
-    }
-    because = placement.because;
-    if (work.complete || addresses !== kept || !isFree(addresses, claim, work)) continue;
-    hold(claim, addresses, undefined, work);
-    break;
-  }
-  const still = work.held.get(claim.service)?.addresses ?? [];
-  if (claim.current.every((a) => still.some((b) => sameAddress(a, b)))) return;
-  const message = `current IP for "${claim.service}" not allowed by config, will attempt for new IP assignment: ${because}`;
-  work.events.push({ service: claim.service, type: "Normal", reason: "ClearAssignment", message });
-}
-
-function isFree(addresses: readonly Address[], claim: Claim, work: Work): boolean {
-  return addresses.every((a) => work.occupancy.refusal(claim.service, claim.sharing, a) === undefined);
-}
-
-function oncePerFamily(claim: Claim): readonly Address[] {
-  return claim.current.filter(
-    (a, index) => claim.families.includes(a.family) && claim.current.findIndex((b) => b.family === a.family) === index,
-  );
-}
-
-function reserve(service: string, addresses: readonly string[], occupancy: Occupancy): void {
-  for (const text of addresses) {
-    const address = parseAddress(text);
-    if (address !== undefined) occupancy.reserve(service, address);
-  }
+/** Of another class: another controller's, perhaps one that gives addresses from the same pools. */
+function isForeign(service: Service, loadBalancerClass?: string): boolean {
+  return service.spec.type === "LoadBalancer" && service.spec.loadBalancerClass !== loadBalancerClass;
 }
 
 function meetAddresses(claim: Claim, work: Work): void {
   if (claim.fault !== undefined) {
-    refuse(claim, { type: "Warning", ...claim.fault }, work);
+    refuse(claim, { type: "Warning", exhausted: [], ...claim.fault }, work);
     return;
   }
-  const held = work.held.get(claim.service)?.addresses ?? [];
   if (claim.wantedAddresses.length === 0) return;
-  if (sameAddresses(held, claim.wantedAddresses) && inWantedPool(claim, work)) return;
-  settle(claim, placeAt(claim.wantedAddresses, claim, "request", work.pools, work.occupancy), work);
+  if (sameAddresses(heldBy(claim, work), claim.wantedAddresses) && inWantedPool(claim, work)) return;
+  settle(claim, placeAt(claim.wantedAddresses, claim, "request", work), work);
 }
 
 function meetPool(claim: Claim, work: Work): void {
-  if (claim.fault !== undefined || claim.wantedAddresses.length > 0 || claim.wantedPool === undefined) return;
-  if (inWantedPool(claim, work)) return;
-  settle(claim, placeInPool(claim.wantedPool, claim, work.pools, work.occupancy), work);
+  if (claim.fault !== undefined || claim.wantedAddresses.length > 0 || claim.wantedPools.length === 0) return;
+  if (!inWantedPool(claim, work)) settle(claim, search(placeInPools, claim, work), work);
 }
 
-/** A Service that wants both families and holds one: the other from the same pool; if it must have both, from another. */
+/** A Service that wants both families and holds one: the other from the same pool; if it must have both, both from another. */
 function meetFamilies(claim: Claim, work: Work): void {
   const held = work.held.get(claim.service);
-  if (claim.fault !== undefined || claim.wantedAddresses.length > 0 || held?.pool === undefined) return;
-  if (!inWantedPool(claim, work)) return;
+  const [pool] = held?.pools ?? [];
+  if (claim.fault !== undefined || claim.wantedAddresses.length > 0 || held === undefined || pool === undefined) return;
   const missing = claim.families.find((family) => !held.addresses.some((a) => a.family === family));
-  if (missing === undefined) return;
-  const beside = placeBeside(held.pool, missing, claim, work.occupancy);
+  if (missing === undefined || !inWantedPool(claim, work)) return;
+  const beside = placeBeside(pool, missing, claim, work);
   if (beside.ok) {
-    const addresses = [...held.addresses, ...beside.addresses].toSorted(compareAddresses);
     const message = `Assigned additional IP ${beside.addresses.map((a) => JSON.stringify(formatAddress(a))).join()}`;
-    accept(claim, addresses, beside.pool, message, work);
-  } else if (claim.policy === "PreferDualStack") {
-    const message = `cannot assign additional IP in PreferDualStack: ${beside.because}`;
-    refuse(claim, { type: "Normal", reason: "AdditionalAssignFailed", message }, work);
-  } else settle(claim, claim.wantedPool === undefined ? anywhere(claim, work) : beside, work);
+    const both = inFamilyOrder(held, beside);
+    accept(claim, both.addresses, both.pools, message, work);
+    return;
+  }
+  const prefers = claim.policy === "PreferDualStack";
+  // Who had both and lost one with its pool moves to where there are both; who never had both stays where it is.
+  if (claim.wantedPools.length === 0 && (!prefers || work.halved.has(claim.service))) {
+    const elsewhere = search(placeAnywhere, { ...claim, policy: "RequireDualStack" }, work);
+    if (elsewhere.ok || !prefers) {
+      settle(claim, elsewhere, work);
+      return;
+    }
+  }
+  if (!prefers) {
+    settle(claim, beside, work);
+    return;
+  }
+  const message = `cannot assign additional IP in PreferDualStack: ${beside.because}`;
+  refuse(claim, { ...beside, type: "Normal", reason: "AdditionalAssignFailed", message }, work);
+}
+
+/** IPv4 before IPv6. */
+function inFamilyOrder(...parts: readonly Held[]): Held {
+  const pairs = parts.flatMap(({ addresses, pools }) => addresses.map((address, i) => ({ address, pool: pools[i] })));
+  pairs.sort((a, b) => compareAddresses(a.address, b.address));
+  return { addresses: pairs.map(({ address }) => address), pools: pairs.map(({ pool }) => pool) };
 }
 
 function meetAnything(claim: Claim, work: Work): void {
-  if (claim.fault !== undefined || claim.wantedAddresses.length > 0 || claim.wantedPool !== undefined) return;
-  if (!work.held.has(claim.service)) settle(claim, anywhere(claim, work), work);
+  if (claim.fault !== undefined || claim.wantedAddresses.length > 0 || claim.wantedPools.length > 0) return;
+  if (!work.held.has(claim.service)) settle(claim, placeAnywhere(claim, work), work);
 }
 
-function anywhere(claim: Claim, work: Work): Placement {
-  return placeAnywhere(claim, work.pools, work.occupancy);
+/** As if the Service held nothing: where it is now is as good as anywhere else. */
+function search(place: typeof placeAnywhere, claim: Claim, work: Work): ReturnType<typeof placeAnywhere> {
+  return work.occupancy.without(claim.service, () => place(claim, work));
 }
 
 function inWantedPool(claim: Claim, work: Work): boolean {
-  return claim.wantedPool === undefined || work.held.get(claim.service)?.pool?.name === claim.wantedPool;
-}
-
-function settle(claim: Claim, placement: Placement, work: Work): void {
-  if (placement.ok) {
-    const message = `Assigned IP ${JSON.stringify(placement.addresses.map(formatAddress))}`;
-    accept(claim, placement.addresses, placement.pool, message, work);
-    return;
-  }
-  const message = `Failed to allocate IP for "${claim.service}": ${placement.because}`;
-  refuse(claim, { type: "Warning", reason: "AllocationFailed", message }, work);
-}
-
-function accept(claim: Claim, addresses: readonly Address[], pool: Pool, message: string, work: Work): void {
-  hold(claim, addresses, pool, work);
-  work.unmet.delete(claim.service);
-  work.events.push({ service: claim.service, type: "Normal", reason: "IPAllocated", message });
-}
-
-function refuse(claim: Claim, unmet: Unmet, work: Work): void {
-  const held = work.held.get(claim.service)?.addresses ?? [];
-  const keeps = held.length === 0 ? "" : `; it keeps ${held.map(formatAddress).join(" and ")}`;
-  work.unmet.set(claim.service, { ...unmet, message: `${unmet.message}${keeps}` });
-}
-
-function hold(claim: Claim, addresses: readonly Address[], pool: Pool | undefined, work: Work): void {
-  const before = work.held.get(claim.service)?.addresses ?? [];
-  if (before.some((a) => !addresses.some((b) => sameAddress(a, b)))) work.freed = true;
-  work.occupancy.take(claim.service, claim.sharing, addresses);
-  work.held.set(claim.service, { addresses, pool });
+  if (claim.wantedPools.length === 0) return true;
+  const pools = work.held.get(claim.service)?.pools ?? [];
+  return pools.length > 0 && pools.every((pool) => pool !== undefined && claim.wantedPools.includes(pool.name));
 }
 
 function assignmentOf(claim: Claim, work: Work): Assignment {
-  const held = work.held.get(claim.service);
+  const { service, sharing } = claim;
+  const { addresses, pools } = work.held.get(service) ?? { addresses: [], pools: [] };
+  const inOrder = inFamilyOrder({ addresses, pools }).pools;
+  const names = new Set(inOrder.map((pool) => pool?.name).filter((name) => name !== undefined));
   return {
-    service: claim.service,
-    addresses: held?.addresses ?? [],
-    pool: held?.pool?.name,
-    unmet: work.unmet.get(claim.service),
+    service,
+    addresses,
+    pool: names.size === 0 ? undefined : [...names].join(","),
+    sharedAs: sharing.key === "" || addresses.length === 0 ? undefined : formatSharing(sharing),
+    unmet: work.unmet.get(service),
   };
+}
+
+function eventOf({ type, reason, message }: Unmet): Omit<AssignmentEvent, "service"> {
+  return { type, reason, message };
+}
+
+function ingressOf(service: Service): readonly string[] {
+  return service.status.loadBalancer.ingress.map(({ ip }) => ip ?? "");
 }
 
 function oldestFirst(a: Claim, b: Claim): number {

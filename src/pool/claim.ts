@@ -2,16 +2,7 @@
 import { formatAddress, parseAddress, type Address, type Family } from "../net/address.ts";
 import { objectKey, type Service } from "../service/objects.ts";
 import { formatSelector } from "../service/selector.ts";
-
-/** Who may stand on one address together: equal key and backends, no common port. */
-export interface Sharing {
-  /** Empty: shares with nobody. */
-  readonly key: string;
-  /** The pod selector for externalTrafficPolicy Local, else empty: traffic for one address goes one way. */
-  readonly backends: string;
-  /** `TCP/80` */
-  readonly ports: readonly string[];
-}
+import { formatSharing, type Sharing } from "./sharing.ts";
 
 export interface Claim {
   readonly service: string;
@@ -26,11 +17,26 @@ export interface Claim {
   readonly current: readonly Address[];
   /** A controller of ours wrote that: it outranks a status that came with a manifest, perhaps copied from another Service. */
   readonly established: boolean;
-  readonly wantedPool: string | undefined;
+  /** Name of the pool that is from, as far as the Service says. */
+  readonly allocatedFrom: string | undefined;
+  /** What decides with whom it may share is not what it was when it came to share: who changed must go, not the others. */
+  readonly sharingChanged: boolean;
+  /** Names, best first. Empty: any. */
+  readonly wantedPools: readonly string[];
+  /** Its two addresses may come from different pools. */
+  readonly spans: boolean;
   /** Empty: any. */
   readonly wantedAddresses: readonly Address[];
   /** Why nothing can be assigned whatever the pools have. What is held stays. */
-  readonly fault: { readonly reason: string; readonly message: string } | undefined;
+  readonly fault: Fault | undefined;
+}
+
+export interface Fault {
+  /** An event reason of MetalLB. */
+  readonly reason: string;
+  /** The same for a condition, which allows no blanks. */
+  readonly cause: "ClusterIPFamily" | "InvalidRequest" | "NotEnoughClusterIPs";
+  readonly message: string;
 }
 
 const PREFIXES = ["metallb.io/", "metallb.universe.tf/"] as const;
@@ -39,30 +45,62 @@ const INPUTS = ["address-pool", "loadBalancerIPs", "allow-shared-ip"] as const;
 /** Written by the controller: the pool the addresses came from. */
 export const ALLOCATED_FROM_POOL = "metallb.io/ip-allocated-from-pool";
 
+/** Written by the controller on Services with a sharing key: what they agreed on when they were let in, see formatSharing. */
+export const SHARED_AS = "fairlead.io/shared-as";
+
+/** Written by a controller that serves a loadBalancerClass: which one it was when it gave the addresses. */
+export const ASSIGNED_CLASS = "fairlead.io/assigned-class";
+
+/** What the controller writes, and nobody else may bring along. */
+export const OUTPUT_ANNOTATIONS = [ALLOCATED_FROM_POOL, SHARED_AS, ASSIGNED_CLASS] as const;
+
+/** On a Service: its two addresses may come from two pools. */
+const DUAL_STACK_POOLS = "fairlead.io/dual-stack-pools";
+
 /** Condition written by the controller: a Service of type LoadBalancer has an address. */
 export const ADDRESS_ASSIGNED = "fairlead.io/AddressAssigned";
 
+/** Of the same Service object, which nobody changes, always the same. */
+const known = new WeakMap<Service, Claim>();
+
 /** Reads a Service of type LoadBalancer. */
 export function readClaim(service: Service): Claim {
+  const claim = known.get(service) ?? claimOf(service);
+  known.set(service, claim);
+  return claim;
+}
+
+/** The first the Service asks for has a comma only if it asks for several: no pool can be called so. */
+function wantedPoolsOf(service: Service): readonly string[] {
+  const names = (annotation(service, "address-pool") ?? "").split(",").map((name) => name.trim());
+  return [...new Set(names)].filter((name) => name !== "");
+}
+
+function claimOf(service: Service): Claim {
   const families = wantedFamilies(service);
-  const pool = annotation(service, "address-pool") ?? "";
+  const wantedPools = wantedPoolsOf(service);
+  const sharing = sharingOf(service);
+  const sharedAs = service.metadata.annotations[SHARED_AS];
   const addresses = wantedAddresses(service);
   const fault = "fault" in families ? families.fault : "fault" in addresses ? addresses.fault : undefined;
-  const known = "families" in families ? families.families : [];
+  const knownFamilies = "families" in families ? families.families : [];
   const wanted = "addresses" in addresses ? addresses.addresses : [];
   return {
     service: objectKey(service),
     namespace: service.metadata.namespace,
     labels: service.metadata.labels,
     creationTimestamp: service.metadata.creationTimestamp ?? "",
-    families: known,
+    families: knownFamilies,
     policy: service.spec.ipFamilyPolicy ?? "SingleStack",
-    sharing: sharingOf(service),
+    sharing,
     current: currentAddresses(service),
     established: service.status.conditions.some((c) => c.type === ADDRESS_ASSIGNED && c.status === "True"),
-    wantedPool: pool === "" ? undefined : pool,
+    allocatedFrom: service.metadata.annotations[ALLOCATED_FROM_POOL],
+    sharingChanged: sharedAs !== undefined && sharedAs !== formatSharing(sharing),
+    wantedPools,
+    spans: wantedPools.length > 1 || service.metadata.annotations[DUAL_STACK_POOLS] === "span",
     wantedAddresses: wanted,
-    fault: fault ?? familyFault(known, wanted),
+    fault: fault ?? familyFault(knownFamilies, wanted),
   };
 }
 
@@ -95,7 +133,7 @@ function sharingOf(service: Service): Sharing {
   };
 }
 
-type Families = { readonly families: readonly Family[] } | { readonly fault: NonNullable<Claim["fault"]> };
+type Families = { readonly families: readonly Family[] } | { readonly fault: Fault };
 
 /** From the cluster IPs where a cluster gave some, else from ipFamilies, else from the policy. */
 function wantedFamilies(service: Service): Families {
@@ -109,10 +147,15 @@ function wantedFamilies(service: Service): Families {
   const families = new Set(ips.map((ip) => parseAddress(ip)?.family));
   const [first, second] = families;
   if (first === undefined || families.has(undefined) || families.size !== ips.length)
-    return refuse("noclusterIPsIPFamily", `Failed to retrieve ClusterIPs IPFamily for ${JSON.stringify(ips)}`);
+    return refuse(
+      "noclusterIPsIPFamily",
+      "ClusterIPFamily",
+      `Failed to retrieve ClusterIPs IPFamily for ${JSON.stringify(ips)}`,
+    );
   if (ipFamilyPolicy === "RequireDualStack" && second === undefined)
     return refuse(
       "not enough clusterips",
+      "NotEnoughClusterIPs",
       `Service requires dual stack but not enough clusterips ${JSON.stringify(ips)}`,
     );
   if (second === undefined) return { families: [first] };
@@ -120,7 +163,7 @@ function wantedFamilies(service: Service): Families {
   return { families: [primary, otherFamily(primary)] };
 }
 
-type Addresses = { readonly addresses: readonly Address[] } | { readonly fault: NonNullable<Claim["fault"]> };
+type Addresses = { readonly addresses: readonly Address[] } | { readonly fault: Fault };
 
 function wantedAddresses(service: Service): Addresses {
   const bySpec = service.spec.loadBalancerIP ?? "";
@@ -144,15 +187,15 @@ function familyFault(families: readonly Family[], wanted: readonly Address[]): C
   if (wanted.length === families.length && wanted.every((a) => families.includes(a.family))) return undefined;
   const list = JSON.stringify(wanted.map(formatAddress));
   const message = `requested loadBalancer IP(s) ${list} does not match the ipFamily of the service (${families.join(", ")})`;
-  return { reason: "LoadBalancerFailed", message: `invalid requested loadbalancer IPs: ${message}` };
+  return refuseRequest(message).fault;
 }
 
-function refuse(reason: string, message: string): { readonly fault: NonNullable<Claim["fault"]> } {
-  return { fault: { reason, message } };
+function refuse(reason: string, cause: Fault["cause"], message: string): { readonly fault: Fault } {
+  return { fault: { reason, cause, message } };
 }
 
-function refuseRequest(message: string): { readonly fault: NonNullable<Claim["fault"]> } {
-  return refuse("LoadBalancerFailed", `invalid requested loadbalancer IPs: ${message}`);
+function refuseRequest(message: string): { readonly fault: Fault } {
+  return refuse("LoadBalancerFailed", "InvalidRequest", `invalid requested loadbalancer IPs: ${message}`);
 }
 
 function otherFamily(family: Family): Family {

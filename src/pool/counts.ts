@@ -2,6 +2,7 @@
 import { parseAddress, type Address, type Family } from "../net/address.ts";
 import { rangeSize, type Range } from "../net/range.ts";
 import type { Service } from "../service/objects.ts";
+import type { CoolDown } from "./cool-down.ts";
 import type { Pool, PoolSet } from "./pools.ts";
 
 /** Distinct addresses: one shared by three Services counts once. */
@@ -10,10 +11,17 @@ export interface PoolCounts {
   readonly assignedIPv6: bigint;
   readonly availableIPv4: bigint;
   readonly availableIPv6: bigint;
+  /** Released, and not available before they have cooled down. */
+  readonly restingIPv4: bigint;
+  readonly restingIPv6: bigint;
 }
 
 /** Counts per pool key, for these addresses in use. Addresses outside every pool are not counted. */
-export function countPools(pools: PoolSet, inUse: Iterable<Address>): ReadonlyMap<string, PoolCounts> {
+export function countPools(
+  pools: PoolSet,
+  inUse: Iterable<Address>,
+  coolDowns: ReadonlyMap<string, CoolDown> = new Map(),
+): ReadonlyMap<string, PoolCounts> {
   const used = new Map<Pool, Record<Family, Set<bigint>>>();
   for (const address of inUse) {
     const [pool] = pools.poolsOf(address);
@@ -22,7 +30,7 @@ export function countPools(pools: PoolSet, inUse: Iterable<Address>): ReadonlyMa
     used.set(pool, sets);
     sets[address.family].add(address.value);
   }
-  return new Map(pools.pools.map((pool) => [pool.key, countsOf(pool, used.get(pool))]));
+  return new Map(pools.pools.map((pool) => [pool.key, countsOf(pool, used.get(pool), coolDowns.get(pool.key))]));
 }
 
 /** The addresses Services hold according to their status. */
@@ -34,20 +42,40 @@ export function addressesInUse(services: Iterable<Service>): readonly Address[] 
 
 /** Addresses of one family the pool can give out at all. */
 export function poolCapacity(pool: Pool, family: Family): bigint {
-  let capacity = 0n;
-  for (const range of pool.ranges) if (range.family === family) capacity += usable(range, pool.avoidBuggyIPs);
-  return capacity;
+  return capacity(pool, pool.ranges, family);
 }
 
-function countsOf(pool: Pool, used: Record<Family, ReadonlySet<bigint>> | undefined): PoolCounts {
-  const assignedIPv4 = BigInt(used?.IPv4.size ?? 0);
-  const assignedIPv6 = BigInt(used?.IPv6.size ?? 0);
-  return {
-    assignedIPv4,
-    assignedIPv6,
-    availableIPv4: available(pool, "IPv4", assignedIPv4),
-    availableIPv6: available(pool, "IPv6", assignedIPv6),
+function countsOf(
+  pool: Pool,
+  used: Record<Family, ReadonlySet<bigint>> | undefined,
+  coolDown: CoolDown | undefined,
+): PoolCounts {
+  const assigned = (family: Family): bigint => BigInt(used?.[family].size ?? 0);
+  const resting = (family: Family): bigint =>
+    capacity(
+      pool,
+      (coolDown?.released ?? []).map(({ range }) => range),
+      family,
+    );
+  const available = (family: Family): bigint => {
+    const left = poolCapacity(pool, family) - assigned(family) - resting(family);
+    // A pool with errors has nothing to give, however much it holds.
+    return pool.closedBecause !== undefined || left < 0n ? 0n : left;
   };
+  return {
+    assignedIPv4: assigned("IPv4"),
+    assignedIPv6: assigned("IPv6"),
+    availableIPv4: available("IPv4"),
+    availableIPv6: available("IPv6"),
+    restingIPv4: resting("IPv4"),
+    restingIPv6: resting("IPv6"),
+  };
+}
+
+function capacity(pool: Pool, ranges: readonly Range[], family: Family): bigint {
+  let sum = 0n;
+  for (const range of ranges) if (range.family === family) sum += usable(range, pool.avoidBuggyIPs);
+  return sum;
 }
 
 function usable(range: Range, avoidBuggyIPs: boolean): bigint {
@@ -60,10 +88,4 @@ function usable(range: Range, avoidBuggyIPs: boolean): bigint {
 /** How many values from 0 to `value` end in .0 or .255. */
 function buggyUpTo(value: bigint): bigint {
   return value < 0n ? 0n : value / 256n + 1n + (value + 1n) / 256n;
-}
-
-/** A pool with errors has nothing to give, however much it holds. */
-function available(pool: Pool, family: Family, assigned: bigint): bigint {
-  const left = poolCapacity(pool, family) - assigned;
-  return pool.closedBecause !== undefined || left < 0n ? 0n : left;
 }

@@ -18,6 +18,15 @@ export const poolStatusSchema = z.object({
   availableIPv4: z.number().default(0),
   availableIPv6: z.number().default(0),
   conditions: z.array(conditionSchema).default([]),
+  /** Beyond MetalLB, for pools whose released addresses cool down: what a later decision must know. See pool/cool-down.ts. */
+  coolDown: z
+    .object({
+      /** Stretches of addresses in use. */
+      inUse: z.array(z.string()).default([]),
+      /** Stretches that were released, and when. */
+      released: z.array(z.object({ addresses: z.string(), at: z.string() })).default([]),
+    })
+    .optional(),
 });
 
 export const ipAddressPoolSchema = z.object({

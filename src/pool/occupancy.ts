@@ -1,125 +1,216 @@
 /**
- * Who holds which address, who could stand beside whom, and the lowest address of a pool a Service could have.
- * The cost follows the addresses in use, never the size of a pool: ::/0 is as cheap as a /124.
+ * Who holds which address, who could stand beside whom, and the first address of a pool a Service could have. The cost of
+ * a question depends neither on the size of a pool nor on how many share an address or a key: ::/0 is as cheap as a /124.
  */
-import { compareAddresses, formatAddress, sameAddress, type Address, type Family } from "../net/address.ts";
-import { rangeContains, type Range } from "../net/range.ts";
-import type { Sharing } from "./claim.ts";
-import { poolMayUse, type Pool } from "./pools.ts";
+import { formatAddress, sameAddress, type Address, type Family } from "../net/address.ts";
+import type { Range } from "../net/range.ts";
+import { poolMayUse, type Pool, type PoolSet } from "./pools.ts";
+import { RangeIndex } from "./range-index.ts";
+import { groupConflict, groupOf, NO_SHARING, SharedSlots, type Sharing } from "./sharing.ts";
+import { compareSlots, Space, type Slot } from "./space.ts";
 
-interface Holder {
-  readonly service: string;
+/** One address in use. All who hold it are of one group. */
+interface Use {
+  readonly address: Address;
+  readonly sharing: Sharing;
+  readonly holders: Set<string>;
+  /** Who has each port. */
+  readonly ports: Map<string, string>;
+  /** Where an open pool has it. */
+  readonly place: Place | undefined;
+}
+
+interface Place {
+  readonly pool: Pool;
+  readonly slot: Slot;
+}
+
+interface Held {
+  readonly addresses: readonly Address[];
   readonly sharing: Sharing;
 }
 
-/** A Service that can not be read shares with nobody. */
-const NO_SHARING: Sharing = { key: "", backends: "", ports: [] };
-
 export class Occupancy {
-  readonly #holders = new Map<bigint, Holder[]>();
-  readonly #held = new Map<string, { readonly addresses: readonly Address[]; readonly sharing: Sharing }>();
-  /** Addresses in use under a sharing key: the only ones that can be had although they are not free. */
-  readonly #shared = new Map<string, Map<bigint, Address>>();
-  /** Below this nothing of the range is free. */
-  readonly #cursor = new Map<Range, bigint>();
+  readonly #pools: PoolSet;
+  readonly #uses: Record<Family, Map<bigint, Use>> = { IPv4: new Map(), IPv6: new Map() };
+  readonly #held = new Map<string, Held>();
+  readonly #spaces: Record<Family, Map<Pool, Space>> = { IPv4: new Map(), IPv6: new Map() };
+  readonly #shared: Record<Family, Map<Pool, Map<string, SharedSlots>>> = { IPv4: new Map(), IPv6: new Map() };
+  /** Given up in this decision, in pools where that makes an address rest. */
+  readonly #resting: Record<Family, Set<bigint>> = { IPv4: new Set(), IPv6: new Set() };
+  /** Released before this decision, and still resting. */
+  readonly #cooling = new RangeIndex<undefined>();
+  /** Pools with addresses that rest. */
+  readonly #withResting = new Set<Pool>();
+  #releases = 0;
+
+  constructor(pools: PoolSet) {
+    this.#pools = pools;
+  }
+
+  /** Grows whenever an address may have become free: a pool that had none has none until then. */
+  get releases(): number {
+    return this.#releases;
+  }
 
   /** Takes the addresses for the Service and gives back what it held before. They must have been found possible. */
   take(service: string, sharing: Sharing, addresses: readonly Address[]): void {
-    this.release(service);
-    this.#held.set(service, { addresses, sharing });
-    for (const address of addresses) {
-      const key = addressKey(address);
-      this.#holders.set(key, [...(this.#holders.get(key) ?? []), { service, sharing }]);
-      if (sharing.key !== "") mapOf(this.#shared, sharing.key).set(key, address);
-    }
+    const before = this.#held.get(service);
+    this.#lift(service);
+    this.#put(service, { addresses, sharing });
+    for (const address of before?.addresses ?? []) if (!this.isUsed(address)) this.#rest(address);
   }
 
-  /** Keeps an address from everybody, for a Service that cannot be read now. */
+  /** Keeps an address from everybody, for a Service that cannot be read now or is not ours. */
   reserve(service: string, address: Address): void {
-    const key = addressKey(address);
-    if (!this.#holders.has(key)) this.#holders.set(key, [{ service, sharing: NO_SHARING }]);
+    if (!this.isUsed(address)) this.#join(service, NO_SHARING, address);
   }
 
-  release(service: string): void {
+  /** Keeps addresses that nobody uses from being chosen. Before the first search; ranges must not overlap. */
+  cool(pool: Pool, range: Range): void {
+    this.#cooling.add(range, undefined);
+    this.#withResting.add(pool);
+  }
+
+  rests(pool: Pool): boolean {
+    return this.#withResting.has(pool);
+  }
+
+  /** What a search finds that must not see what the Service holds itself. */
+  without<T>(service: string, search: () => T): T {
     const held = this.#held.get(service);
-    if (held === undefined) return;
-    this.#held.delete(service);
-    for (const address of held.addresses) this.#releaseOne(service, held.sharing, address);
+    if (held === undefined) return search();
+    this.#lift(service);
+    try {
+      return search();
+    } finally {
+      this.#put(service, held);
+    }
   }
 
   /** Why the Service cannot have the address, or undefined when it can. Its own holding of it is no hindrance. */
   refusal(service: string, sharing: Sharing, address: Address): string | undefined {
-    for (const holder of this.#holders.get(addressKey(address)) ?? []) {
-      if (holder.service === service) continue;
-      const reason = sharingConflict(sharing, holder.sharing);
-      if (reason !== undefined) return `${formatAddress(address)} is in use by ${holder.service}: ${reason}`;
+    const use = this.#uses[address.family].get(address.value);
+    const other = use === undefined ? undefined : otherThan(service, use.holders);
+    if (use === undefined || other === undefined) return undefined;
+    const conflict = groupConflict(sharing, use.sharing);
+    if (conflict !== undefined) return `${formatAddress(address)} is in use by ${other}: ${conflict}`;
+    const port = sharing.ports.find((p) => (use.ports.get(p) ?? service) !== service);
+    if (port === undefined) return undefined;
+    return `${formatAddress(address)} is in use by ${use.ports.get(port)}: port ${port} is already in use there`;
+  }
+
+  /** The first address, in the order of the pool's ranges, that is free or can be shared. The pool must be open. */
+  first(pool: Pool, family: Family, sharing: Sharing): Address | undefined {
+    const free = this.#spaceOf(pool, family).first(this.#blocked(pool));
+    const joined = this.#joinable(pool, family, sharing);
+    if (free === undefined || joined === undefined) return (free ?? joined)?.address;
+    return compareSlots(joined, free) < 0 ? joined.address : free.address;
+  }
+
+  isUsed(address: Address): boolean {
+    return this.#uses[address.family].has(address.value);
+  }
+
+  /** Every address in use, reserved ones too; each once. */
+  *used(): Generator<Address, void, void> {
+    for (const family of ["IPv4", "IPv6"] as const) for (const use of this.#uses[family].values()) yield use.address;
+  }
+
+  #joinable(pool: Pool, family: Family, sharing: Sharing): Slot | undefined {
+    if (sharing.key === "") return undefined;
+    const shared = this.#shared[family].get(pool)?.get(groupOf(sharing));
+    const isFree = ({ address }: Slot, port: string): boolean =>
+      poolMayUse(pool, address) && this.#uses[family].get(address.value)?.ports.has(port) !== true;
+    return shared?.first(sharing.ports, isFree);
+  }
+
+  #put(service: string, held: Held): void {
+    this.#held.set(service, held);
+    for (const address of held.addresses) this.#join(service, held.sharing, address);
+  }
+
+  #lift(service: string): void {
+    const held = this.#held.get(service);
+    if (held === undefined) return;
+    this.#held.delete(service);
+    for (const address of held.addresses) this.#leave(service, held.sharing, address);
+  }
+
+  #join(service: string, sharing: Sharing, address: Address): void {
+    const uses = this.#uses[address.family];
+    const found = uses.get(address.value);
+    const use = found ?? { address, sharing, holders: new Set(), ports: new Map(), place: this.#placeOf(address) };
+    use.holders.add(service);
+    for (const port of sharing.ports) use.ports.set(port, service);
+    if (found === undefined) {
+      uses.set(address.value, use);
+      this.#resting[address.family].delete(address.value);
+      if (use.place !== undefined) this.#spaceOf(use.place.pool, address.family).taken(use.place.slot);
     }
-    return undefined;
+    if (sharing.key === "" || use.place === undefined) return;
+    const shared = this.#sharedOf(use.place.pool, address.family, groupOf(sharing));
+    if (found === undefined) shared.add(use.place.slot);
+    for (const port of sharing.ports) shared.addPort(use.place.slot, port);
   }
 
-  /** The lowest address, in the order of the pool's ranges, that is free or can be shared. */
-  lowest(pool: Pool, family: Family, service: string, sharing: Sharing): Address | undefined {
-    const shareable = this.#shareable(pool, family, service, sharing);
-    for (const range of pool.ranges) {
-      if (range.family !== family) continue;
-      const free = this.#lowestFree(pool, range);
-      const joined = shareable.find((address) => rangeContains(range, address));
-      if (joined !== undefined && (free === undefined || joined.value < free.value)) return joined;
-      if (free !== undefined) return free;
+  #leave(service: string, sharing: Sharing, address: Address): void {
+    const use = this.#uses[address.family].get(address.value);
+    if (use === undefined) return;
+    this.#releases += 1;
+    use.holders.delete(service);
+    for (const port of sharing.ports) use.ports.delete(port);
+    if (use.holders.size === 0) this.#uses[address.family].delete(address.value);
+    if (use.place === undefined) return;
+    const { pool, slot } = use.place;
+    if (sharing.key !== "") {
+      const shared = this.#sharedOf(pool, address.family, groupOf(sharing));
+      for (const port of sharing.ports) shared.deletePort(slot, port);
+      if (use.holders.size === 0) shared.delete(slot);
     }
-    return undefined;
+    if (use.holders.size === 0) this.#spaceOf(pool, address.family).released(slot);
   }
 
-  #shareable(pool: Pool, family: Family, service: string, sharing: Sharing): readonly Address[] {
-    if (sharing.key === "") return [];
-    return [...(this.#shared.get(sharing.key)?.values() ?? [])]
-      .filter((a) => a.family === family && poolMayUse(pool, a))
-      .filter((a) => this.refusal(service, sharing, a) === undefined)
-      .toSorted(compareAddresses);
+  #rest(address: Address): void {
+    const place = this.#placeOf(address);
+    if (place === undefined || place.pool.coolDownMilliseconds === 0) return;
+    this.#resting[address.family].add(address.value);
+    this.#withResting.add(place.pool);
+    this.#spaceOf(place.pool, address.family).taken(place.slot);
   }
 
-  #lowestFree(pool: Pool, range: Range): Address | undefined {
-    const { family } = range;
-    let value = this.#cursor.get(range) ?? range.first;
-    const taken = (v: bigint): boolean =>
-      this.#holders.has(addressKey({ family, value: v })) || !poolMayUse(pool, { family, value: v });
-    while (value <= range.last && taken(value)) value += 1n;
-    this.#cursor.set(range, value);
-    return value <= range.last ? { family, value } : undefined;
+  #placeOf(address: Address): Place | undefined {
+    const found = this.#pools.openPoolOf(address);
+    return found === undefined ? undefined : { pool: found.pool, slot: { range: found.range, address } };
   }
 
-  #releaseOne(service: string, sharing: Sharing, address: Address): void {
-    const key = addressKey(address);
-    const others = (this.#holders.get(key) ?? []).filter((h) => h.service !== service);
-    if (others.length > 0) this.#holders.set(key, others);
-    else this.#holders.delete(key);
-    if (!others.some((h) => h.sharing.key === sharing.key)) this.#shared.get(sharing.key)?.delete(key);
-    if (others.length > 0) return;
-    for (const [range, cursor] of this.#cursor)
-      if (rangeContains(range, address) && address.value < cursor) this.#cursor.set(range, address.value);
+  #blocked(pool: Pool): (address: Address) => bigint | undefined {
+    return (address) => {
+      const { family, value } = address;
+      if (this.#uses[family].has(value) || this.#resting[family].has(value)) return value;
+      return pool.coolDownMilliseconds === 0 ? undefined : this.#cooling.entryOf(address)?.range.last;
+    };
+  }
+
+  #spaceOf(pool: Pool, family: Family): Space {
+    const spaces = this.#spaces[family];
+    const space = spaces.get(pool) ?? new Space(pool, family);
+    spaces.set(pool, space);
+    return space;
+  }
+
+  #sharedOf(pool: Pool, family: Family, group: string): SharedSlots {
+    const groups = this.#shared[family].get(pool) ?? new Map<string, SharedSlots>();
+    this.#shared[family].set(pool, groups);
+    const shared = groups.get(group) ?? new SharedSlots();
+    groups.set(group, shared);
+    return shared;
   }
 }
 
-/** The rules of MetalLB: the same key, the same way to the pods, no common port. */
-function sharingConflict(a: Sharing, b: Sharing): string | undefined {
-  if (a.key === "" || b.key === "")
-    return "to share it, both Services need the annotation metallb.io/allow-shared-ip with the same value";
-  if (a.key !== b.key) return `sharing key "${a.key}" does not match its sharing key "${b.key}"`;
-  if (a.backends !== b.backends)
-    return "Services that share an address need externalTrafficPolicy Cluster, or all Local with the same selector";
-  const port = a.ports.find((p) => b.ports.includes(p));
-  return port === undefined ? undefined : `port ${port} is already in use there`;
-}
-
-/** Numbers as map keys; IPv6 is moved out of the way of IPv4. */
-function addressKey(address: Address): bigint {
-  return address.family === "IPv4" ? address.value : address.value | (1n << 128n);
-}
-
-function mapOf(maps: Map<string, Map<bigint, Address>>, key: string): Map<bigint, Address> {
-  const map = maps.get(key) ?? new Map<bigint, Address>();
-  maps.set(key, map);
-  return map;
+function otherThan(service: string, holders: ReadonlySet<string>): string | undefined {
+  for (const holder of holders) if (holder !== service) return holder;
+  return undefined;
 }
 
 /** Whether both lists hold the same addresses, in any order. */

@@ -1,94 +1,182 @@
-/** Where a Service could go: at addresses it names, in a pool it names, or wherever there is room. Decides, takes nothing. */
+/** Where a Service could go: at addresses it names, in pools it names, or wherever there is room. Decides, takes nothing. */
 import { compareAddresses, formatAddress, type Address, type Family } from "../net/address.ts";
-import { rangeContains } from "../net/range.ts";
+import { CandidateIndex, type Shortlist } from "./candidates.ts";
 import type { Claim } from "./claim.ts";
 import type { Occupancy } from "./occupancy.ts";
 import { poolAllows, poolMayUse, type Pool, type PoolSet } from "./pools.ts";
 
+/** What searches look at. */
+export interface Ground {
+  readonly pools: PoolSet;
+  readonly candidates: CandidateIndex;
+  readonly occupancy: Occupancy;
+}
+
 export interface Place {
   readonly ok: true;
   readonly addresses: readonly Address[];
-  readonly pool: Pool;
+  /** Of each address. Different ones only for a Service that may span pools. */
+  readonly pools: readonly Pool[];
 }
 
-export type Placement = Place | { readonly ok: false; readonly because: string };
+/** Why there is no place, as one word: the reason of a condition. */
+export type Cause =
+  | "AddressInUse"
+  | "AddressNotAllowed" // avoidBuggyIPs
+  | "AddressNotInPool"
+  | "NoPool" // none gives addresses to this Service by itself
+  | "PoolExhausted"
+  | "PoolInvalid"
+  | "PoolNotAllowed" // its serviceAllocation leaves this Service out
+  | "UnknownPool";
+
+export interface Refusal {
+  readonly ok: false;
+  readonly cause: Cause;
+  readonly because: string;
+  /** The pools that would do if they had addresses left. */
+  readonly exhausted: readonly Pool[];
+}
+
+export type Placement = Place | Refusal;
 
 /** What to insist on when addresses are given: a `request` obeys everything, `held` addresses may lie in a closed pool. */
 export type Purpose = "request" | "held";
 
-/** Exactly these addresses. They must lie in one pool that lets the Service in. */
-export function placeAt(
-  addresses: readonly Address[],
-  claim: Claim,
-  purpose: Purpose,
-  pools: PoolSet,
-  occupancy: Occupancy,
-): Placement {
-  const candidates = commonPools(addresses, pools);
-  if (candidates.length === 0) return refuse(outsideEveryPool(addresses, pools));
-  const refusals: string[] = [];
-  for (const pool of candidates) {
-    const because = poolRefusal(pool, addresses, claim, purpose);
-    if (because === undefined) return occupied(addresses, claim, occupancy) ?? { ok: true, addresses, pool };
-    refusals.push(because);
+/** Exactly these addresses. They must lie in one pool that lets the Service in; each in one, if it may span pools. */
+export function placeAt(addresses: readonly Address[], claim: Claim, purpose: Purpose, ground: Ground): Placement {
+  const groups = claim.spans ? addresses.map((address) => [address]) : [addresses];
+  const pools: Pool[] = [];
+  for (const group of groups) {
+    const pool = poolFor(group, claim, purpose, ground);
+    if ("cause" in pool) return pool;
+    pools.push(...group.map(() => pool));
   }
-  return refuse(refusals[0] ?? "");
+  for (const address of addresses) {
+    const because = ground.occupancy.refusal(claim.service, claim.sharing, address);
+    if (because !== undefined) return refuse("AddressInUse", because);
+  }
+  return { ok: true, addresses, pools };
 }
 
-/** The lowest addresses of the pool the Service asks for by name. */
-export function placeInPool(name: string, claim: Claim, pools: PoolSet, occupancy: Occupancy): Placement {
-  const named = pools.pools.filter((pool) => pool.name === name);
-  const pool = named.find((p) => p.closedBecause === undefined) ?? named[0];
-  if (pool === undefined) return refuse(`unknown pool "${name}"`);
-  const closed = closedRefusal(pool) ?? scopeRefusal(pool, claim);
-  if (closed !== undefined) return refuse(closed);
-  const dual = claim.families.length > 1 ? " for dual IPFamily" : ` for ${claim.families.join()}`;
-  return best([pool], claim, occupancy) ?? refuse(`no available IPs in pool ${name}${dual}`);
+/** The first addresses of the pools the Service asks for by name: each family from the first that has it. */
+export function placeInPools(claim: Claim, ground: Ground): Placement {
+  const usable: Pool[] = [];
+  let refusal: Refusal | undefined;
+  for (const name of claim.wantedPools) {
+    const pool = usableByName(name, claim, ground);
+    if ("cause" in pool) refusal ??= pool;
+    else usable.push(pool);
+  }
+  if (refusal?.cause === "UnknownPool" || (refusal !== undefined && usable.length === 0)) return refusal;
+  const place = spread(usable, claim, ground);
+  if (place !== undefined) return place;
+  const names = `pool${usable.length > 1 ? "s" : ""} ${usable.map(({ name }) => name).join(", ")}`;
+  const families = claim.families.length > 1 ? "dual IPFamily" : claim.families.join();
+  return refuse("PoolExhausted", `no available IPs in ${names} for ${families}${resting(usable, ground)}`, usable);
 }
 
-/** The lowest addresses of the best pool: first those with a scope the Service is in, by priority, then the others. */
-export function placeAnywhere(claim: Claim, pools: PoolSet, occupancy: Occupancy): Placement {
-  const open = pools.pools.filter((p) => p.autoAssign && p.closedBecause === undefined);
-  const allowed = open.filter((p) => poolAllows(p, claim.namespace, claim.labels));
-  // toSorted is stable: pools of one priority, and pools without a scope, keep the order of the set.
-  const scoped = allowed.filter((p) => p.scope !== undefined).toSorted((a, b) => rank(a) - rank(b));
-  const plain = allowed.filter((p) => p.scope === undefined);
-  return best(scoped, claim, occupancy) ?? best(plain, claim, occupancy) ?? refuse(exhausted(allowed, claim));
+/** The first addresses of the best pool. */
+export function placeAnywhere(claim: Claim, ground: Ground): Placement {
+  const { scoped, plain } = ground.candidates.of(claim);
+  const place = claim.spans
+    ? best([scoped, plain], claim, ground)
+    : (best([scoped], claim, ground) ?? best([plain], claim, ground));
+  return place ?? nothingLeft(claim, ground);
 }
 
-/** One more address, of this family, from the pool the Service is in already. */
-export function placeBeside(pool: Pool, family: Family, claim: Claim, occupancy: Occupancy): Placement {
+/** One more address, of this family, from the pool the Service is in already; if it may span pools, else from another. */
+export function placeBeside(pool: Pool, family: Family, claim: Claim, ground: Ground): Placement {
   const closed = closedRefusal(pool);
-  if (closed !== undefined) return refuse(closed);
-  const address = occupancy.lowest(pool, family, claim.service, claim.sharing);
-  if (address === undefined) return refuse(`no available IPs in pool ${pool.name} for ${family}`);
-  return { ok: true, addresses: [address], pool };
+  const address = closed === undefined ? ground.occupancy.first(pool, family, claim.sharing) : undefined;
+  if (address !== undefined) return { ok: true, addresses: [address], pools: [pool] };
+  if (claim.spans) {
+    const single: Claim = { ...claim, families: [family], policy: "SingleStack" };
+    return claim.wantedPools.length > 0 ? placeInPools(single, ground) : placeAnywhere(single, ground);
+  }
+  if (closed !== undefined) return closed;
+  return refuse("PoolExhausted", `no available IPs in pool ${pool.name} for ${family}${resting([pool], ground)}`, [
+    pool,
+  ]);
 }
 
 /**
- * The first pool with room for every family. Only PreferDualStack is content with one: of the first pool that has the
- * primary family, else of the first that has the other.
+ * The first pool with room for every family. Who may span pools takes each family from the first that has it, if no pool
+ * has both. PreferDualStack is content with one: of the first pool that has the primary family, else of the first with the other.
  */
-function best(candidates: readonly Pool[], claim: Claim, occupancy: Occupancy): Place | undefined {
-  let primaryOnly: Place | undefined;
-  let secondaryOnly: Place | undefined;
-  for (const pool of candidates) {
-    const free = claim.families.map((family) => occupancy.lowest(pool, family, claim.service, claim.sharing));
-    const addresses = free.filter((address) => address !== undefined);
-    const place: Place = { ok: true, addresses: addresses.toSorted(compareAddresses), pool };
-    if (addresses.length === claim.families.length && addresses.length > 0) return place;
-    if (addresses.length === 0) continue;
-    if (free[0] === undefined) secondaryOnly ??= place;
-    else primaryOnly ??= place;
-  }
-  return claim.policy === "PreferDualStack" ? (primaryOnly ?? secondaryOnly) : undefined;
+function best(lists: readonly Shortlist[], claim: Claim, ground: Ground): Place | undefined {
+  const partial = claim.spans || claim.policy === "PreferDualStack";
+  const firsts = new Map<Family, Place>();
+  for (const list of lists)
+    for (const { pool, free } of withRoom(list, claim, partial, ground)) {
+      if (free.length === claim.families.length)
+        return { ok: true, addresses: free.toSorted(compareAddresses), pools: free.map(() => pool) };
+      for (const address of free)
+        if (!firsts.has(address.family)) firsts.set(address.family, { ok: true, addresses: [address], pools: [pool] });
+    }
+  return partial ? together(firsts, claim) : undefined;
 }
 
-function commonPools(addresses: readonly Address[], pools: PoolSet): readonly Pool[] {
-  const [first, ...others] = addresses;
-  if (first === undefined) return [];
-  const inPool = (pool: Pool, a: Address): boolean => pool.ranges.some((range) => rangeContains(range, a));
-  return pools.poolsOf(first).filter((pool) => others.every((a) => inPool(pool, a)));
+/** The pools that have something for the Service, with the first free address of each family. */
+function* withRoom(
+  list: Shortlist,
+  claim: Claim,
+  partial: boolean,
+  { occupancy }: Ground,
+): Generator<{ readonly pool: Pool; readonly free: readonly Address[] }, void, void> {
+  const kind = `${partial} ${claim.families.join()}`;
+  // Full for one that shares is not the same as full: it may join others.
+  const remembers = claim.sharing.key === "";
+  let useless = remembers ? list.useless(kind, occupancy.releases) : 0;
+  for (let index = useless; index < list.pools.length; index += 1) {
+    const pool = list.pools[index];
+    if (pool === undefined || !poolAllows(pool, claim.namespace, claim.labels)) continue;
+    const free = firstFree(pool, claim, occupancy);
+    if (partial ? free.length > 0 : free.length === claim.families.length) yield { pool, free };
+    else if (remembers && index === useless) list.remember(kind, occupancy.releases, (useless += 1));
+  }
+}
+
+function spread(pools: readonly Pool[], claim: Claim, { occupancy }: Ground): Place | undefined {
+  const firsts = new Map<Family, Place>();
+  for (const pool of pools)
+    for (const address of firstFree(pool, claim, occupancy))
+      if (!firsts.has(address.family)) firsts.set(address.family, { ok: true, addresses: [address], pools: [pool] });
+  const complete = firsts.size === claim.families.length;
+  return complete || claim.policy === "PreferDualStack" ? together(firsts, { ...claim, spans: true }) : undefined;
+}
+
+/** Both families where the Service may span pools, else the one it would rather have. IPv4 first. */
+function together(firsts: ReadonlyMap<Family, Place>, claim: Claim): Place | undefined {
+  const found = claim.families.map((family) => firsts.get(family)).filter((place) => place !== undefined);
+  const [primary] = found;
+  if (primary === undefined) return undefined;
+  if (!claim.spans) return primary;
+  if (found.length < claim.families.length && claim.policy !== "PreferDualStack") return undefined;
+  const places = found.toSorted((a, b) =>
+    a.addresses[0]?.family === "IPv4" ? -1 : b.addresses[0]?.family === "IPv4" ? 1 : 0,
+  );
+  return { ok: true, addresses: places.flatMap((p) => p.addresses), pools: places.flatMap((p) => p.pools) };
+}
+
+function firstFree(pool: Pool, claim: Claim, occupancy: Occupancy): readonly Address[] {
+  return claim.families
+    .map((family) => occupancy.first(pool, family, claim.sharing))
+    .filter((address) => address !== undefined);
+}
+
+/** The pool that holds all of these and lets the Service have them. */
+function poolFor(addresses: readonly Address[], claim: Claim, purpose: Purpose, { pools }: Ground): Pool | Refusal {
+  const [first = [], ...others] = addresses.map((address) => pools.poolsOf(address));
+  const common = first.filter((pool) => others.every((list) => list.includes(pool)));
+  if (common.length === 0) return refuse("AddressNotInPool", outsideEveryPool(addresses, pools));
+  const refusals: Refusal[] = [];
+  for (const pool of common) {
+    const refusal = poolRefusal(pool, addresses, claim, purpose);
+    if (refusal === undefined) return pool;
+    refusals.push(refusal);
+  }
+  return refusals[0] ?? refuse("AddressNotInPool", outsideEveryPool(addresses, pools));
 }
 
 function outsideEveryPool(addresses: readonly Address[], pools: PoolSet): string {
@@ -97,48 +185,59 @@ function outsideEveryPool(addresses: readonly Address[], pools: PoolSet): string
   return `${addresses.map(formatAddress).join(" and ")} must lie in one IPAddressPool`;
 }
 
-function poolRefusal(pool: Pool, addresses: readonly Address[], claim: Claim, purpose: Purpose): string | undefined {
+function usableByName(name: string, claim: Claim, { pools }: Ground): Pool | Refusal {
+  const pool = pools.named(name);
+  if (pool === undefined) return refuse("UnknownPool", `unknown pool "${name}"`);
+  return closedRefusal(pool) ?? scopeRefusal(pool, claim) ?? pool;
+}
+
+function poolRefusal(pool: Pool, addresses: readonly Address[], claim: Claim, purpose: Purpose): Refusal | undefined {
   const list = JSON.stringify(addresses.map(formatAddress));
-  if (purpose === "request" && claim.wantedPool !== undefined && claim.wantedPool !== pool.name)
-    return `requested loadBalancer IP(s) ${list} is not compatible with requested address pool ${claim.wantedPool}`;
+  if (purpose === "request" && claim.wantedPools.length > 0 && !claim.wantedPools.includes(pool.name)) {
+    const wanted = claim.wantedPools.join(", ");
+    return refuse(
+      "AddressNotInPool",
+      `requested loadBalancer IP(s) ${list} is not compatible with requested address pool ${wanted}`,
+    );
+  }
   const scope = scopeRefusal(pool, claim);
   if (scope !== undefined) return scope;
   const unusable = addresses.find((a) => !poolMayUse(pool, a));
-  if (unusable !== undefined) return `pool ${pool.name} does not give out ${formatAddress(unusable)} (avoidBuggyIPs)`;
+  if (unusable !== undefined)
+    return refuse(
+      "AddressNotAllowed",
+      `pool ${pool.name} does not give out ${formatAddress(unusable)} (avoidBuggyIPs)`,
+    );
   return purpose === "request" ? closedRefusal(pool) : undefined;
 }
 
-function scopeRefusal(pool: Pool, claim: Claim): string | undefined {
+function scopeRefusal(pool: Pool, claim: Claim): Refusal | undefined {
   if (poolAllows(pool, claim.namespace, claim.labels)) return undefined;
-  return `pool ${pool.name} not compatible for ip assignment: its serviceAllocation does not include this Service`;
+  const because = `pool ${pool.name} not compatible for ip assignment: its serviceAllocation does not include this Service`;
+  return refuse("PoolNotAllowed", because);
 }
 
-function closedRefusal(pool: Pool): string | undefined {
+function closedRefusal(pool: Pool): Refusal | undefined {
   if (pool.closedBecause === undefined) return undefined;
-  return `pool ${pool.name} gives no new addresses until it is corrected: ${pool.closedBecause}`;
+  return refuse("PoolInvalid", `pool ${pool.name} gives no new addresses until it is corrected: ${pool.closedBecause}`);
 }
 
-function occupied(addresses: readonly Address[], claim: Claim, occupancy: Occupancy): Placement | undefined {
-  for (const address of addresses) {
-    const because = occupancy.refusal(claim.service, claim.sharing, address);
-    if (because !== undefined) return refuse(because);
-  }
-  return undefined;
-}
-
-function exhausted(tried: readonly Pool[], claim: Claim): string {
-  if (tried.length === 0) return "no available IPs: no IPAddressPool gives addresses to this Service by itself";
+function nothingLeft(claim: Claim, ground: Ground): Refusal {
+  const { all, selective } = ground.candidates.of(claim);
+  // The same list for many Services, where it can be: there may be thousands of each.
+  const tried = selective ? all.filter((pool) => poolAllows(pool, claim.namespace, claim.labels)) : all;
+  if (tried.length === 0)
+    return refuse("NoPool", "no available IPs: no IPAddressPool gives addresses to this Service by itself");
   const names = tried.slice(0, 5).map((pool) => pool.name);
   const rest = tried.length > names.length ? ` and ${tried.length - names.length} more` : "";
-  return `no available IPs: no ${claim.families.join(" and ")} left in ${names.join(", ")}${rest}`;
+  const because = `no available IPs: no ${claim.families.join(" and ")} left in ${names.join(", ")}${rest}`;
+  return refuse("PoolExhausted", `${because}${resting(tried, ground)}`, tried);
 }
 
-/** 0, the default, comes after every positive priority. */
-function rank(pool: Pool): number {
-  const priority = pool.scope?.priority ?? 0;
-  return priority > 0 ? priority : Number.MAX_SAFE_INTEGER;
+function resting(pools: readonly Pool[], { occupancy }: Ground): string {
+  return pools.some((pool) => occupancy.rests(pool)) ? "; released addresses still cool down" : "";
 }
 
-function refuse(because: string): Placement {
-  return { ok: false, because };
+function refuse(cause: Cause, because: string, exhausted: readonly Pool[] = []): Refusal {
+  return { ok: false, cause, because, exhausted };
 }

@@ -6,6 +6,7 @@ import { namespaceSchema, type Namespace } from "../service/objects.ts";
 import { countPools, poolCapacity } from "./counts.ts";
 import { ipAddressPoolSchema, type IPAddressPool } from "./objects.ts";
 import { Occupancy } from "./occupancy.ts";
+import { NO_SHARING } from "./sharing.ts";
 import { parsePools, poolAllows, type Pool, type PoolSet } from "./pools.ts";
 
 type Spec = Readonly<Record<string, unknown>>;
@@ -73,8 +74,14 @@ test("an address in use counts once however many Services share it, and only in 
   assert.deepEqual(
     [...countPools(set, inUse)],
     [
-      ["metallb-system/a", { assignedIPv4: 2n, assignedIPv6: 1n, availableIPv4: 2n, availableIPv6: 1n }],
-      ["metallb-system/b", { assignedIPv4: 0n, assignedIPv6: 0n, availableIPv4: 4n, availableIPv6: 0n }],
+      [
+        "metallb-system/a",
+        { assignedIPv4: 2n, assignedIPv6: 1n, availableIPv4: 2n, availableIPv6: 1n, restingIPv4: 0n, restingIPv6: 0n },
+      ],
+      [
+        "metallb-system/b",
+        { assignedIPv4: 0n, assignedIPv6: 0n, availableIPv4: 4n, availableIPv6: 0n, restingIPv4: 0n, restingIPv6: 0n },
+      ],
     ],
   );
 });
@@ -227,24 +234,23 @@ for (const row of scopes) {
   });
 }
 
-const NOBODY = { key: "", backends: "", ports: [] };
-
 test("the lowest free address of the largest pool is found by what is in use, not by walking it", () => {
-  const p = only(parse(pool("demo", { addresses: ["::/0", "0.0.0.0/0"], avoidBuggyIPs: true })));
-  const occupancy = new Occupancy();
-  const lowest = (family: Family): string => formatAddress(occupancy.lowest(p, family, "s", NOBODY) ?? assert.fail());
-  assert.equal(lowest("IPv6"), "::1");
-  assert.equal(lowest("IPv4"), "0.0.0.1");
-  for (let i = 1n; i <= 254n; i += 1n) occupancy.take(`s${i}`, NOBODY, [{ family: "IPv4", value: i }]);
-  assert.equal(lowest("IPv4"), "0.0.1.1");
+  const set = parse(pool("demo", { addresses: ["::/0", "0.0.0.0/0"], avoidBuggyIPs: true }));
+  const occupancy = new Occupancy(set);
+  const first = (family: Family): string =>
+    formatAddress(occupancy.first(only(set), family, NO_SHARING) ?? assert.fail());
+  assert.equal(first("IPv6"), "::1");
+  assert.equal(first("IPv4"), "0.0.0.1");
+  for (let i = 1n; i <= 254n; i += 1n) occupancy.take(`s${i}`, NO_SHARING, [{ family: "IPv4", value: i }]);
+  assert.equal(first("IPv4"), "0.0.1.1");
 });
 
 test("an address given back is the next that is given out", () => {
-  const p = only(parse(pool("demo", { addresses: ["10.0.0.0/31"] })));
-  const occupancy = new Occupancy();
-  occupancy.take("a", NOBODY, [address("10.0.0.0")]);
-  occupancy.take("b", NOBODY, [address("10.0.0.1")]);
-  assert.equal(occupancy.lowest(p, "IPv4", "c", NOBODY), undefined);
-  occupancy.take("a", NOBODY, []);
-  assert.deepEqual(occupancy.lowest(p, "IPv4", "c", NOBODY), address("10.0.0.0"));
+  const set = parse(pool("demo", { addresses: ["10.0.0.0/31"] }));
+  const occupancy = new Occupancy(set);
+  occupancy.take("a", NO_SHARING, [address("10.0.0.0")]);
+  occupancy.take("b", NO_SHARING, [address("10.0.0.1")]);
+  assert.equal(occupancy.first(only(set), "IPv4", NO_SHARING), undefined);
+  occupancy.take("a", NO_SHARING, []);
+  assert.deepEqual(occupancy.first(only(set), "IPv4", NO_SHARING), address("10.0.0.0"));
 });

@@ -4,11 +4,12 @@
  */
 import type { Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
-import { formatRange, parseRange, rangeContains, type Range } from "../net/range.ts";
+import { formatRange, parseRange, type Range } from "../net/range.ts";
 import type { Namespace } from "../service/objects.ts";
 import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../service/selector.ts";
+import { readCoolDown } from "./cool-down.ts";
 import type { IPAddressPool, ServiceAllocation } from "./objects.ts";
-import { RangeIndex } from "./range-index.ts";
+import { OverlappingRanges, RangeIndex } from "./range-index.ts";
 
 export interface Pool {
   readonly key: string;
@@ -22,6 +23,8 @@ export interface Pool {
   readonly closedBecause: string | undefined;
   /** Who may use it; undefined: everybody, and pools with a scope are tried first. */
   readonly scope: Scope | undefined;
+  /** How long a released address is not chosen again. */
+  readonly coolDownMilliseconds: number;
 }
 
 export interface Scope {
@@ -39,6 +42,16 @@ export interface PoolSet {
   readonly problems: readonly Problem[];
   /** The pools an address lies in: at most one open pool, which comes first, then closed ones. */
   poolsOf(address: Address): readonly Pool[];
+  /** The open pool an address lies in, and in which of its ranges. */
+  openPoolOf(address: Address): PoolRange | undefined;
+  /** The pool of this name: the open one, if several have it. */
+  named(name: string): Pool | undefined;
+}
+
+export interface PoolRange {
+  readonly pool: Pool;
+  /** Index in the pool's ranges. */
+  readonly range: number;
 }
 
 export function parsePools(
@@ -47,7 +60,7 @@ export function parsePools(
 ): PoolSet {
   const problems: Problem[] = [];
   const pools: Pool[] = [];
-  const open = new RangeIndex<Pool>();
+  const open = new RangeIndex<PoolRange>();
   const names = new Map<string, string>();
   for (const [key, object] of [...objects].toSorted(byAge)) {
     const found = rangeProblems(object, key, open);
@@ -56,13 +69,16 @@ export function parsePools(
       found.problems.push({ path: "metadata.name", message: `pool ${duplicate} has the same name` });
     names.set(object.metadata.name, duplicate ?? key);
     found.problems.push(...scopeProblems(object.spec.serviceAllocation));
-    const pool = poolOf(key, object, found, namespaces);
+    const coolDown = readCoolDown(object);
+    const pool = poolOf(key, object, { ...found, coolDownMilliseconds: coolDown.milliseconds }, namespaces);
     pools.push(pool);
-    if (pool.closedBecause === undefined) for (const range of pool.ranges) open.add(range, pool);
+    if (pool.closedBecause === undefined)
+      for (const [range, addresses] of pool.ranges.entries()) open.add(addresses, { pool, range });
+    // A cool-down that cannot be read is none: it closes nothing.
+    if (coolDown.fault !== undefined) found.problems.push(coolDown.fault);
     problems.push(...found.problems.map((p) => ({ subject: `IPAddressPool ${key}`, ...p })));
   }
-  const closed = pools.filter((pool) => pool.closedBecause !== undefined);
-  return { pools, problems, poolsOf: (address) => poolsOf(address, open, closed) };
+  return { pools, problems, openPoolOf: (address) => open.ownerOf(address), ...lookups(pools, open) };
 }
 
 /** Whether a Service with these labels in this namespace may have addresses of the pool. */
@@ -89,7 +105,7 @@ interface Found {
   readonly problems: { readonly path: string; readonly message: string }[];
 }
 
-function rangeProblems(object: IPAddressPool, key: string, open: RangeIndex<Pool>): Found {
+function rangeProblems(object: IPAddressPool, key: string, open: RangeIndex<PoolRange>): Found {
   const found: Found = { ranges: [], problems: [] };
   const own = new RangeIndex<string>();
   if (object.spec.addresses.length === 0)
@@ -106,7 +122,7 @@ function rangeProblems(object: IPAddressPool, key: string, open: RangeIndex<Pool
     }
     const other = open.overlapping(parsed.range);
     if (other !== undefined)
-      found.problems.push({ path, message: overlap(parsed.range, other.range, `pool ${other.owner.key}`) });
+      found.problems.push({ path, message: overlap(parsed.range, other.range, `pool ${other.owner.pool.key}`) });
     const mine = own.overlapping(parsed.range);
     if (mine !== undefined) found.problems.push({ path, message: overlap(parsed.range, mine.range, mine.owner) });
     else own.add(parsed.range, `${path} of pool ${key}`);
@@ -132,11 +148,24 @@ function scopeProblems(allocation: ServiceAllocation | undefined): Found["proble
   return [...twice, ...fields.flatMap((field) => duplicatesInSelectors(allocation[field], `${path}.${field}`))];
 }
 
-function poolOf(key: string, object: IPAddressPool, found: Found, namespaces: ReadonlyMap<string, Namespace>): Pool {
+function poolOf(
+  key: string,
+  object: IPAddressPool,
+  found: Found & Pick<Pool, "coolDownMilliseconds">,
+  namespaces: ReadonlyMap<string, Namespace>,
+): Pool {
   const { autoAssign, avoidBuggyIPs, serviceAllocation } = object.spec;
   const scope = serviceAllocation === undefined ? undefined : scopeOf(serviceAllocation, namespaces);
-  const closedBecause = found.problems[0]?.message;
-  return { key, name: object.metadata.name, ranges: found.ranges, autoAssign, avoidBuggyIPs, closedBecause, scope };
+  return {
+    key,
+    name: object.metadata.name,
+    ranges: found.ranges,
+    autoAssign,
+    avoidBuggyIPs,
+    closedBecause: found.problems[0]?.message,
+    scope,
+    coolDownMilliseconds: found.coolDownMilliseconds,
+  };
 }
 
 /**
@@ -155,10 +184,21 @@ function scopeOf(allocation: ServiceAllocation, namespaces: ReadonlyMap<string, 
   };
 }
 
-function poolsOf(address: Address, open: RangeIndex<Pool>, closed: readonly Pool[]): readonly Pool[] {
-  const owner = open.ownerOf(address);
-  const others = closed.filter((pool) => pool.ranges.some((r) => rangeContains(r, address)));
-  return owner === undefined ? others : [owner, ...others];
+function lookups(pools: readonly Pool[], open: RangeIndex<PoolRange>): Pick<PoolSet, "poolsOf" | "named"> {
+  const closed = pools.filter((pool) => pool.closedBecause !== undefined);
+  const closedRanges = new OverlappingRanges(
+    closed.flatMap((owner) => owner.ranges.map((range) => ({ range, owner }))),
+  );
+  const names = new Map([...pools].toReversed().map((pool) => [pool.name, pool]));
+  for (const pool of pools) if (pool.closedBecause === undefined) names.set(pool.name, pool);
+  return {
+    named: (name) => names.get(name),
+    poolsOf: (address) => {
+      const owner = open.ownerOf(address);
+      const others = closed.length === 0 ? [] : closedRanges.ownersOf(address);
+      return owner === undefined ? others : [owner.pool, ...others];
+    },
+  };
 }
 
 /** Oldest first, so that a pool added later is the one that gives way; a folder knows no ages, there the key decides. */

@@ -5,7 +5,7 @@
 import type { BFDProfile, BGPAdvertisement, BGPPeer, Community } from "../announce/bgp/objects.ts";
 import type { L2Advertisement } from "../announce/objects.ts";
 import type { Problem } from "../net/problem.ts";
-import type { IPAddressPool } from "../pool/objects.ts";
+import type { IPAddressPool, PoolStatus } from "../pool/objects.ts";
 import type {
   Condition,
   EndpointSlice,
@@ -62,6 +62,8 @@ export interface PoolStatusWrite {
   readonly assignedIPv6: bigint;
   readonly availableIPv4: bigint;
   readonly availableIPv6: bigint;
+  /** Of pools whose released addresses rest; see pool/cool-down.ts. */
+  readonly coolDown?: PoolStatus["coolDown"];
 }
 
 /** One v1 Event about an object. */

@@ -8,7 +8,7 @@ import { Merger, type ManifestEntry } from "../../src/source/manifests/merge.ts"
 import type { PoolState, ServiceState } from "../../src/source/manifests/state.ts";
 import type { EventWrite, Snapshot } from "../../src/source/source.ts";
 
-const NOW = new Date("2026-01-01T00:00:00Z");
+const START = Date.parse("2026-01-01T00:00:00Z");
 /** A controller that still writes after so many passes does not converge. */
 const PASSES_MAX = 5;
 
@@ -17,11 +17,14 @@ export class World {
   readonly #readings = new Map<string, Reading<ManifestEntry>>();
   readonly #serviceStates = new Map<string, ServiceState>();
   readonly #poolStates = new Map<string, PoolState>();
-  readonly #loadBalancerClass: string | undefined;
+  #loadBalancerClass: string | undefined;
+  #now = START;
   #merger = new Merger();
   /** Since they were last taken. */
   #events: EventWrite[] = [];
   #writes: string[] = [];
+  /** The last that was carried out. */
+  #decided: Decision | undefined;
 
   constructor(loadBalancerClass?: string) {
     this.#loadBalancerClass = loadBalancerClass;
@@ -39,11 +42,21 @@ export class World {
     this.settle();
   }
 
-  restart(): void {
+  /** With this `--lb-class`; none: as before. */
+  restart(loadBalancerClass = this.#loadBalancerClass): void {
+    this.#loadBalancerClass = loadBalancerClass;
     this.#merger = new Merger();
     this.#readings.clear();
     for (const [name, text] of this.#texts) this.#readings.set(name, decodeFile(text, name));
     this.settle();
+  }
+
+  /** Time passes; the controller does nothing before something is due by itself. */
+  wait(milliseconds: number): void {
+    this.#now += milliseconds;
+    const { again } = this.#decided ?? {};
+    this.#writes = [];
+    if (again !== undefined && again <= this.#now) this.settle();
   }
 
   /** Decides and writes until nothing is left to write. */
@@ -51,7 +64,8 @@ export class World {
     this.#writes = [];
     for (let pass = 0; ; pass += 1) {
       const snapshot = this.snapshot();
-      const operations = plan(snapshot, this.decision(), NOW);
+      this.#decided = this.decision();
+      const operations = plan(snapshot, this.#decided, new Date(this.#now));
       for (const operation of operations) this.#perform(operation);
       if (snapshot.complete) this.#forgetDeleted(snapshot);
       if (operations.length === 0) return;
@@ -71,7 +85,7 @@ export class World {
   }
 
   decision(): Decision {
-    return assign(this.snapshot(), this.#loadBalancerClass);
+    return assign(this.snapshot(), this.#loadBalancerClass, this.#now);
   }
 
   problems(): readonly string[] {
@@ -109,6 +123,7 @@ export class World {
           assignedIPv6: Number(write.assignedIPv6),
           availableIPv4: Number(write.availableIPv4),
           availableIPv6: Number(write.availableIPv6),
+          ...(write.coolDown === undefined ? {} : { coolDown: write.coolDown }),
         };
         this.#poolStates.set(key, { key, digest: "", status });
         this.#writes.push(`pool ${key}`);

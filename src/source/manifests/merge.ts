@@ -1,6 +1,6 @@
 /** Objects from all files, and the state written about them, into one snapshot. Pure; unchanged objects keep their identity. */
 import type { Problem } from "../../net/problem.ts";
-import { ALLOCATED_FROM_POOL } from "../../pool/claim.ts";
+import { OUTPUT_ANNOTATIONS } from "../../pool/claim.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
 import type { Service } from "../../service/objects.ts";
 import type { Snapshot } from "../source.ts";
@@ -8,6 +8,8 @@ import type { DecodedObject } from "./decode.ts";
 import type { Reading } from "./files.ts";
 import { COLLECTIONS, type Collection, type ObjectOf } from "./kinds.ts";
 import type { PoolState, ServiceState } from "./state.ts";
+
+const WRITTEN: readonly string[] = OUTPUT_ANNOTATIONS;
 
 /** An object and the file it is from. */
 export interface ManifestEntry extends DecodedObject {
@@ -43,8 +45,8 @@ export class Merger {
     const known = this.#services.get(service);
     if (known?.state === state) return known.merged;
     // A manifest copied from a cluster may carry what a controller wrote there.
-    const { [ALLOCATED_FROM_POOL]: _, ...own } = service.metadata.annotations;
-    const annotations = { ...own, ...state.annotations };
+    const own = Object.entries(service.metadata.annotations).filter(([name]) => !WRITTEN.includes(name));
+    const annotations = { ...Object.fromEntries(own), ...state.annotations };
     const merged = { ...service, metadata: { ...service.metadata, annotations }, status: state.status };
     this.#services.set(service, { state, merged });
     return merged;

@@ -82,6 +82,7 @@ export function writePoolState(folder: string, key: string, write: PoolStatusWri
     availableIPv4: int64(write.availableIPv4),
     availableIPv6: int64(write.availableIPv6),
     conditions: write.conditions,
+    coolDown: write.coolDown,
   };
   const object = { apiVersion: "metallb.io/v1beta1", kind: "IPAddressPool", metadata: metadataOf(key), status };
   return writeAtomically(join(folder, POOLS_FOLDER), fileName(key), object);

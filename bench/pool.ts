@@ -1,0 +1,140 @@
+/**
+ * How long addresses take to be found: whole decisions from nothing, so the numbers hold parsing the Services, the search
+ * and the book-keeping. No kernel, no files.
+ */
+import { assigning, type Objects } from "../src/pool/assign.ts";
+import { ipAddressPoolSchema, type IPAddressPool } from "../src/pool/objects.ts";
+import { serviceSchema, type Service } from "../src/service/objects.ts";
+
+export interface PoolInput {
+  readonly name: string;
+  readonly services: number;
+  /** The aim for one Service, in microseconds. */
+  readonly aim?: number;
+  readonly objects: () => Objects;
+}
+
+export interface PoolResult {
+  readonly assigned: number;
+  readonly milliseconds: number;
+  readonly microsecondsEach: number;
+  /** The longest the program could not do anything else. */
+  readonly longestStepMilliseconds: number;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const NARROW = { policy: "SingleStack", families: ["IPv4"] } as const;
+const WIDE = { policy: "RequireDualStack", families: ["IPv4", "IPv6"] } as const;
+
+/** Everything a Service can be slow for. */
+export const POOL_INPUTS: readonly PoolInput[] = [
+  input("a /8", 10_000, { pools: [["10.0.0.0/8"]] }, 100),
+  input("a /64", 10_000, { pools: [["fd00::/64"]], families: ["IPv6"] }, 100),
+  input("a /8 and a /64, dual stack", 10_000, { pools: [["10.0.0.0/8", "fd00::/64"]], ...WIDE }, 100),
+  input("a /8", 100_000, { pools: [["10.0.0.0/8"]] }, 20),
+  input("a /64", 100_000, { pools: [["fd00::/64"]], families: ["IPv6"] }, 20),
+  input("a /8 and a /64, dual stack", 100_000, { pools: [["10.0.0.0/8", "fd00::/64"]], ...WIDE }, 20),
+  input("a /8 without .0 and .255", 100_000, { pools: [["10.0.0.0/8"]], avoidBuggyIPs: true }, 20),
+  input("one sharing key, one port: no address can be shared", 100_000, {
+    pools: [["10.0.0.0/8"]],
+    annotations: () => ({ "metallb.io/allow-shared-ip": "key" }),
+  }),
+  input("one sharing key, a port each: all on a few addresses", 100_000, {
+    pools: [["10.0.0.0/8"]],
+    annotations: () => ({ "metallb.io/allow-shared-ip": "key" }),
+    port: (number) => 1 + (number % 65_535),
+  }),
+  input("one sharing key, ports 80 and 443 in turn", 100_000, {
+    pools: [["10.0.0.0/8"]],
+    annotations: () => ({ "metallb.io/allow-shared-ip": "key" }),
+    port: (number) => (number < 50_000 ? 80 : 443),
+  }),
+  input("1,000 pools of 100 addresses, all filled", 100_000, {
+    pools: Array.from({ length: 1000 }, (_, i) => [`10.${i >> 8}.${i & 255}.0-10.${i >> 8}.${i & 255}.99`]),
+  }),
+  input("1,000 pools, each asked for by name", 100_000, {
+    pools: Array.from({ length: 1000 }, (_, i) => [`10.${i >> 8}.${i & 255}.0/24`]),
+    annotations: (number) => ({ "metallb.io/address-pool": `pool-${number % 1000}` }),
+  }),
+  input("a pool of 20,000 single addresses", 20_000, {
+    pools: [Array.from({ length: 20_000 }, (_, i) => `10.0.${i >> 7}.${(i & 127) * 2}/32`)],
+  }),
+  input("an exhausted pool", 100_000, { pools: [["10.0.0.0/24"]] }),
+  input("every address asked for, from the last to the first", 100_000, {
+    pools: [["10.0.0.0/8"]],
+    annotations: (number) => ({ "metallb.io/loadBalancerIPs": dotted(0x0a_02_00_00 - number) }),
+  }),
+];
+
+/** One decision about Services that have nothing yet. */
+export function measurePool({ services, objects }: PoolInput): PoolResult {
+  const steps = assigning(objects());
+  const started = performance.now();
+  let longest = 0;
+  for (let before = started; ;) {
+    const step = steps.next();
+    const now = performance.now();
+    longest = Math.max(longest, now - before);
+    before = now;
+    if (step.done !== true) continue;
+    const assigned = [...step.value.assignments.values()].filter(({ addresses }) => addresses.length > 0).length;
+    const milliseconds = now - started;
+    return {
+      assigned,
+      milliseconds,
+      microsecondsEach: (milliseconds * 1000) / services,
+      longestStepMilliseconds: longest,
+    };
+  }
+}
+
+interface Shape {
+  /** The addresses of each pool. */
+  readonly pools: readonly (readonly string[])[];
+  readonly avoidBuggyIPs?: boolean;
+  readonly policy?: string;
+  readonly families?: readonly string[];
+  readonly annotations?: (number: number) => Fields;
+  readonly port?: (number: number) => number;
+}
+
+function input(name: string, services: number, shape: Shape, aim?: number): PoolInput {
+  return { name, services, ...(aim === undefined ? {} : { aim }), objects: () => objectsOf(services, shape) };
+}
+
+function objectsOf(count: number, shape: Shape): Objects {
+  const services = Array.from({ length: count }, (_, number) => service(number, shape));
+  const pools = shape.pools.map((addresses, number): [string, IPAddressPool] => {
+    const metadata = { namespace: "metallb-system", name: `pool-${number}` };
+    const spec = { addresses, avoidBuggyIPs: shape.avoidBuggyIPs ?? false };
+    return [`metallb-system/pool-${number}`, ipAddressPoolSchema.parse({ metadata, spec })];
+  });
+  return {
+    services: new Map(services.map((s) => [`${s.metadata.namespace}/${s.metadata.name}`, s])),
+    namespaces: new Map(),
+    ipAddressPools: new Map(pools),
+    complete: true,
+    reserved: new Map(),
+  };
+}
+
+function service(number: number, shape: Shape): Service {
+  return serviceSchema.parse({
+    metadata: {
+      namespace: "bench",
+      name: `service-${String(number).padStart(6, "0")}`,
+      annotations: shape.annotations?.(number) ?? {},
+    },
+    spec: {
+      type: "LoadBalancer",
+      ipFamilyPolicy: shape.policy ?? NARROW.policy,
+      ipFamilies: shape.families ?? NARROW.families,
+      ports: [{ port: shape.port?.(number) ?? 80 }],
+    },
+  });
+}
+
+function dotted(address: number): string {
+  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join(".");
+}

@@ -1,0 +1,67 @@
+/**
+ * Pools that give a Service addresses by themselves, best first: those with a scope it is in, by priority, then the others.
+ * Lists are made once for each namespace, and each remembers how far from its start nothing is left.
+ */
+import type { Claim } from "./claim.ts";
+import type { Pool, PoolSet } from "./pools.ts";
+
+export interface Candidates {
+  readonly scoped: Shortlist;
+  readonly plain: Shortlist;
+  readonly all: readonly Pool[];
+  /** Not all of them allow every Service of the namespace: that depends on its labels. */
+  readonly selective: boolean;
+}
+
+export class CandidateIndex {
+  readonly #scoped: readonly Pool[];
+  readonly #plain: Shortlist;
+  readonly #byNamespace = new Map<string, Candidates>();
+
+  constructor({ pools }: PoolSet) {
+    const open = pools.filter((pool) => pool.autoAssign && pool.closedBecause === undefined);
+    // toSorted is stable: pools of one priority, and pools without a scope, keep the order of the set.
+    this.#scoped = open.filter((pool) => pool.scope !== undefined).toSorted((a, b) => rank(a) - rank(b));
+    this.#plain = new Shortlist(open.filter((pool) => pool.scope === undefined));
+  }
+
+  of({ namespace }: Claim): Candidates {
+    const known = this.#byNamespace.get(namespace);
+    if (known !== undefined) return known;
+    const pools = this.#scoped.filter(({ scope }) => scope?.namespaces?.has(namespace) !== false);
+    const candidates = {
+      scoped: new Shortlist(pools),
+      plain: this.#plain,
+      all: [...pools, ...this.#plain.pools],
+      selective: pools.some(({ scope }) => scope?.serviceSelectors !== undefined),
+    };
+    this.#byNamespace.set(namespace, candidates);
+    return candidates;
+  }
+}
+
+/** An ordered list of pools. `releases` is what {@link Occupancy} counts: when it has grown, nothing is known any more. */
+export class Shortlist {
+  readonly pools: readonly Pool[];
+  readonly #useless = new Map<string, { readonly count: number; readonly releases: number }>();
+
+  constructor(pools: readonly Pool[]) {
+    this.pools = pools;
+  }
+
+  /** So many pools, from the first, have nothing for Services of this kind. */
+  useless(kind: string, releases: number): number {
+    const known = this.#useless.get(kind);
+    return known?.releases === releases ? known.count : 0;
+  }
+
+  remember(kind: string, releases: number, count: number): void {
+    this.#useless.set(kind, { count, releases });
+  }
+}
+
+/** 0, the default, comes after every positive priority. */
+function rank(pool: Pool): number {
+  const priority = pool.scope?.priority ?? 0;
+  return priority > 0 ? priority : Number.MAX_SAFE_INTEGER;
+}
