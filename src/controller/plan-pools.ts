@@ -26,7 +26,9 @@ export function planPools(snapshot: Snapshot, decision: Decision, now: Date): re
       ...invalid(problems.get(`IPAddressPool ${objectKey(object)}`) ?? []),
       ...exhausted(pool?.key === key ? decision.exhausted.get(pool) : undefined),
     ].map((condition) => dated(condition, object.status?.conditions ?? [], now));
-    const write = { ...counts, conditions, ...coolDownOf(key, object, decision) };
+    const { assignedIPv4, assignedIPv6, availableIPv4, availableIPv6 } = counts;
+    const counters = { assignedIPv4, assignedIPv6, availableIPv4, availableIPv6 };
+    const write: PoolStatusWrite = { ...counters, conditions, ...coolDownOf(key, object, decision) };
     const changed = differs(object, write);
     if (changed) operations.push({ type: "pool", key, write });
     const events = changed ? news(object, conditions) : [];

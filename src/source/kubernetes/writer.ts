@@ -35,9 +35,9 @@ export function serviceFields(write: ServiceStatusWrite): Raw {
 }
 
 /** The fields of an IPAddressPool that are ours. */
-export function poolFields({ conditions, ...counts }: PoolStatusWrite): Raw {
+export function poolFields({ conditions, coolDown, ...counts }: PoolStatusWrite): Raw {
   const capped = Object.entries(counts).map(([name, count]) => [name, rawInteger(count)] as const);
-  return { status: { ...Object.fromEntries(capped), conditions } };
+  return { status: { ...Object.fromEntries(capped), conditions, ...(coolDown === undefined ? {} : { coolDown }) } };
 }
 
 /**
