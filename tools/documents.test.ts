@@ -75,7 +75,9 @@ test("docs/api.md describes every document of the local API", () => {
 
 test("docs/metrics.md names every metric, and no other", () => {
   const own = /\b(?:fairlead|metallb)_[a-z0-9_]+/g;
-  const sources = ["src/observe/metrics.ts", "src/controller/metrics.ts"].map(readProjectFile).join("\n");
+  const sources = ["src/observe/metrics.ts", "src/controller/metrics.ts", "src/controller/samples.ts"]
+    .map(readProjectFile)
+    .join("\n");
   const inCode = new Set([...sources.matchAll(/"((?:fairlead|metallb)_[a-z0-9_]+)"/g)].map((match) => match[1] ?? ""));
   const inText = new Set([...readProjectFile("docs/metrics.md").matchAll(own)].map((match) => match[0]));
   assert.ok(inCode.size > 10);
