@@ -33,6 +33,10 @@ export const send: (fd: number, bytes: Uint8Array, length: number, flags: number
 export const recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
   "int64_t recv(int fd, void *buf, size_t len, int flags)",
 );
+export const setsockopt: (fd: number, level: number, option: number, value: Uint8Array, length: number) => number =
+  libc.func("int setsockopt(int fd, int level, int optname, const void *optval, uint32_t optlen)");
+/** 0: there is none of this name. */
+export const ifIndex: (name: string) => number = libc.func("uint32_t if_nametoindex(const char *ifname)");
 export const setns: (fd: number, type: number) => number = libc.func("int setns(int fd, int nstype)");
 
 /** errno of the last call of this thread. */

@@ -40,6 +40,11 @@ export function prefixOf(address: Address, length: number): Prefix {
   return { family: address.family, value: (address.value >> hostBits) << hostBits, length };
 }
 
+/** The prefix of this address alone. */
+export function hostPrefix(address: Address): Prefix {
+  return prefixOf(address, addressBits(address.family));
+}
+
 /** Canonical text, `10.0.0.0/8`. */
 export function formatPrefix(p: Prefix): string {
   return `${formatAddress(p)}/${p.length}`;

@@ -1,0 +1,172 @@
+/**
+ * TCP sockets with what Node.js cannot set, and what must be set before connect() or listen(): TCP MD5 signatures, TTL and the
+ * least TTL accepted, device, source. A socket is made here and handed to `net.Socket` or `net.Server` by its number; from
+ * then on it is theirs, and they close it.
+ */
+import type { Address, Family } from "../net/address.ts";
+import { addressBytes, formatAddress } from "../net/address.ts";
+import { addressBits, formatPrefix, type Prefix } from "../net/prefix.ts";
+import { SystemError } from "./error.ts";
+import { bind, close, ifIndex, lastErrno, setsockopt, socket } from "./libc.ts";
+
+export interface TcpSocketOptions {
+  readonly family: Family;
+  /** Port 0: any. `device`: of a link-local address. */
+  readonly source?: { readonly address: Address; readonly port: number; readonly device?: string };
+  /** A VRF or an interface: the connection exists there only. */
+  readonly bindDevice?: string;
+  /** Of packets sent. */
+  readonly ttl?: number;
+  /** Packets that arrive with less are dropped by the kernel (RFC 5082). */
+  readonly ttlMin?: number;
+  /** Unacknowledged data ends the connection after so long (RFC 5482). */
+  readonly userTimeoutMilliseconds?: number;
+  /** SO_REUSEADDR: for a listener, which must not wait for the TIME_WAIT of its predecessor. */
+  readonly reuseAddress?: boolean;
+}
+
+const AF = { IPv4: 2, IPv6: 10 } as const satisfies Record<Family, number>;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+
+/** Option levels and names of Linux. */
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_BINDTODEVICE = 25;
+const IPPROTO_IP = 0;
+const IP_TOS = 1;
+const IP_TTL = 2;
+const IP_MINTTL = 21;
+const IP_BIND_ADDRESS_NO_PORT = 24;
+const IPPROTO_TCP = 6;
+const TCP_MD5SIG = 14;
+const TCP_USER_TIMEOUT = 18;
+const TCP_MD5SIG_EXT = 32;
+const IPPROTO_IPV6 = 41;
+const IPV6_UNICAST_HOPS = 16;
+const IPV6_V6ONLY = 26;
+const IPV6_TCLASS = 67;
+const IPV6_MINHOPCOUNT = 73;
+
+/** CS6, "network control": routers queue their own protocols there. */
+const TOS_NETWORK_CONTROL = 0xc0;
+
+/** struct tcp_md5sig: sockaddr_storage 128, flags 1, prefixlen 1, keylen 2, ifindex 4, key 80. */
+const MD5SIG = { bytes: 216, flags: 128, prefixLength: 129, keyLength: 130, key: 136, keyMax: 80 } as const;
+const TCP_MD5SIG_FLAG_PREFIX = 1;
+
+/** Returns the number of the socket. Throws {@link SystemError}: EADDRNOTAVAIL, EADDRINUSE, ENODEV. */
+export function openTcpSocket(options: TcpSocketOptions): number {
+  const { family, source } = options;
+  const fd = socket(AF[family], SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    throw new SystemError({
+      call: "socket",
+      errno: lastErrno(),
+      subject: family,
+      attempt: `open a TCP socket for ${family}`,
+    });
+  try {
+    if (family === "IPv6") set(fd, IPPROTO_IPV6, IPV6_V6ONLY, int(1), "IPV6_V6ONLY");
+    if (options.reuseAddress) set(fd, SOL_SOCKET, SO_REUSEADDR, int(1), "SO_REUSEADDR");
+    setTcpOptions(fd, options);
+    if (options.bindDevice !== undefined)
+      set(
+        fd,
+        SOL_SOCKET,
+        SO_BINDTODEVICE,
+        new TextEncoder().encode(options.bindDevice),
+        `device ${options.bindDevice}`,
+      );
+    if (source !== undefined) bindTo(fd, source);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** What may also be set on a connection that was accepted. */
+export function setTcpOptions(
+  fd: number,
+  options: Omit<TcpSocketOptions, "source" | "bindDevice" | "reuseAddress">,
+): void {
+  const { family, ttl, ttlMin, userTimeoutMilliseconds } = options;
+  const six = family === "IPv6";
+  if (six) set(fd, IPPROTO_IPV6, IPV6_TCLASS, int(TOS_NETWORK_CONTROL), "IPV6_TCLASS");
+  else set(fd, IPPROTO_IP, IP_TOS, int(TOS_NETWORK_CONTROL), "IP_TOS");
+  if (ttl !== undefined) {
+    if (six) set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int(ttl), `hop limit ${ttl}`);
+    else set(fd, IPPROTO_IP, IP_TTL, int(ttl), `TTL ${ttl}`);
+  }
+  if (ttlMin !== undefined) {
+    if (six) set(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, int(ttlMin), `least hop limit ${ttlMin}`);
+    else set(fd, IPPROTO_IP, IP_MINTTL, int(ttlMin), `least TTL ${ttlMin}`);
+  }
+  if (userTimeoutMilliseconds !== undefined)
+    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, int(userTimeoutMilliseconds), "TCP_USER_TIMEOUT");
+}
+
+/**
+ * Signs and checks (RFC 2385) all segments from and to a peer; on a listener, for connections to come. `undefined` takes
+ * the key away. Throws {@link SystemError}: ENOPROTOOPT where the kernel was built without.
+ */
+export function setMd5Key(fd: number, peer: Prefix, password: string | undefined): void {
+  const key = new TextEncoder().encode(password ?? "");
+  if (key.length > MD5SIG.keyMax)
+    throw new RangeError(`A TCP MD5 password is at most ${MD5SIG.keyMax} bytes, got ${key.length}`);
+  const whole = peer.length === addressBits(peer.family);
+  const bytes = new Uint8Array(MD5SIG.bytes);
+  bytes.set(sockaddr(peer, 0, 0));
+  const view = new DataView(bytes.buffer);
+  if (!whole) {
+    view.setUint8(MD5SIG.flags, TCP_MD5SIG_FLAG_PREFIX);
+    view.setUint8(MD5SIG.prefixLength, peer.length);
+  }
+  view.setUint16(MD5SIG.keyLength, key.length, true);
+  bytes.set(key, MD5SIG.key);
+  const name = `a TCP MD5 key for ${formatPrefix(peer)}`;
+  set(fd, IPPROTO_TCP, whole ? TCP_MD5SIG : TCP_MD5SIG_EXT, bytes, name);
+}
+
+function bindTo(fd: number, { address, port, device }: NonNullable<TcpSocketOptions["source"]>): void {
+  // Port 0: connect() chooses it, so that two connections from one address may share a port.
+  if (port === 0) set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, int(1), "IP_BIND_ADDRESS_NO_PORT");
+  const scope = device === undefined ? 0 : ifIndex(device);
+  const where = sockaddr(address, port, scope);
+  if (bind(fd, where, where.length) === 0) return;
+  const errno = lastErrno();
+  const subject = `${formatAddress(address)}${device === undefined ? "" : `%${device}`} port ${port}`;
+  throw new SystemError({ call: "bind", errno, subject, attempt: `use ${subject} as a local address` });
+}
+
+/** struct sockaddr_in, sockaddr_in6. */
+function sockaddr(address: Address, port: number, scope: number): Uint8Array {
+  const six = address.family === "IPv6";
+  const bytes = new Uint8Array(six ? 28 : 16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF[address.family], true);
+  view.setUint16(2, port);
+  if (six) {
+    bytes.set(addressBytes(address), 8);
+    view.setUint32(24, scope, true);
+  } else view.setUint32(4, Number(address.value));
+  return bytes;
+}
+
+function set(fd: number, level: number, option: number, value: Uint8Array, what: string): void {
+  if (setsockopt(fd, level, option, value, value.length) === 0) return;
+  throw new SystemError({
+    call: "setsockopt",
+    errno: lastErrno(),
+    subject: what,
+    attempt: `set ${what} on a TCP socket`,
+  });
+}
+
+function int(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, true);
+  return bytes;
+}
