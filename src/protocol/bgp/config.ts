@@ -4,6 +4,7 @@
  */
 import type { Address, Family } from "../../net/address.ts";
 import type { Prefix } from "../../net/prefix.ts";
+import type { Role } from "./capability.ts";
 
 /** RFC 4271 §8.2.2 and everybody's firewalls. */
 export const BGP_PORT = 179;
@@ -18,9 +19,6 @@ export type PeerLocation =
   | { readonly type: "interface"; readonly device: string }
   /** Anybody of this prefix may connect; nobody is called. Each peer becomes a session `NAME/ADDRESS`. */
   | { readonly type: "prefix"; readonly prefix: Prefix; readonly sessionsMax: number };
-
-/** RFC 9234 §4.1: what we are to the peer. */
-export type Role = "provider" | "rs" | "rsClient" | "customer" | "peer";
 
 export interface GracefulRestart {
   /** How long the peer keeps our routes while we are away: at most 4095 (RFC 4724 §3). 120 is usual: a pod restarts in 10 to 60 s. */
@@ -63,6 +61,7 @@ export interface SessionConfig {
   /** Of routes. At least one. */
   readonly families: readonly Family[];
   readonly gracefulRestart?: GracefulRestart;
+  /** RFC 9234: what we are to the peer. */
   readonly role?: Role;
   /** Refuse a peer that does not say its role (RFC 9234 §4.2). */
   readonly roleRequired?: boolean;

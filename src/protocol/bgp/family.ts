@@ -6,7 +6,7 @@ import type { Family } from "../../net/address.ts";
 /** `IPv4` and `IPv6` are their unicast. Others keep their numbers: `1/128`. As text, so that equal ones are equal. */
 export type AfiSafi = Family | `${number}/${number}`;
 
-const AFI = { IPv4: 1, IPv6: 2 } as const satisfies Record<Family, number>;
+export const AFI = { IPv4: 1, IPv6: 2 } as const satisfies Record<Family, number>;
 const SAFI_UNICAST = 1;
 
 export function afiSafi(afi: number, safi: number): AfiSafi {
