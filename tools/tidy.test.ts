@@ -48,7 +48,7 @@ const FOLDERS: Readonly<Record<string, Layer>> = {
 
 function layerOf(name: string): Layer {
   if (!name.startsWith("src/")) return "outside";
-  if (/\/driver(\.test)?\.ts$/.test(name)) return "effect";
+  if (/\/driver(\.test|\.fixture)?\.ts$/.test(name)) return "effect";
   const layer = FOLDERS[name.split("/")[1] ?? ""];
   assert.ok(
     layer !== undefined,

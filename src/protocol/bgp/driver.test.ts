@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, existsSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test, type TestContext } from "node:test";
+import { address } from "../../net/address.ts";
+import { established, PORT, rawPeer, route, sessionTo, speakerAt, until } from "./driver.fixture.ts";
+import type { RawPeer } from "./driver.fixture.ts";
+
+type Side = ReturnType<typeof speakerAt>;
+
+function pair(t: TestContext, net: number, options: Parameters<typeof speakerAt>[2] = {}): readonly [Side, Side] {
+  const sides: readonly [Side, Side] = [
+    speakerAt(`127.1.${net}.1`, 65001, options),
+    speakerAt(`127.1.${net}.2`, 65002),
+  ];
+  t.after(() => Promise.all(sides.map(({ speaker }) => speaker.stop("restart"))));
+  return sides;
+}
+
+describe("two speakers", () => {
+  test("come up, tell routes, change them, take them back", async (t) => {
+    const [a, b] = pair(t, 1);
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", families: ["IPv4", "IPv6"] })]);
+    const name = "to-127.1.1.2";
+    a.speaker.announce(new Map([[name, [route("203.0.113.1/32"), route("203.0.113.2/32")]]]));
+    a.speaker.complete();
+    const view = await established(a.speaker);
+    assert.deepEqual(
+      { families: view.families, peerAsn: view.peerAsn, peerRouterId: view.peerRouterId, hold: view.holdTimeSeconds },
+      { families: ["IPv4"], peerAsn: 65002, peerRouterId: "127.1.1.2", hold: 90 },
+    );
+    await until("both routes arrived", () => b.speaker.view()[0]?.received.IPv4 === 2);
+    const updates = a.speaker.view()[0]?.counters.sent.update ?? 0;
+    a.speaker.announce(new Map([[name, [route("203.0.113.1/32"), route("203.0.113.3/32")]]]));
+    await until(
+      "the new one came, the old one went",
+      () => b.speaker.view()[0]?.counters.received.update === updates + 2,
+    );
+    assert.equal(b.speaker.view()[0]?.received.IPv4, 2);
+    a.speaker.announce(new Map());
+    await until("all are gone", () => b.speaker.view()[0]?.received.IPv4 === 0);
+    assert.equal(a.speaker.view()[0]?.counters.established, 1);
+  });
+
+  test("that call each other at once end with one session", async (t) => {
+    const [a, b] = pair(t, 2);
+    a.speaker.configure([sessionTo(a, b)]);
+    b.speaker.configure([sessionTo(b, a)]);
+    await Promise.all([established(a.speaker), established(b.speaker)]);
+    await until("it is the same one", () => {
+      const [one, other] = [a.speaker.view()[0], b.speaker.view()[0]];
+      return one?.state === "established" && other?.state === "established";
+    });
+  });
+
+  test("with the same TCP MD5 key come up; with another they do not, and the reason names it", async (t) => {
+    const [a, b] = pair(t, 3);
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept", password: "right" })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", password: "wrong" })]);
+    await until("the first call is under way", () => a.speaker.view()[0]?.state === "connect");
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", password: "right" })]);
+    await established(a.speaker);
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept", password: "changed" })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", password: "changed" })]);
+    await until("they came up with the new key", () => (a.speaker.view()[0]?.counters.established ?? 0) >= 2);
+  });
+
+  test("over one hop satisfy GTSM; a peer that sends with a smaller TTL is not heard", async (t) => {
+    const [a, b] = pair(t, 4);
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept", ttlSecurityHops: 1 })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", ttlSecurityHops: 1 })]);
+    await established(a.speaker);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", ttl: 64 })]);
+    await until("our KEEPALIVE is on its way", () => a.speaker.view()[0]?.state === "openConfirm");
+    assert.equal(b.speaker.view()[0]?.state, "openSent");
+    assert.equal(a.speaker.view()[0]?.counters.established, 1);
+  });
+
+  test("of a prefix get a session each, up to the limit, and the routes of its name", async (t) => {
+    const b = speakerAt("127.1.5.2", 65002);
+    const callers = [1, 3, 4].map((last) => speakerAt(`127.1.5.${last}`, 65001));
+    t.after(() => Promise.all([b, ...callers].map(({ speaker }) => speaker.stop("restart"))));
+    const anyone = { type: "prefix", prefix: route("127.1.5.0/24").prefix, sessionsMax: 2 } as const;
+    b.speaker.configure([
+      { ...sessionTo(b, b), name: "nodes", peer: anyone, peerAsn: "external", initiation: "accept" },
+    ]);
+    b.speaker.announce(new Map([["nodes", [route("203.0.113.9/32")]]]));
+    for (const one of callers) one.speaker.configure([sessionTo(one, b, { initiation: "dial" })]);
+    await until("two are up", () => b.speaker.view().filter(({ state }) => state === "established").length === 2);
+    assert.ok(b.speaker.view().every(({ name }) => /^nodes\/127\.1\.5\.\d$/.test(name)));
+    await until(
+      "both have the route",
+      () => callers.filter(({ speaker }) => speaker.view()[0]?.received.IPv4 === 1).length === 2,
+    );
+    b.speaker.configure([]);
+    await until(
+      "both heard that they are not wanted",
+      () => callers.filter(({ speaker }) => /peer deconfigured/.test(speaker.view()[0]?.lastReason ?? "")).length === 2,
+    );
+  });
+});
+
+describe("a speaker that goes", () => {
+  test("for good tells last-resort routes, withdraws them, and says goodbye", async (t) => {
+    const [a, b] = pair(t, 6);
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
+    a.speaker.announce(new Map([["to-127.1.6.2", [route("203.0.113.1/32")]]]));
+    await until("the route arrived", () => b.speaker.view()[0]?.received.IPv4 === 1);
+    await a.speaker.stop("leave");
+    const view = b.speaker.view()[0];
+    assert.match(view?.lastReason ?? "", /administrative shutdown.*"the node leaves"/);
+    // Announced, announced as last resort, withdrawn.
+    assert.equal(view?.counters.received.update, 3);
+  });
+
+  test("for a restart closes without a word where the peer keeps routes, and says R when it is back", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "fl-bgp-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const stateFile = join(folder, "bgp.json");
+    const gracefulRestart = { restartTimeSeconds: 60, notifications: false };
+    const [a, b] = pair(t, 7, { stateFile });
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept", gracefulRestart })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", gracefulRestart })]);
+    await established(a.speaker);
+    await until(
+      "it is written down",
+      () => existsSync(stateFile) && readFileSync(stateFile, "utf8").includes("to-127.1.7.2"),
+    );
+    await a.speaker.stop("restart");
+    assert.match(b.speaker.view()[0]?.lastReason ?? "", /closed the connection/);
+    const again = speakerAt("127.1.7.1", 65001, { stateFile });
+    t.after(() => again.speaker.stop("restart"));
+    again.speaker.configure([sessionTo(a, b, { initiation: "dial", gracefulRestart })]);
+    const view = await established(again.speaker);
+    assert.ok(view.capabilities.sent.some((text) => /graceful restart: 60 s, restarted/.test(text)));
+    await again.speaker.stop("leave");
+    assert.ok(!existsSync(stateFile));
+  });
+
+  test("sends End-of-RIB only when everything is known", async (t) => {
+    const [a, b] = pair(t, 8);
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
+    a.speaker.announce(new Map([["to-127.1.8.2", [route("203.0.113.1/32")]]]));
+    await until("the route arrived", () => b.speaker.view()[0]?.received.IPv4 === 1);
+    assert.equal(a.speaker.view()[0]?.counters.sent.update, 1);
+    a.speaker.complete();
+    await until("End-of-RIB went out", () => a.speaker.view()[0]?.counters.sent.update === 2);
+  });
+});
+
+describe("what goes wrong before BGP:", () => {
+  test("an address that is not ours, a port nobody listens on", async (t) => {
+    const [a, b] = pair(t, 9);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", sourceAddress: address("198.51.100.1") })]);
+    const reason = await until("the attempt failed", () => a.speaker.view()[0]?.lastReason);
+    assert.match(reason, /Cannot use 198\.51\.100\.1 port 0 as a local address.*EADDRNOTAVAIL/);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
+    await until("that failed too", () => /ECONNREFUSED/.test(a.speaker.view()[0]?.lastReason ?? ""));
+  });
+
+  test("a listening port that is taken is a problem of the sessions that need it, and of no other", async (t) => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => void taken.listen(PORT, "127.1.10.1", resolve));
+    t.after(() => taken.close());
+    const [a, b] = pair(t, 10);
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
+    a.speaker.configure([sessionTo(a, b)]);
+    await established(a.speaker);
+    assert.match(a.speaker.view()[0]?.problems.join() ?? "", /127\.1\.10\.1 port 20179.*EADDRINUSE/);
+  });
+});
+
+/** A router that is dialled, made of a socket. */
+async function rawServer(t: TestContext, host: string): Promise<{ readonly called: Promise<RawPeer> }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(PORT, host, resolve));
+  t.after(() => server.close());
+  return { called: new Promise((resolve) => server.once("connection", (socket) => resolve(rawPeer(socket)))) };
+}
+
+describe("a peer that asks for a refresh", () => {
+  test("gets all routes again, between markers where it knows them", async (t) => {
+    const peer = await rawServer(t, "127.1.11.2");
+    const a = speakerAt("127.1.11.1", 65001);
+    t.after(() => a.speaker.stop("restart"));
+    a.speaker.configure([{ ...sessionTo(a, { host: "127.1.11.2", asn: 65002 }), initiation: "dial" }]);
+    a.speaker.announce(new Map([["to-127.1.11.2", [route("203.0.113.1/32")]]]));
+    const router = await peer.called;
+    await router.shakeHands();
+    await until("the route came", () => router.heard.includes("UPDATE"));
+    router.send({ type: "routeRefresh", family: "IPv4", subtype: "request" });
+    await until(
+      "the end of the refresh came",
+      () => router.heard.filter((line) => line === "ROUTEREFRESH").length === 2,
+    );
+    assert.deepEqual(router.heard, ["OPEN", "KEEPALIVE", "UPDATE", "ROUTEREFRESH", "UPDATE", "ROUTEREFRESH"]);
+  });
+});

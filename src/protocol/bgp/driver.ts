@@ -1,0 +1,327 @@
+/**
+ * The BGP speaker of a node: sessions by name, the sockets that peers call, and the way out.
+ *
+ *     configure ──► peerings (peering/driver.ts), one a peer ──► wires (wire/driver.ts)
+ *     announce  ──►    ▲
+ *                      └── listener (listener/driver.ts): who calls is found by address, then by prefix
+ */
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { address, formatAddress, parseAddress, sameAddress, type Address } from "../../net/address.ts";
+import { hostPrefix, prefixContains } from "../../net/prefix.ts";
+import { systemClock, type Clock } from "../../time/clock.ts";
+import { later } from "../../time/instant.ts";
+import type { Random } from "../../time/jitter.ts";
+import type { PeerLocation, SessionConfig } from "./config.ts";
+import { BGP_PORT } from "./config.ts";
+import { createListener, type Listened, type Listener } from "./listener/driver.ts";
+import { ceaseNotification } from "./notification.ts";
+import { Peering } from "./peering/driver.ts";
+import type { Route } from "./route.ts";
+import type { Identity } from "./session.ts";
+import type { Speaker } from "./speaker.ts";
+import { viewOf } from "./view.ts";
+
+export interface SpeakerOptions {
+  readonly identity: Identity;
+  /** Where peers call, for sessions that want it. Default 179 on all addresses. */
+  readonly listenPort?: number;
+  readonly listenAddresses?: Readonly<Partial<Record<Address["family"], string>>>;
+  /** Remembers over a restart which peers keep routes of ours. */
+  readonly stateFile?: string;
+  /** How long routes stay as routes of last resort before they are withdrawn, on `leave`. Default 5 s. */
+  readonly drainMilliseconds?: number;
+  /** A session's state, its reason or its history changed. */
+  readonly onSession?: (name: string) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+const DRAIN_MILLISECONDS = 5000;
+/** What was withdrawn is on its way to the peer by then, or the peer does not read. */
+const FLUSH_MILLISECONDS = 5000;
+/** The sockets have let go by then. */
+const CLOSE_MILLISECONDS = 1500;
+/** A peer of a prefix that does not come back is forgotten. */
+const FORGET_MILLISECONDS = 600_000;
+
+export function startSpeaker(options: SpeakerOptions): Speaker {
+  return new SpeakerDriver(options);
+}
+
+class SpeakerDriver implements Speaker {
+  readonly #options: SpeakerOptions;
+  readonly #clock: Clock;
+  readonly #peerings = new Map<string, Peering>();
+  readonly #listener: Listener;
+  readonly #listeners = new Set<() => void>();
+  readonly #restarting: ReadonlySet<string>;
+  #configs: readonly SessionConfig[] = [];
+  #routes: ReadonlyMap<string, readonly Route[]> = new Map();
+  #listenProblems: readonly string[] = [];
+  #complete = false;
+  #draining = false;
+  #remembered = "";
+  #notified: NodeJS.Immediate | undefined;
+
+  constructor(options: SpeakerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#restarting = recall(options.stateFile);
+    this.#listener = createListener({
+      port: options.listenPort ?? BGP_PORT,
+      ...(options.listenAddresses === undefined ? {} : { addresses: options.listenAddresses }),
+      onConnection: (socket) => this.#accept(socket),
+    });
+  }
+
+  configure(sessions: readonly SessionConfig[]): void {
+    if (sessions === this.#configs) return;
+    this.#configs = sessions;
+    // Keys before calls, and listening before calling: a peer may answer with a call of its own.
+    this.#listenProblems = this.#listener.set(listenedFor(sessions));
+    const byName = new Map(sessions.map((config) => [config.name, config]));
+    for (const [name, peering] of this.#peerings) {
+      const config = byName.get(name) ?? dynamicConfig(peering.session.config, byName);
+      if (config === undefined) this.#remove(name, peering);
+      else peering.handle({ type: "configure", config });
+    }
+    for (const config of sessions)
+      if (config.peer.type !== "prefix" && !this.#peerings.has(config.name)) this.#add(config);
+    this.#notify();
+  }
+
+  announce(routes: ReadonlyMap<string, readonly Route[]>): void {
+    this.#routes = routes;
+    for (const [name, peering] of this.#peerings) peering.announce(this.#routesOf(name));
+  }
+
+  complete(): void {
+    if (this.#complete) return;
+    this.#complete = true;
+    for (const peering of this.#peerings.values()) peering.flush();
+  }
+
+  bfd(name: string, state: "up" | "down" | "adminDown"): void {
+    this.#peerings.get(name)?.handle({ type: "bfd", state });
+  }
+
+  reset(name: string, reason: string): boolean {
+    const peering = this.#peerings.get(name);
+    peering?.handle({ type: "reset", reason, notification: ceaseNotification("administrativeReset", reason) });
+    return peering !== undefined;
+  }
+
+  drain(draining: boolean): void {
+    if (draining === this.#draining) return;
+    this.#draining = draining;
+    for (const peering of this.#peerings.values()) peering.drain(draining);
+    this.#notify();
+  }
+
+  view(): ReturnType<Speaker["view"]> {
+    const now = this.#clock.now();
+    const wallClock = Date.now();
+    const prefixes = this.#configs.filter(({ peer }) => peer.type === "prefix");
+    return viewOf({ peerings: this.#peerings, prefixes, listenProblems: this.#listenProblems, now, wallClock });
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async stop(mode: "leave" | "restart"): Promise<void> {
+    this.#listener.close();
+    const established = [...this.#peerings.values()].filter((peering) => peering.established);
+    // Without graceful restart a restart costs the routes as well: then rather well.
+    const leaving = established.filter(
+      (peering) => mode === "leave" || peering.up?.negotiated.gracefulRestart !== true,
+    );
+    if (mode === "leave") forget(this.#options.stateFile);
+    else this.#remember();
+    if (leaving.length > 0) await this.#withdraw(leaving);
+    const notification = ceaseNotification("administrativeShutdown", "the node leaves");
+    for (const peering of this.#peerings.values()) {
+      const silent = mode === "restart" && !leaving.includes(peering);
+      const reason = "this speaker stops";
+      peering.handle({ type: "stop", reason, ...(silent ? {} : { notification }) });
+    }
+    this.#listeners.clear();
+    clearImmediate(this.#notified);
+    await this.#sleep(CLOSE_MILLISECONDS, () => [...this.#peerings.values()].every(({ quiet }) => quiet));
+  }
+
+  async #withdraw(leaving: readonly Peering[]): Promise<void> {
+    for (const peering of leaving) peering.drain(true);
+    await this.#sleep(this.#options.drainMilliseconds ?? DRAIN_MILLISECONDS, () => false);
+    for (const peering of leaving) peering.announce([]);
+    await this.#sleep(FLUSH_MILLISECONDS, () => leaving.every(({ wire }) => (wire?.backlog ?? 0) === 0));
+  }
+
+  async #sleep(milliseconds: number, isOver: () => boolean): Promise<void> {
+    const end = later(this.#clock.now(), milliseconds);
+    while (this.#clock.now() < end && !isOver()) {
+      const pause = Math.min(20, end - this.#clock.now());
+      // One after the other is the purpose.
+      // oxlint-disable-next-line no-await-in-loop
+      await new Promise<void>((resolve) => void this.#clock.at(later(this.#clock.now(), pause), resolve));
+    }
+  }
+
+  #add(config: SessionConfig): Peering {
+    const { identity, random = Math.random, onSession } = this.#options;
+    const { gracefulRestart } = config;
+    const restarting = gracefulRestart !== undefined && this.#restarting.has(config.name);
+    const peering = new Peering({
+      config,
+      identity,
+      clock: this.#clock,
+      random,
+      ...(restarting ? { restartingUntil: later(this.#clock.now(), gracefulRestart.restartTimeSeconds * 1000) } : {}),
+      isComplete: () => this.#complete,
+      onChange: () => {
+        onSession?.(config.name);
+        this.#remember();
+        this.#notify();
+      },
+    });
+    this.#peerings.set(config.name, peering);
+    peering.drain(this.#draining);
+    peering.announce(this.#routesOf(config.name));
+    peering.handle({ type: "start" });
+    return peering;
+  }
+
+  #remove(name: string, peering: Peering): void {
+    peering.handle({
+      type: "stop",
+      reason: "it is no longer configured",
+      notification: ceaseNotification("peerDeconfigured"),
+    });
+    this.#peerings.delete(name);
+  }
+
+  #routesOf(name: string): readonly Route[] {
+    return this.#routes.get(name) ?? this.#routes.get(name.split("/")[0] ?? "") ?? NO_ROUTES;
+  }
+
+  #accept(socket: Socket): void {
+    const [text = "", device] = (socket.remoteAddress ?? "").split("%");
+    const from = parseAddress(text);
+    const peering = from === undefined ? undefined : this.#peeringOf(from, device);
+    // Whoever is not configured learns nothing, not even that BGP is spoken here.
+    if (peering === undefined) socket.destroy();
+    else peering.accept(socket);
+  }
+
+  #peeringOf(from: Address, device: string | undefined): Peering | undefined {
+    const known = [...this.#peerings.values()].find(
+      ({ session: { target } }) =>
+        target !== undefined &&
+        sameAddress(target.address, from) &&
+        (target.device === undefined || target.device === device),
+    );
+    if (known !== undefined) return known;
+    const longest = this.#configs
+      .flatMap((config) => (config.peer.type === "prefix" ? [{ config, peer: config.peer }] : []))
+      .filter(({ peer }) => prefixContains(peer.prefix, from))
+      .toSorted((a, b) => b.peer.prefix.length - a.peer.prefix.length)[0];
+    if (longest === undefined) return undefined;
+    const { config, peer } = longest;
+    this.#forgetIdle(config.name);
+    const siblings = [...this.#peerings.keys()].filter((name) => name.startsWith(`${config.name}/`));
+    if (siblings.length >= peer.sessionsMax) return undefined;
+    return this.#add(childConfig(config, from));
+  }
+
+  /** Peers of a prefix that went away. */
+  #forgetIdle(parent: string): void {
+    const before = later(this.#clock.now(), -FORGET_MILLISECONDS);
+    for (const [name, peering] of this.#peerings) {
+      const { connections, since } = peering.session;
+      if (!name.startsWith(`${parent}/`) || connections.length > 0 || since > before) continue;
+      peering.handle({ type: "stop", reason: "it has been away for long" });
+      this.#peerings.delete(name);
+    }
+  }
+
+  #remember(): void {
+    const { stateFile } = this.#options;
+    if (stateFile === undefined) return;
+    const keeping = [...this.#peerings].filter(([, { up }]) => up?.negotiated.gracefulRestart === true);
+    const text = JSON.stringify({ sessions: keeping.map(([name]) => name).toSorted() });
+    if (text === this.#remembered || keeping.length === 0) return;
+    this.#remembered = text;
+    try {
+      writeFileSync(`${stateFile}.new`, text);
+      renameSync(`${stateFile}.new`, stateFile);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#listenProblems = [`Cannot remember the sessions for a restart: ${reason}`];
+    }
+  }
+
+  #notify(): void {
+    this.#notified ??= setImmediate(() => {
+      this.#notified = undefined;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+}
+
+const NO_ROUTES: readonly Route[] = [];
+
+/** A peer that called, out of a prefix. */
+function childConfig(config: SessionConfig, from: Address): SessionConfig {
+  return {
+    ...config,
+    name: `${config.name}/${formatAddress(from)}`,
+    peer: { type: "address", address: from },
+    initiation: "accept",
+  };
+}
+
+/** What it would be by the configuration of its prefix today; undefined: there is none any more. */
+function dynamicConfig(config: SessionConfig, byName: ReadonlyMap<string, SessionConfig>): SessionConfig | undefined {
+  const [parentName = "", text] = config.name.split("/");
+  const parent = byName.get(parentName);
+  if (text === undefined || parent?.peer.type !== "prefix") return undefined;
+  const from = address(text);
+  return prefixContains(parent.peer.prefix, from) ? childConfig(parent, from) : undefined;
+}
+
+function listenedFor(sessions: readonly SessionConfig[]): readonly Listened[] {
+  const accepting = sessions.filter(({ initiation, peer }) => initiation !== "dial" || peer.type === "prefix");
+  return (["IPv4", "IPv6"] as const)
+    .filter((family) => accepting.some(({ peer }) => familyOf(peer) === family))
+    .map((family) => ({
+      family,
+      keys: accepting.flatMap(({ peer, password }) => {
+        const prefix =
+          peer.type === "prefix" ? peer.prefix : peer.type === "address" ? hostPrefix(peer.address) : undefined;
+        return prefix?.family !== family || password === undefined ? [] : [{ prefix, password }];
+      }),
+    }));
+}
+
+function familyOf(peer: PeerLocation): Address["family"] {
+  if (peer.type === "interface") return "IPv6";
+  return peer.type === "prefix" ? peer.prefix.family : peer.address.family;
+}
+
+/** Sessions whose peers keep routes of an earlier run. */
+function recall(stateFile: string | undefined): ReadonlySet<string> {
+  if (stateFile === undefined) return new Set();
+  try {
+    const { sessions } = JSON.parse(readFileSync(stateFile, "utf8")) as { sessions?: unknown };
+    return new Set(Array.isArray(sessions) ? sessions.filter((name) => typeof name === "string") : []);
+  } catch {
+    // None, or none of ours: then this is a first start.
+    return new Set();
+  }
+}
+
+function forget(stateFile: string | undefined): void {
+  if (stateFile !== undefined) rmSync(stateFile, { force: true });
+}

@@ -1,0 +1,94 @@
+/** One session's routes on their way out: what it should tell, what it has told, what is still to be said. */
+import type { Family } from "../../net/address.ts";
+import { advertise, endOfRibs, NOTHING_TOLD, refresh, type Advertisement, type Told } from "./adjacency-out.ts";
+import { GRACEFUL_SHUTDOWN } from "./community.ts";
+import type { Route, Sender } from "./route.ts";
+
+export class Outbound {
+  #desired: readonly Route[] = [];
+  /** The same, as routes of last resort. */
+  #lastResort: readonly Route[] | undefined;
+  #draining = false;
+  #told: Told = NOTHING_TOLD;
+  #withheld: Advertisement["withheld"] = [];
+  /** Something may be unsaid. */
+  #dirty = true;
+  #senderKey = "";
+  #endOfRibsDue = true;
+  /** Announced or withdrawn, all in all. */
+  updates = 0;
+
+  /** The same list again costs nothing. */
+  set(routes: readonly Route[]): void {
+    if (routes === this.#desired) return;
+    this.#desired = routes;
+    this.#lastResort = undefined;
+    this.#dirty = true;
+  }
+
+  /** Routers prefer every other path then: GRACEFUL_SHUTDOWN (RFC 8326), and the lowest LOCAL_PREF for those of our own AS. */
+  set draining(draining: boolean) {
+    this.#dirty ||= draining !== this.#draining;
+    this.#draining = draining;
+  }
+
+  /** The peer knows nothing any more. */
+  lost(): void {
+    this.#told = NOTHING_TOLD;
+    this.#withheld = [];
+    this.#dirty = true;
+    this.#endOfRibsDue = true;
+  }
+
+  /** What to send now. `complete`: what should be told is all there is, so that End-of-RIB is true. */
+  due(sender: Sender, complete: boolean): readonly Uint8Array[] {
+    const senderKey = JSON.stringify(sender, (_, value: unknown) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
+    const messages: Uint8Array[] = [];
+    if (this.#dirty || senderKey !== this.#senderKey) {
+      const advertisement = advertise(this.#told, this.#routes(), sender);
+      this.#told = advertisement.told;
+      this.#withheld = advertisement.withheld;
+      this.updates += advertisement.announced + advertisement.withdrawn;
+      this.#dirty = false;
+      this.#senderKey = senderKey;
+      messages.push(...advertisement.messages);
+    }
+    if (complete && this.#endOfRibsDue) {
+      this.#endOfRibsDue = false;
+      messages.push(...endOfRibs(sender));
+    }
+    return messages;
+  }
+
+  /** What the peer asked for once more. */
+  again(family: Family, sender: Sender): readonly Uint8Array[] {
+    return refresh(this.#told, family, sender);
+  }
+
+  get announced(): Readonly<Record<Family, number>> {
+    const counts = { IPv4: 0, IPv6: 0 };
+    for (const { route } of this.#told.values()) counts[route.prefix.family] += 1;
+    return counts;
+  }
+
+  /** Routes that should have been told and are not. */
+  get pending(): number {
+    return Math.max(0, this.#desired.length - this.#told.size);
+  }
+
+  get withheld(): Advertisement["withheld"] {
+    return this.#withheld;
+  }
+
+  #routes(): readonly Route[] {
+    if (!this.#draining) return this.#desired;
+    this.#lastResort ??= this.#desired.map((route) => ({
+      ...route,
+      localPref: 0,
+      communities: [...(route.communities ?? []), GRACEFUL_SHUTDOWN],
+    }));
+    return this.#lastResort;
+  }
+}
