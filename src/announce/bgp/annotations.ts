@@ -3,7 +3,7 @@
  * docs/configuration.md lists them. A value that cannot be read is reported and has no effect; so is a name nobody knows.
  */
 import { parsePrefix, type Prefix } from "../../net/prefix.ts";
-import type { Role } from "../../protocol/bgp/config.ts";
+import type { Role } from "../../protocol/bgp/capability.ts";
 import { parseDuration } from "../../time/duration.ts";
 import { quote, type Finding } from "./findings.ts";
 
@@ -46,8 +46,8 @@ type Annotations = Readonly<Record<string, string>>;
 const PREFIX = "fairlead.io/";
 const ROLES: Readonly<Record<string, Role>> = {
   provider: "provider",
-  "rs-server": "rs",
-  "rs-client": "rsClient",
+  "rs-server": "routeServer",
+  "rs-client": "routeServerClient",
   customer: "customer",
   peer: "peer",
 };

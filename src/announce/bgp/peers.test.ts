@@ -550,7 +550,7 @@ test("peer annotations: what Fairlead can do beyond MetalLB", () => {
       restartTimeSeconds,
       longLivedSeconds,
     ],
-    [true, 1, "rsClient", true, 100, true, 120, 3600],
+    [true, 1, "routeServerClient", true, 100, true, 120, 3600],
   );
 });
 
