@@ -1,113 +1,24 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { ipAddressPoolSchema } from "../pool/objects.ts";
+import { endpointSliceSchema, SERVICE_NAME_LABEL, serviceSchema, type EndpointSlice } from "../service/objects.ts";
 import {
-  endpointSliceSchema,
-  nodeSchema,
-  objectKey,
-  SERVICE_NAME_LABEL,
-  serviceSchema,
-  type EndpointSlice,
-  type Node,
-  type Service,
-} from "../service/objects.ts";
-import { electAnnouncers, type Election, type ElectionInput, type ElectionMemo } from "./election.ts";
-import { l2AdvertisementSchema, type L2Advertisement } from "./objects.ts";
-
-const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
-
-interface Shape {
-  readonly nodes?: readonly Node[];
-  readonly services?: readonly Service[];
-  readonly slices?: readonly EndpointSlice[];
-  readonly ads?: readonly L2Advertisement[];
-  readonly pools?: readonly object[];
-  /** Default: all nodes. */
-  readonly alive?: readonly string[];
-  readonly ignoreExcludeLabel?: boolean;
-}
-
-function node(name: string, labels: Record<string, string> = {}, conditions: readonly object[] = []): Node {
-  return nodeSchema.parse({ metadata: { name, labels: { name, ...labels } }, status: { conditions } });
-}
-
-function service(
-  name: string,
-  ips: readonly string[],
-  {
-    labels = {},
-    annotations = {},
-    ...spec
-  }: { labels?: object; annotations?: object; externalTrafficPolicy?: string; type?: string } = {},
-): Service {
-  return serviceSchema.parse({
-    metadata: { name, labels, annotations },
-    spec: { type: "LoadBalancer", ports: [{ port: 80 }], ...spec },
-    status: { loadBalancer: { ingress: ips.map((ip) => ({ ip })) } },
-  });
-}
-
-function slice(of: string, endpoints: Record<string, object | null>): EndpointSlice {
-  const list = Object.entries(endpoints).map(([nodeName, conditions], index) => ({
-    addresses: [`10.244.0.${index + 1}`],
-    nodeName,
-    conditions: conditions ?? { ready: true },
-  }));
-  return endpointSliceSchema.parse({
-    metadata: { name: of, labels: { [SERVICE_NAME_LABEL]: of } },
-    addressType: "IPv4",
-    ports: [{ port: 80 }],
-    endpoints: list,
-  });
-}
-
-function ad(spec: object = {}, name = "ad"): L2Advertisement {
-  return l2AdvertisementSchema.parse({ metadata: { name, namespace: "metallb-system" }, spec });
-}
-
-function pool(name: string, addresses: readonly string[], labels: object = {}): object {
-  return { metadata: { name, namespace: "metallb-system", labels }, spec: { addresses } };
-}
-
-const EVERYTHING = pool("all", ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"]);
-
-function world(shape: Shape): ElectionInput {
-  const keyed = <T extends Parameters<typeof objectKey>[0]>(objects: readonly T[]): Map<string, T> =>
-    new Map(objects.map((object) => [objectKey(object), object]));
-  return {
-    nodes: keyed(shape.nodes ?? []),
-    services: keyed(shape.services ?? []),
-    endpointSlices: keyed(shape.slices ?? []),
-    l2Advertisements: keyed(shape.ads ?? [ad()]),
-    ipAddressPools: keyed((shape.pools ?? [EVERYTHING]).map((object) => ipAddressPoolSchema.parse(object))),
-  };
-}
-
-function elect(shape: Shape, memo?: ElectionMemo): ReadonlyMap<string, Election> {
-  const alive = new Set(shape.alive ?? (shape.nodes ?? []).map(({ metadata }) => metadata.name));
-  return electAnnouncers(world(shape), { alive, ignoreExcludeLabel: shape.ignoreExcludeLabel ?? false }, sha256, memo);
-}
-
-/** The announcer of the only Service, or why there is none. */
-function outcome(shape: Shape): string | undefined {
-  const election = elect(shape).get("default/web");
-  return election?.announcer ?? election?.reason;
-}
-
-function web(shape: Shape & { readonly ip?: string; readonly spec?: Parameters<typeof service>[2] }): Shape {
-  return {
-    services: [service("web", [shape.ip ?? "10.20.30.1"], shape.spec)],
-    slices: [slice("web", { iris1: null, iris2: null })],
-    nodes: [node("iris1"), node("iris2")],
-    ...shape,
-  };
-}
-
-const LOCAL = { externalTrafficPolicy: "Local" };
-const EXCLUDED = { "node.kubernetes.io/exclude-from-external-load-balancers": "" };
-const onNode = (name: string): object => ({ nodeSelectors: [{ matchLabels: { name } }] });
+  ad,
+  elect,
+  EXCLUDED,
+  LOCAL,
+  node,
+  onNode,
+  outcome,
+  pool,
+  service,
+  sha256,
+  slice,
+  web,
+  world,
+  type Shape,
+} from "./cluster.fixture.ts";
+import { electAnnouncers, type Election, type ElectionMemo } from "./election.ts";
 
 describe("the order of nodes", () => {
   /** MetalLB's, by SHA-256 of `node#address`. */

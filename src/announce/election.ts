@@ -7,9 +7,18 @@
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
 import { parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
-import type { Endpoint, EndpointSlice, Node, Service } from "../service/objects.ts";
-import { matches, matchesAny } from "../service/selector.ts";
+import type { EndpointSlice, Node, Service } from "../service/objects.ts";
 import { sameObjects, slicesOf } from "../service/slices.ts";
+import {
+  covers,
+  interfacesOf,
+  isSharedBySelector,
+  obstacleOf,
+  scoreOf,
+  unconcerned,
+  usableNodes,
+  type Members,
+} from "./coverage.ts";
 import type { L2Advertisement } from "./objects.ts";
 import { Ranks, type Sha256 } from "./ranks.ts";
 
@@ -21,13 +30,6 @@ export interface ElectionInput {
   readonly nodes: ReadonlyMap<string, Node>;
   readonly ipAddressPools: ReadonlyMap<string, IPAddressPool>;
   readonly l2Advertisements: ReadonlyMap<string, L2Advertisement>;
-}
-
-export interface Members {
-  /** Names of the nodes that may announce; mine included where it may. */
-  readonly alive: ReadonlySet<string>;
-  /** Nodes with the label node.kubernetes.io/exclude-from-external-load-balancers may announce all the same. */
-  readonly ignoreExcludeLabel?: boolean;
 }
 
 /** Why a Service is announced by nobody. */
@@ -55,9 +57,6 @@ export interface Unannounced {
   readonly announcer?: undefined;
   readonly reason: Reason;
 }
-
-const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
-const SHARING_ANNOTATIONS = ["metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"];
 
 /** By Service (`namespace/name`); Services of other types are not in it. */
 export function electAnnouncers(
@@ -132,20 +131,13 @@ function worldOf(input: ElectionInput, members: Members, memo: ElectionMemo): Wo
     poolObjects: ipAddressPools,
     advertisements: [...l2Advertisements.values()],
     nodes: [...nodes.values()],
-    eligible: [...nodes.values()].filter(
-      (node) => members.alive.has(node.metadata.name) && isEligible(node, ignoreExcludeLabel),
-    ),
+    eligible: [...nodes.values()].filter((node) => obstacleOf(node, members) === undefined),
   };
   return memo.world;
 }
 
 /** Between the lists of objects, so that moving an object from one list to the next is a change. */
 const SEPARATOR = {};
-
-function isEligible(node: Node, ignoreExcludeLabel: boolean): boolean {
-  if (!ignoreExcludeLabel && Object.hasOwn(node.metadata.labels, EXCLUDE_LABEL)) return false;
-  return !node.status.conditions.some(({ type, status }) => type === "NetworkUnavailable" && status === "True");
-}
 
 function elect(service: Service, slices: readonly EndpointSlice[], world: World, ranks: Ranks): Election {
   const { ingress } = service.status.loadBalancer;
@@ -159,9 +151,9 @@ function elect(service: Service, slices: readonly EndpointSlice[], world: World,
   const usable = usableNodes(slices);
   if (usable === undefined) return nobody("noEndpoints");
 
-  const matching = world.advertisements.filter((advertisement) => concerns(advertisement, pool, service, world));
-  if (isShared(service) && matching.some((advertisement) => advertisement.spec.serviceSelectors.length > 0))
-    return nobody("sharedIPWithServiceSelector");
+  const labels = world.poolObjects.get(pool.key)?.metadata.labels ?? {};
+  const matching = world.advertisements.filter((each) => unconcerned(each, pool, labels, service) === undefined);
+  if (isSharedBySelector(service, matching)) return nobody("sharedIPWithServiceSelector");
   const covered = (node: Node): boolean => matching.some((advertisement) => covers(advertisement, node));
   if (!world.nodes.some(covered)) return nobody("noMatchingAdvertisement");
 
@@ -173,36 +165,9 @@ function elect(service: Service, slices: readonly EndpointSlice[], world: World,
 }
 
 /** The pool that holds all the addresses; open pools come first, see {@link PoolSet}. */
-function poolOfAll(addresses: readonly Address[], pools: PoolSet): Pool | undefined {
+export function poolOfAll(addresses: readonly Address[], pools: PoolSet): Pool | undefined {
   const [first = [], ...others] = addresses.map((address) => pools.poolsOf(address));
   return first.find((pool) => others.every((list) => list.includes(pool)));
-}
-
-/** Nodes with an endpoint that could answer; undefined: there is no such endpoint at all. */
-function usableNodes(slices: readonly EndpointSlice[]): ReadonlySet<string> | undefined {
-  const usable = slices.flatMap(({ endpoints }) => endpoints.filter(isUsable));
-  if (usable.length === 0) return undefined;
-  return new Set(usable.flatMap(({ nodeName }) => (nodeName === undefined ? [] : [nodeName])));
-}
-
-/** MetalLB's condition, wider than the datapath's: whoever is ready or still serving counts. */
-function isUsable({ conditions }: Endpoint): boolean {
-  return conditions.ready !== false || conditions.serving === true;
-}
-
-function concerns({ spec }: L2Advertisement, pool: Pool, service: Service, world: World): boolean {
-  if (spec.serviceSelectors.length > 0 && !matchesAny(spec.serviceSelectors, service.metadata.labels)) return false;
-  if (spec.ipAddressPools.length === 0 && spec.ipAddressPoolSelectors.length === 0) return true;
-  if (spec.ipAddressPools.includes(pool.name)) return true;
-  return matchesAny(spec.ipAddressPoolSelectors, world.poolObjects.get(pool.key)?.metadata.labels ?? {});
-}
-
-function covers({ spec }: L2Advertisement, node: Node): boolean {
-  return spec.nodeSelectors.length === 0 || matchesAny(spec.nodeSelectors, node.metadata.labels);
-}
-
-function isShared(service: Service): boolean {
-  return SHARING_ANNOTATIONS.some((annotation) => Object.hasOwn(service.metadata.annotations, annotation));
 }
 
 /** Preference first, then the hashes. */
@@ -220,21 +185,4 @@ function firstOf(
     addressText,
   );
   return preferred.find(({ metadata }) => metadata.name === winner);
-}
-
-/** The weights of all preferences that match, over all advertisements that cover the node. */
-function scoreOf(advertisements: readonly L2Advertisement[], node: Node): number {
-  let score = 0;
-  for (const advertisement of advertisements) {
-    if (!covers(advertisement, node)) continue;
-    for (const { weight, preference } of advertisement.spec.preferredNodeSelectors)
-      if (matches(preference, node.metadata.labels)) score += weight;
-  }
-  return score;
-}
-
-function interfacesOf(advertisements: readonly L2Advertisement[], node: Node): readonly string[] | "all" {
-  const covering = advertisements.filter((advertisement) => covers(advertisement, node));
-  if (covering.some(({ spec }) => spec.interfaces.length === 0)) return "all";
-  return [...new Set(covering.flatMap(({ spec }) => spec.interfaces))].toSorted();
 }

@@ -66,6 +66,11 @@ export class Ranks {
   }
 }
 
+/** Of two nodes for an address, for sorting. */
+export function compareRanks(a: string, b: string, address: string, sha256: Sha256): number {
+  return compareBytes(sha256(`${a}#${address}`), sha256(`${b}#${address}`));
+}
+
 function compareBytes(a: Uint8Array, b: Uint8Array): number {
   for (const [index, byte] of a.entries()) {
     const difference = byte - (b[index] ?? 0);

@@ -1,0 +1,117 @@
+/**
+ * The election of one Service, with everything that was looked at on the way: what `fairlead explain` shows. The same rules
+ * as election.ts, which decides for thousands of Services at a time and remembers no reasons. Pure.
+ */
+import { formatAddress, parseAddress } from "../net/address.ts";
+import { parsePools } from "../pool/pools.ts";
+import type { Service } from "../service/objects.ts";
+import { slicesOf } from "../service/slices.ts";
+import {
+  covers,
+  interfacesOf,
+  isSharedBySelector,
+  obstacleOf,
+  scoreOf,
+  unconcerned,
+  usableNodes,
+  type Members,
+  type Obstacle,
+  type Unconcerned,
+} from "./coverage.ts";
+import { poolOfAll, type ElectionInput } from "./election.ts";
+import type { L2Advertisement } from "./objects.ts";
+import { compareRanks, type Sha256 } from "./ranks.ts";
+
+export interface Survey {
+  /** The pool that holds all addresses; undefined: there is none. */
+  readonly pool: string | undefined;
+  /** All there are, by key. */
+  readonly advertisements: readonly SurveyedAdvertisement[];
+  /** The advertisements that concern the Service must not be used for a shared address. */
+  readonly sharedBySelector: boolean;
+  /** Some endpoint is usable, wherever it is. */
+  readonly hasEndpoint: boolean;
+  /** All there are, those that may announce first, in the order in which they would. */
+  readonly nodes: readonly SurveyedNode[];
+}
+
+export interface SurveyedAdvertisement {
+  readonly key: string;
+  /** `undefined`: it speaks for the Service. */
+  readonly unconcerned: Unconcerned | undefined;
+  /** Names of the nodes it covers. */
+  readonly covers: readonly string[];
+}
+
+export interface SurveyedNode {
+  readonly name: string;
+  /** By an advertisement that concerns the Service. */
+  readonly covered: boolean;
+  readonly obstacle: Obstacle | undefined;
+  /** Policy Local asks for an endpoint on the node, and there is none. */
+  readonly lacksEndpoint: boolean;
+  readonly score: number;
+  readonly interfaces: readonly string[] | "all";
+}
+
+export function surveyElection(key: string, input: ElectionInput, members: Members, sha256: Sha256): Survey {
+  const service = input.services.get(key);
+  const usable = usableNodes(slicesOf(input.endpointSlices, key));
+  if (service === undefined)
+    return { pool: undefined, advertisements: [], sharedBySelector: false, hasEndpoint: false, nodes: [] };
+  const addresses = service.status.loadBalancer.ingress
+    .map(({ ip }) => parseAddress(ip ?? ""))
+    .filter((address) => address !== undefined);
+  const pool = poolOfAll(addresses, parsePools(input.ipAddressPools, new Map()));
+  const labels = input.ipAddressPools.get(pool?.key ?? "")?.metadata.labels ?? {};
+  const reasons = [...input.l2Advertisements].map(([name, advertisement]) => ({
+    name,
+    advertisement,
+    reason: pool === undefined ? ("otherPool" as const) : unconcerned(advertisement, pool, labels, service),
+  }));
+  const concerned = reasons.filter(({ reason }) => reason === undefined).map(({ advertisement }) => advertisement);
+  const nodes = [...input.nodes.values()];
+  const [first] = addresses;
+  return {
+    pool: pool?.name,
+    advertisements: reasons.map(({ name, advertisement, reason }) => ({
+      key: name,
+      unconcerned: reason,
+      covers: nodes.filter((node) => covers(advertisement, node)).map(({ metadata }) => metadata.name),
+    })),
+    sharedBySelector: isSharedBySelector(service, concerned),
+    hasEndpoint: usable !== undefined,
+    nodes: surveyNodes(input, members, concerned, localNodes(service, usable)).toSorted(
+      (a, b) =>
+        Number(mayAnnounce(b)) - Number(mayAnnounce(a)) ||
+        b.score - a.score ||
+        compareRanks(a.name, b.name, first === undefined ? "" : formatAddress(first), sha256),
+    ),
+  };
+}
+
+/** Whether the node takes part in the election. */
+export function mayAnnounce({ covered, obstacle, lacksEndpoint }: SurveyedNode): boolean {
+  return covered && obstacle === undefined && !lacksEndpoint;
+}
+
+/** The nodes that policy Local allows; undefined: all. Without any endpoint the policy is not what is missing. */
+function localNodes(service: Service, usable: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
+  return service.spec.externalTrafficPolicy === "Local" ? usable : undefined;
+}
+
+function surveyNodes(
+  { nodes }: ElectionInput,
+  members: Members,
+  concerned: readonly L2Advertisement[],
+  local: ReadonlySet<string> | undefined,
+): SurveyedNode[] {
+  return [...nodes.values()].map((node) => ({
+    name: node.metadata.name,
+    covered: concerned.some((advertisement) => covers(advertisement, node)),
+    obstacle: obstacleOf(node, members),
+    lacksEndpoint: local !== undefined && !local.has(node.metadata.name),
+    score: scoreOf(concerned, node),
+    interfaces: interfacesOf(concerned, node),
+  }));
+}
