@@ -130,8 +130,9 @@ struct announced_key {
 	__u32 ifindex;
 };
 
-struct announced {
-	__u64 answers; /* ARP replies and neighbour advertisements sent; written by the datapath */
+struct announced { /* both written by the datapath */
+	__u64 answers; /* ARP replies and neighbour advertisements sent */
+	__u64 requests; /* questions heard; more than answers where the stamp had run out */
 };
 
 struct device { /* key: ifindex */

@@ -63,7 +63,7 @@ static __always_inline void turn_around(struct ethhdr *eth)
 }
 
 /*
- * VERDICT_FORWARDED: yes, answer, `answers` counts it. An agent that is gone for longer than its grace leaves a datapath that must fall silent
+ * VERDICT_FORWARDED: yes, answer; `requests` and `answers` count it. An agent that is gone for longer than its grace leaves a datapath that must fall silent
  * a margin before its peers take over (DESIGN §6). A Service's address that is announced elsewhere does not reach the stack either: that
  * would answer where somebody configured the address on any device (strict ARP, to others), and for the subnet-router anycast
  * address of a prefix (RFC 4291 §2.6.1), which every forwarding node has and which may well be the first address of a pool.
@@ -77,6 +77,7 @@ static __always_inline enum verdict may_answer(struct visit *v, const struct add
 
 	if (!a || !r)
 		return is_frontend_address(target) ? VERDICT_SILENT_NOT_ANNOUNCED : VERDICT_FOREIGN;
+	__sync_fetch_and_add(&a->requests, 1);
 	if (v->now_ns + r->answer_margin_ns >= r->valid_until_ns)
 		return VERDICT_SILENT_NOT_ALIVE;
 	__sync_fetch_and_add(&a->answers, 1);

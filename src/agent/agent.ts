@@ -24,7 +24,7 @@ import { createAttacher } from "./attach.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Datapath } from "./datapath.ts";
-import { desiredPeers, emptyMemo } from "./desired.ts";
+import { desiredPeers, emptyMemo, type Me } from "./desired.ts";
 import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
 import { NodeStatusReporter } from "./node-status.ts";
@@ -39,6 +39,7 @@ const READ_BACK_MS = 600_000;
 
 export interface Agent {
   readonly state: AgentState;
+  readonly me: Me;
   /** Ends everything but the datapath; the mode says how long peers shall believe that an agent will be back. */
   stop(mode: StopMode): Promise<void>;
 }
@@ -109,6 +110,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const running = opened.move();
   return {
     state,
+    me: passParts.me,
     stop: async (how) => {
       mode = how;
       await running.disposeAsync();

@@ -8,6 +8,7 @@ import type { NodeDevice, PodEndpoint } from "../datapath/records.ts";
 import { parseAddress, type Address, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import { resolveFrontends, type Frontend, type FrontendMemo } from "../service/frontends.ts";
+import type { ThisNode } from "../service/backends.ts";
 import type { Node } from "../service/objects.ts";
 import type { Snapshot } from "../source/source.ts";
 import { nodeAddresses, selectDevices, type DeviceChoice, type NodeLink } from "./devices.ts";
@@ -71,20 +72,18 @@ export function emptyMemo(): Memo {
   return { frontends: new Map(), elections: { world: undefined, services: new Map() }, nodes: new Set() };
 }
 
-export function desiredForwarding({ snapshot, members }: World, me: Me, memo: Memo): Forwarding {
-  const node = { name: me.nodeName, goneNodes: members.gone, ...existingNodes(snapshot.nodes, memo) };
-  const { frontends, problems } = resolveFrontends(snapshot, node, memo.frontends);
+export function desiredForwarding(world: World, me: Me, memo: Memo): Forwarding {
+  const { frontends, problems } = resolveFrontends(world.snapshot, thisNode(world, me, memo), memo.frontends);
   return { frontends: Map.groupBy(frontends, ({ service }) => service), problems };
 }
 
-/** Nothing while there is no Node object at all: a folder need not describe nodes. */
-function existingNodes(
-  nodes: ReadonlyMap<string, unknown>,
-  memo: Memo,
-): { readonly existingNodes?: ReadonlySet<string> } {
-  const names = new Set(nodes.keys());
+/** Which backends are out, as this node sees it. */
+export function thisNode({ snapshot, members }: World, me: Me, memo: Pick<Memo, "nodes">): ThisNode {
+  const names = new Set(snapshot.nodes.keys());
   if (names.symmetricDifference(memo.nodes).size > 0) memo.nodes = names;
-  return names.size === 0 ? {} : { existingNodes: memo.nodes };
+  // Nothing is known of nodes while there is no Node object at all: a folder need not describe them.
+  const existing = names.size === 0 ? {} : { existingNodes: memo.nodes };
+  return { name: me.nodeName, goneNodes: members.gone, ...existing };
 }
 
 export function desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Announcing {

@@ -23,16 +23,26 @@ export interface DeviceChoice {
   readonly endpointDevices: ReadonlySet<string>;
 }
 
-/** MetalLB's rules: up, with an Ethernet address and ARP, no port of a bridge or bond, not excluded by name. */
 export function selectDevices(links: readonly NodeLink[], choice: DeviceChoice): readonly NodeDevice[] {
   return links.flatMap((link) => {
-    const { name, ifindex } = link;
     const mac = parseMac(link.mac);
-    if (mac === undefined || mac.every((byte) => byte === 0)) return [];
-    if (!link.up || link.noarp || link.master !== undefined || choice.endpointDevices.has(name)) return [];
-    const chosen = choice.only === undefined ? !choice.exclude.test(name) : choice.only.includes(name);
-    return chosen ? [{ name, ifindex, mac }] : [];
+    if (mac === undefined || linkRefusal(link, choice) !== undefined) return [];
+    return { name: link.name, ifindex: link.ifindex, mac };
   });
+}
+
+/** Why an interface does not carry the programs. MetalLB's rules: up, with an Ethernet address and ARP, no port of a bridge or bond, not excluded by name. */
+export function linkRefusal(link: NodeLink, choice: DeviceChoice): string | undefined {
+  const { name, master } = link;
+  const mac = parseMac(link.mac);
+  if (mac === undefined || mac.every((byte) => byte === 0)) return "it has no Ethernet address";
+  if (!link.up) return "it is down";
+  if (link.noarp) return "it has no ARP";
+  if (master !== undefined) return `it is a port of ${master}`;
+  if (choice.endpointDevices.has(name)) return "it leads to a pod";
+  const chosen = choice.only === undefined ? !choice.exclude.test(name) : choice.only.includes(name);
+  if (chosen) return undefined;
+  return choice.only === undefined ? "its name is excluded (--interfaces-exclude)" : "it is not among --devices";
 }
 
 /** Every address of this node, each once: probes and replies to translated sources come to them. */

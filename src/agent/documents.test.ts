@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
+import { electAddresses } from "../announce/announcements.ts";
+import type { Election } from "../announce/election.ts";
 import { flow, flow_flag, flow_key, runtime } from "../datapath/abi.generated.ts";
 import { viewOf, writeAddress } from "../datapath/encode.ts";
 import { address } from "../net/address.ts";
 import { formatProblem } from "../net/problem.ts";
-import { emptyMemo } from "./desired.ts";
+import { serviceSchema } from "../service/objects.ts";
+import { emptyMemo, placeAnnouncements, type Me } from "./desired.ts";
 import { documents } from "./documents.ts";
 import { metricsSource, addressOfGratuitous } from "./measure.ts";
-import { runPass } from "./pass.ts";
+import { runPass, type PassParts } from "./pass.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { memoryMaps, sha256, world } from "./world.fixture.ts";
 import { gratuitousArp } from "../protocol/arp/packet.ts";
@@ -15,6 +18,7 @@ import { unsolicitedAdvertisement } from "../protocol/ndp/packet.ts";
 
 const NONE = new Map<string, string>();
 let state: AgentState;
+let parts: PassParts;
 
 beforeEach(() => {
   const maps = memoryMaps();
@@ -35,9 +39,9 @@ beforeEach(() => {
     reunions: 0,
     peers: [peer],
   });
-  const parts = {
+  parts = {
     state,
-    me: { nodeName: "me", sha256, devices: { exclude: /^lo$/, only: undefined }, ignoreExcludeLabel: false },
+    me,
     memo: emptyMemo(),
     attacher: { apply: () => ({ devices: [], problems: [] }) },
     announce: (): void => {},
@@ -61,10 +65,17 @@ function putFlow(): void {
   state.maps.flows.put(new Uint8Array(key.buffer), new Uint8Array(value.buffer), 1);
 }
 
+const me: Me = {
+  nodeName: "me",
+  sha256,
+  devices: { exclude: /^lo$/, only: undefined },
+  ignoreExcludeLabel: false,
+};
+
 describe("documents", () => {
   test("status counts what the kernel holds", () => {
     state.maps.runtime.setBigUint64(runtime.offset.valid_until_ns, 160_000_000_000n, true);
-    const status = documents(state)["/v1/status"](NONE);
+    const status = documents(state, me)["/v1/status"](NONE);
     assert.deepEqual(status.counts, { services: 1, frontends: 1, backends: 2, announced: 1, endpoints: 1 });
     assert.equal(status.stamp.validUntilSeconds, 60);
     assert.deepEqual(status.membership, { isolated: false, peers: 1 });
@@ -73,11 +84,11 @@ describe("documents", () => {
 
   test("a stamp that ran out has nothing left, not less", () => {
     state.maps.runtime.setBigUint64(runtime.offset.valid_until_ns, 1n, true);
-    assert.equal(documents(state)["/v1/status"](NONE).stamp.validUntilSeconds, 0);
+    assert.equal(documents(state, me)["/v1/status"](NONE).stamp.validUntilSeconds, 0);
   });
 
   test("services tell who announces them, or why nobody does", () => {
-    const [row] = documents(state)["/v1/services"](NONE);
+    const [row] = documents(state, me)["/v1/services"](NONE);
     assert.equal(row?.name, "web");
     assert.equal(row?.announcer, "me");
     assert.deepEqual(row?.backends, { active: 2, notReady: 0, terminating: 0, local: 1 });
@@ -85,25 +96,91 @@ describe("documents", () => {
       ...state.announcing,
       elections: new Map([["default/web", { addresses: [], reason: "noEndpoints" }]]),
     };
-    const [silent] = documents(state)["/v1/services"](NONE);
+    const [silent] = documents(state, me)["/v1/services"](NONE);
     assert.equal(silent?.announceReason, "noEndpoints");
     assert.equal(silent !== undefined && "announcer" in silent, false);
   });
 
+  test("services tell who announces each address where another Service shares one and decides for it", () => {
+    const elected = {
+      announcer: "me",
+      addresses: [address("fc00::1"), address("192.168.10.0")],
+      interfaces: "all",
+    } as const;
+    const other: Election = { announcer: "peer", addresses: [address("192.168.10.0")], interfaces: "all" } as const;
+    const elections = new Map([
+      ["default/web", elected],
+      ["default/other", other],
+    ]);
+    state.announcing = { ...state.announcing, elections, addresses: electAddresses(elections) };
+    const [row] = documents(state, me)["/v1/services"](NONE);
+    assert.equal(row?.announcer, "me");
+    assert.deepEqual(row?.announcers, [
+      { address: "fc00::1", node: "me" },
+      { address: "192.168.10.0", node: "peer" },
+    ]);
+  });
+
+  test("services and status tell what nobody answers for, and why", () => {
+    state.placed = placeAnnouncements(
+      [{ address: address("192.168.10.0"), services: ["default/web"], interfaces: ["eth7"] }],
+      [],
+    );
+    const [row] = documents(state, me)["/v1/services"](NONE);
+    assert.deepEqual([row?.announcer, row?.announceReason, row?.addressReason], [undefined, "noInterface", undefined]);
+    assert.deepEqual(documents(state, me)["/v1/status"](NONE).unserved, {
+      count: 1,
+      first: [{ service: "default/web", reason: "noInterface" }],
+    });
+  });
+
+  test("services and status tell in the controller's words why one has no address, or that it said nothing", () => {
+    const said = [{ type: "fairlead.io/AddressAssigned", status: "False", message: "no available IPs" }];
+    const expected: readonly (readonly [conditions: readonly object[], reason: RegExp])[] = [
+      [said, /^no available IPs$/],
+      [[], /^no controller has given it an address/],
+    ];
+    for (const [conditions, reason] of expected) {
+      const waiting = serviceSchema.parse({
+        metadata: { name: "web" },
+        spec: { type: "LoadBalancer" },
+        status: { conditions },
+      });
+      runPass(parts, world({}, { services: new Map([["default/web", waiting]]) }));
+      const [row] = documents(state, me)["/v1/services"](NONE);
+      assert.match(row?.addressReason ?? "", reason);
+      assert.equal(row?.announceReason, "noAddress");
+      const [first] = documents(state, me)["/v1/status"](NONE).unserved.first;
+      assert.match(first?.reason.replace("no address: ", "") ?? "", reason);
+    }
+  });
+
+  test("an address that is asked for but not the one it has is told as such", () => {
+    const conditions = [{ type: "fairlead.io/RequestMet", status: "False", message: "10.9.9.9 is taken" }];
+    const ingress = [{ ip: "192.168.10.0" }];
+    const service = serviceSchema.parse({
+      metadata: { name: "web" },
+      spec: { type: "LoadBalancer" },
+      status: { loadBalancer: { ingress }, conditions },
+    });
+    runPass(parts, world({}, { services: new Map([["default/web", service]]) }));
+    assert.equal(documents(state, me)["/v1/services"](NONE)[0]?.addressReason, "10.9.9.9 is taken");
+  });
+
   test("nodes are this one and its peers", () => {
-    assert.deepEqual(documents(state)["/v1/nodes"](NONE), [
+    assert.deepEqual(documents(state, me)["/v1/nodes"](NONE), [
       { name: "me", state: "self", remainingSeconds: 0 },
       { name: "peer", address: "192.168.10.202", state: "alive", remainingSeconds: 59.5, lastAnswerMilliseconds: 80 },
     ]);
   });
 
   test("pools count the addresses in use", () => {
-    const [row] = documents(state)["/v1/pools"](NONE);
+    const [row] = documents(state, me)["/v1/pools"](NONE);
     assert.deepEqual([row?.name, row?.assignedIPv4, row?.availableIPv4], ["pool", "1", "255"]);
   });
 
   test("the frontends, backends and announcements are those in the maps", () => {
-    const [own, port] = documents(state)["/v1/bpf/lb"](NONE);
+    const [own, port] = documents(state, me)["/v1/bpf/lb"](NONE);
     assert.deepEqual([own?.port, own?.protocol, own?.flags], [0, "any", ["address"]]);
     assert.deepEqual([port?.service, port?.port, port?.slots, port?.maglevSize], ["default/web", 80, 2, 211]);
     assert.deepEqual(
@@ -113,15 +190,15 @@ describe("documents", () => {
         ["10.244.1.2", false, "active"],
       ],
     );
-    assert.equal(documents(state)["/v1/bpf/backends"](NONE).length, 2);
-    assert.deepEqual(documents(state)["/v1/bpf/announced"](NONE), [
-      { address: "192.168.10.0", device: "eth0", answers: 0 },
+    assert.equal(documents(state, me)["/v1/bpf/backends"](NONE).length, 2);
+    assert.deepEqual(documents(state, me)["/v1/bpf/announced"](NONE), [
+      { address: "192.168.10.0", device: "eth0", requests: 0, answers: 0 },
     ]);
   });
 
   test("a flow tells both sides, its device and how long it is silent", () => {
     putFlow();
-    const [row] = documents(state)["/v1/bpf/ct"](NONE);
+    const [row] = documents(state, me)["/v1/bpf/ct"](NONE);
     assert.equal(row?.toDestination, "10.244.1.2");
     assert.deepEqual([row?.service, row?.device, row?.ageSeconds, row?.flags], ["default/web", "eth0", 3, ["snat"]]);
   });
@@ -133,7 +210,7 @@ describe("documents", () => {
   ] as const) {
     test(`a limit of ${limit} lists ${rows} of one flow`, () => {
       putFlow();
-      assert.equal(documents(state)["/v1/bpf/ct"](new Map([["limit", limit]])).length, rows);
+      assert.equal(documents(state, me)["/v1/bpf/ct"](new Map([["limit", limit]])).length, rows);
     });
   }
 });
@@ -142,8 +219,10 @@ test("problems are told once, with the Service they are about", () => {
   const problem = { subject: "Service default/web", message: "no room" };
   state.attachProblems = [problem];
   state.announceProblems = [{ ...problem }];
-  assert.deepEqual(documents(state)["/v1/status"](NONE).problems.map(formatProblem), ["Service default/web: no room"]);
-  assert.equal(documents(state)["/v1/services"](NONE)[0]?.problem, "no room");
+  assert.deepEqual(documents(state, me)["/v1/status"](NONE).problems.map(formatProblem), [
+    "Service default/web: no room",
+  ]);
+  assert.equal(documents(state, me)["/v1/services"](NONE)[0]?.problem, "no room");
   assert.equal(metricsSource(state).problems().length, 1);
 });
 

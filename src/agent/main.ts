@@ -52,7 +52,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const metrics = createMetrics(metricsSource(agent.state));
   measured = metrics;
   const handlers: ApiHandlers = {
-    documents: documents(agent.state),
+    documents: documents(agent.state, agent.me),
     metrics: () => metrics.scrape(),
     monitor: monitorEvents(agent.state, datapath),
     onError: (path, error) => log("requestFailed", { path, error: error instanceof Error ? error.stack : error }),

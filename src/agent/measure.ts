@@ -2,7 +2,7 @@
 import { formatAddress } from "../net/address.ts";
 import { readAddress, viewOf } from "../datapath/encode.ts";
 import type { MetricsSource } from "../observe/metrics.ts";
-import { announcedRows, dropRows, stampSeconds } from "./documents.ts";
+import { announcedRows, dropRows, stampSeconds } from "./map-rows.ts";
 import { allProblems, type AgentState } from "./state.ts";
 
 export function metricsSource(state: AgentState): MetricsSource {
@@ -23,7 +23,7 @@ export function metricsSource(state: AgentState): MetricsSource {
       (state.placed ?? []).flatMap(({ address, services, devices }) =>
         devices.length === 0 ? [] : services.map((service) => ({ service, ip: formatAddress(address) })),
       ),
-    answers: () => answersByAddress(state),
+    asked: () => askedByAddress(state),
     peers: () => state.membership().peers,
     isolated: () => state.membership().isolated,
     stampSeconds: () => stampSeconds(state),
@@ -41,10 +41,12 @@ export function metricsSource(state: AgentState): MetricsSource {
   };
 }
 
-function answersByAddress(state: AgentState): { ip: string; count: number }[] {
-  const sums = new Map<string, number>();
-  for (const { address, answers } of announcedRows(state)) sums.set(address, (sums.get(address) ?? 0) + answers);
-  return Array.from(sums, ([ip, count]) => ({ ip, count }));
+function askedByAddress(state: AgentState): { ip: string; requests: number; answers: number }[] {
+  return [...Map.groupBy(announcedRows(state), ({ address }) => address)].map(([ip, rows]) => ({
+    ip,
+    requests: rows.reduce((sum, row) => sum + row.requests, 0),
+    answers: rows.reduce((sum, row) => sum + row.answers, 0),
+  }));
 }
 
 const ETHERTYPE_AT = 12;

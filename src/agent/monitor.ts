@@ -7,7 +7,7 @@ import type { ApiHandlers } from "../observe/api.ts";
 import { decodeEvent, type EventNames } from "../observe/events.ts";
 import type { MonitorEvent } from "../observe/status.ts";
 import type { Datapath } from "./datapath.ts";
-import { deviceName } from "./documents.ts";
+import { deviceName } from "./map-rows.ts";
 import type { AgentState } from "./state.ts";
 
 interface Watcher {

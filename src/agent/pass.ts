@@ -10,7 +10,7 @@ import { planSize } from "../datapath/draft.ts";
 import { clearFilterBit, filterBits, filterHash, setFilterBit } from "../datapath/filter.ts";
 import { planForwarding } from "../datapath/plan.ts";
 import type { HashTable } from "../datapath/ports.ts";
-import { announcedRows, decodeAnnounced, deviceRows, endpointRows, sameAnnounced } from "../datapath/records.ts";
+import { announcedRows, announcedAddress, deviceRows, endpointRows, sameAnnounced } from "../datapath/records.ts";
 import { readTables } from "../datapath/tables.ts";
 import { formatAddress, type Address } from "../net/address.ts";
 import { concatenate, planRows, type Row, type RowChanges } from "../reconcile/rows.ts";
@@ -141,8 +141,7 @@ function programAnnounced({ state, announce }: PassParts, { snapshot }: World): 
   );
   // An address that no Service we can read has may belong to one that we cannot read just now.
   const known = new Set([...elections.values()].flatMap(({ addresses }) => addresses.map(formatAddress)));
-  const mayGo = (key: Uint8Array): boolean =>
-    snapshot.complete || known.has(formatAddress(decodeAnnounced({ key, value: new Uint8Array(8) }).address));
+  const mayGo = (key: Uint8Array): boolean => snapshot.complete || known.has(formatAddress(announcedAddress(key)));
   const written = writeRows(state.maps.announced, { puts, removes: removes.filter(mayGo) });
   announce(placesOf(state.placed));
   return written;

@@ -1,18 +1,24 @@
-/** One row for each Service of type LoadBalancer, for `fairlead services`. */
+/** Services of type LoadBalancer: one row each for `fairlead services`, and those that nobody answers for. */
 import { formatAddress } from "../net/address.ts";
-import type { ServiceRow } from "../observe/status.ts";
+import type { ServiceRow, StatusDocument } from "../observe/status.ts";
+import { ADDRESS_ASSIGNED, REQUEST_MET } from "../pool/claim.ts";
 import { algorithmOf } from "../service/algorithm.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";
+import type { Service } from "../service/objects.ts";
 import { allProblems, type AgentState } from "./state.ts";
+
+const UNSERVED_MAX = 10;
+const NO_CONTROLLER = "no controller has given it an address or said why not";
 
 export function serviceRows(state: AgentState): ServiceRow[] {
   const problems = new Map(allProblems(state).map(({ subject, message }) => [subject, message]));
+  const unplaced = unplacedServices(state);
   const rows: ServiceRow[] = [];
-  for (const [key, { metadata, spec, status }] of state.world?.snapshot.services ?? []) {
+  for (const [key, service] of state.world?.snapshot.services ?? []) {
+    const { metadata, spec, status } = service;
     if (spec.type !== "LoadBalancer") continue;
-    const service = state.world?.snapshot.services.get(key);
-    const election = state.announcing.elections.get(key);
     const problem = problems.get(`Service ${key}`);
+    const addressReason = addressReasonOf(service);
     rows.push({
       namespace: metadata.namespace,
       name: metadata.name,
@@ -23,14 +29,65 @@ export function serviceRows(state: AgentState): ServiceRow[] {
         ...(targetPort === undefined ? {} : { targetPort: String(targetPort) }),
       })),
       externalTrafficPolicy: spec.externalTrafficPolicy,
-      algorithm: service === undefined ? "maglev" : algorithmOf(service, key, []),
-      ...(election?.announcer === undefined ? {} : { announcer: election.announcer }),
-      ...(election?.reason === undefined ? {} : { announceReason: election.reason }),
+      algorithm: algorithmOf(service, key, []),
+      ...announcedBy(key, state, unplaced),
+      ...(addressReason === undefined ? {} : { addressReason }),
       backends: countBackends(state.forwarding.frontends.get(key) ?? []),
       ...(problem === undefined ? {} : { problem }),
     });
   }
   return rows.toSorted((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+}
+
+type Announced = Pick<ServiceRow, "announcer" | "announcers" | "announceReason">;
+
+/** By address, because an address that several Services share has one announcer, whatever each elected for itself. */
+function announcedBy(key: string, state: AgentState, unplaced: ReadonlySet<string>): Announced {
+  const election = state.announcing.elections.get(key);
+  if (election === undefined) return {};
+  if (election.announcer === undefined) return { announceReason: election.reason };
+  if (unplaced.has(key)) return { announceReason: "noInterface" };
+  const announcers = election.addresses.map((each) => {
+    const address = formatAddress(each);
+    return { address, node: state.announcing.addresses.get(address)?.announcer ?? election.announcer };
+  });
+  const [first] = announcers;
+  const announcer = first?.node ?? election.announcer;
+  const same = announcers.every(({ node }) => node === announcer);
+  return same ? { announcer } : { announcer, announcers };
+}
+
+/** Services that this node should announce with some address and has no device for. */
+function unplacedServices({ placed = [] }: AgentState): ReadonlySet<string> {
+  return new Set(placed.filter(({ devices }) => devices.length === 0).flatMap(({ services }) => services));
+}
+
+/** In the controller's words; undefined: it has what it asks for. */
+function addressReasonOf({ status }: Service): string | undefined {
+  const { conditions, loadBalancer } = status;
+  const type = loadBalancer.ingress.length === 0 ? ADDRESS_ASSIGNED : REQUEST_MET;
+  const condition = conditions.find((each) => each.type === type);
+  if (condition?.status === "False") return condition.message;
+  return type === ADDRESS_ASSIGNED ? NO_CONTROLLER : undefined;
+}
+
+export function unservedServices(state: AgentState): StatusDocument["unserved"] {
+  const unplaced = unplacedServices(state);
+  const first: { service: string; reason: string }[] = [];
+  let count = 0;
+  for (const [service, { announcer, reason }] of state.announcing.elections) {
+    if (announcer !== undefined && !unplaced.has(service)) continue;
+    count += 1;
+    if (first.length < UNSERVED_MAX)
+      first.push({ service, reason: reasonText(service, reason ?? "noInterface", state) });
+  }
+  return { count, first };
+}
+
+function reasonText(service: string, reason: string, { world }: AgentState): string {
+  const object = world?.snapshot.services.get(service);
+  if (reason !== "noAddress" || object === undefined) return reason;
+  return `no address: ${addressReasonOf(object) ?? NO_CONTROLLER}`;
 }
 
 /** Pods, each once per family, whatever number of ports it serves. */

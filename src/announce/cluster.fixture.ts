@@ -69,7 +69,7 @@ export function pool(name: string, addresses: readonly string[], labels: object 
   return { metadata: { name, namespace: "metallb-system", labels }, spec: { addresses } };
 }
 
-export const EVERYTHING = pool("all", ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"]);
+const EVERYTHING = pool("all", ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"]);
 
 export function world(shape: Shape): ElectionInput {
   const keyed = <T extends Parameters<typeof objectKey>[0]>(objects: readonly T[]): Map<string, T> =>

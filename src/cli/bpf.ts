@@ -113,12 +113,13 @@ const backends: Listing<"/v1/bpf/backends"> = {
 const announcedColumns: readonly Column<AnnouncedRow>[] = [
   { title: "ADDRESS", cell: (row) => row.address },
   { title: "DEVICE", cell: (row) => row.device },
+  { title: "REQUESTS", align: "right", cell: (row) => String(row.requests) },
   { title: "ANSWERS", align: "right", cell: (row) => String(row.answers) },
 ];
 
 const announced: Listing<"/v1/bpf/announced"> = {
   name: "list",
-  summary: "list the addresses this node answers for, by device, with the answers given",
+  summary: "list the addresses this node answers for, by device, with the requests heard and answered",
   example: "fairlead bpf announced list",
   path: "/v1/bpf/announced",
   whenEmpty: "This node answers for no address",

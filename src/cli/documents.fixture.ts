@@ -21,6 +21,7 @@ const healthyStatus: StatusDocument = {
   membership: { isolated: false, peers: 2 },
   counts: { services: 2, frontends: 3, backends: 6, announced: 1, endpoints: 2 },
   verdicts: { foreign: 1204, forwarded: 310, drop_truncated: 2 },
+  unserved: { count: 0, first: [] },
   reconcile: { passes: 12, lastAt: "2026-11-21T11:59:55Z", lastMilliseconds: 3.25, lastOperations: 4 },
   problems: [],
 };
@@ -32,6 +33,13 @@ export const troubledStatus: StatusDocument = {
   membership: { isolated: true, peers: 2 },
   devices: [],
   verdicts: {},
+  unserved: {
+    count: 12,
+    first: [
+      { service: "shop/cart", reason: "no address: no pool has a free address" },
+      { service: "shop/web", reason: "noEndpoints" },
+    ],
+  },
   reconcile: { passes: 0 },
   problems: [
     {
@@ -66,11 +74,43 @@ export const documents: ApiDocuments = {
       ports: [{ port: 443, protocol: "TCP" }],
       externalTrafficPolicy: "Local",
       algorithm: "random",
-      announceReason: "noEndpoints",
+      announceReason: "noAddress",
+      addressReason: "Failed to allocate IP: no available IPs",
       backends: { active: 0, notReady: 0, terminating: 0, local: 0 },
       problem: "no pool has a free address",
     },
   ],
+  "/v1/explain": {
+    service: "shop/cart",
+    node: "worker1",
+    reachable: false,
+    steps: [
+      { step: "service", result: "ok", found: "LoadBalancer", details: [] },
+      { step: "pool", result: "ok", found: "demo", details: [] },
+      {
+        step: "address",
+        result: "warning",
+        found: "192.168.10.3",
+        details: ["not the one asked for"],
+        todo: "Free it.",
+      },
+      {
+        step: "advertisement",
+        protocol: "layer2",
+        result: "failed",
+        found: "no L2Advertisement is for pool demo and this Service",
+        details: ["metallb-system/edge: is for other pools"],
+        todo: "Name the pool.",
+      },
+      { step: "nodes", protocol: "layer2", result: "skipped", found: "no advertisement", details: [] },
+      {
+        step: "endpoints",
+        result: "ok",
+        found: "1 ready on worker2",
+        details: ["10.244.2.2 (web-1): ready on worker2"],
+      },
+    ],
+  },
   "/v1/nodes": [
     { name: "worker1", address: "192.168.10.202", state: "self", remainingSeconds: 59.8 },
     {
@@ -158,7 +198,7 @@ export const documents: ApiDocuments = {
     { id: 1, address: "10.244.1.2", port: 8080, protocol: "TCP", state: "active", local: true, generation: 3 },
     { id: 2, address: "fd00::2", port: 53, state: "notReady", local: false },
   ],
-  "/v1/bpf/announced": [{ address: "192.168.10.0", device: "eth0", answers: 17 }],
+  "/v1/bpf/announced": [{ address: "192.168.10.0", device: "eth0", requests: 18, answers: 17 }],
   "/v1/bpf/drops": [
     { verdict: "rejected_unknown_port", service: "default/web", count: 4 },
     { verdict: "drop_truncated", count: 2 },

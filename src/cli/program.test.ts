@@ -126,5 +126,5 @@ test("json is the agent's document, unchanged", async () => {
 test("yaml is the agent's document, long texts on one line", async () => {
   await using agent = await serveDocuments(documents);
   const { stdout } = await fairlead(`bpf announced list --socket ${agent.socket} -o yaml`);
-  assert.equal(stdout, "- address: 192.168.10.0\n  device: eth0\n  answers: 17\n");
+  assert.equal(stdout, "- address: 192.168.10.0\n  device: eth0\n  requests: 18\n  answers: 17\n");
 });

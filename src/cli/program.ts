@@ -74,6 +74,11 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./services.ts")).servicesCommand(world),
   },
   {
+    name: "explain",
+    summary: "why a Service is reachable, or at which step it is not and what to do",
+    load: async (world) => (await import("./explain.ts")).explainCommand(world),
+  },
+  {
     name: "nodes",
     summary: "the nodes as this one sees them: who is alive, and for how long without an agent",
     load: async (world) => (await import("./nodes.ts")).nodesCommand(world),

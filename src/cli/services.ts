@@ -23,7 +23,7 @@ const columns: readonly Column<ServiceRow>[] = [
   { title: "ALGORITHM", cell: (row) => row.algorithm },
   { title: "BACKENDS", cell: (row, paint) => backendsText(row.backends, paint) },
   { title: "ANNOUNCER", cell: announcerText },
-  { title: "PROBLEM", cell: (row, paint) => (row.problem === undefined ? "" : paint("red", row.problem)) },
+  { title: "PROBLEM", cell: problemText },
 ];
 
 function portText(port: ServiceRow["ports"][number]): string {
@@ -43,7 +43,13 @@ function others(backends: ServiceRow["backends"]): string {
   return parts.map((part) => `, ${part}`).join("");
 }
 
+/** Why it has no address, or not the one it asked for; then what is wrong with it besides. */
+function problemText({ addressReason, problem }: ServiceRow, paint: Paint): string {
+  return [addressReason, problem].flatMap((text) => (text === undefined ? [] : paint("red", text))).join("\n");
+}
+
 function announcerText(row: ServiceRow, paint: Paint): string {
+  if (row.announcers !== undefined) return row.announcers.map(({ address, node }) => `${address}: ${node}`).join("\n");
   if (row.announcer !== undefined) return row.announcer;
   return row.announceReason === undefined ? "" : paint("yellow", `nobody: ${row.announceReason}`);
 }

@@ -33,6 +33,7 @@ function drawStatus(status: StatusDocument, now: Date, paint: Paint): string {
       .join("\n"),
     section("Devices", renderTable(deviceColumns, status.devices, paint), status.devices.length),
     section("Packets", renderTable(verdictColumns, verdictRows(status), paint), verdictRows(status).length),
+    section("Services nobody answers for", unservedText(status.unserved), status.unserved.count),
     section("Problems", status.problems.map((each) => `  ${formatProblem(each)}\n`).join(""), status.problems.length),
   ];
   return parts.filter((part) => part !== "").join("\n");
@@ -40,6 +41,12 @@ function drawStatus(status: StatusDocument, now: Date, paint: Paint): string {
   function section(title: string, body: string, size: number): string {
     return size === 0 ? "" : `${paint("bold", title)}\n${body}`;
   }
+}
+
+function unservedText({ count, first }: StatusDocument["unserved"]): string {
+  const lines = first.map(({ service, reason }) => `  ${service}: ${reason}\n`);
+  const more = count - first.length;
+  return [...lines, ...(more > 0 ? [`  and ${more} more; \`fairlead services\` lists all\n`] : [])].join("");
 }
 
 type Fact = readonly [name: string, value: string];

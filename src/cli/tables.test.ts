@@ -34,10 +34,11 @@ Packets
   {
     line: "services",
     table: `
-SERVICE       ADDRESSES                PORTS           POLICY    ALGORITHM   BACKENDS                                 ANNOUNCER             PROBLEM
-default/web   192.168.10.0             80/TCP → 8080   Cluster   maglev      6 (2 here), 1 not ready, 2 terminating   worker2               -
+SERVICE       ADDRESSES                PORTS           POLICY    ALGORITHM   BACKENDS                                 ANNOUNCER           PROBLEM
+default/web   192.168.10.0             80/TCP → 8080   Cluster   maglev      6 (2 here), 1 not ready, 2 terminating   worker2             -
               fc00:f853:ccd:e799::f0   53/UDP
-shop/cart     -                        443/TCP         Local     random      none                                     nobody: noEndpoints   no pool has a free address
+shop/cart     -                        443/TCP         Local     random      none                                     nobody: noAddress   Failed to allocate IP: no available IPs
+                                                                                                                                          no pool has a free address
 `,
   },
   {
@@ -86,8 +87,8 @@ ID   BACKEND           PROTOCOL   STATE      HERE   GENERATION
   {
     line: "bpf announced list",
     table: `
-ADDRESS        DEVICE   ANSWERS
-192.168.10.0   eth0          17
+ADDRESS        DEVICE   REQUESTS   ANSWERS
+192.168.10.0   eth0           18        17
 `,
   },
   {
@@ -108,6 +109,11 @@ Services     2 with 3 frontends and 6 backends
 Announced    1 addresses here
 Endpoints    2 pods attached
 Reconciled   not yet
+
+Services nobody answers for
+  shop/cart: no address: no pool has a free address
+  shop/web: noEndpoints
+  and 10 more; \`fairlead services\` lists all
 
 Problems
   IPAddressPool metallb-system/demo: spec.addresses[1]: range 10.0.0.9-10.0.0.1 ends before it starts

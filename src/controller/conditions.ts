@@ -1,8 +1,6 @@
 /** Conditions that the controller writes into the status of objects, and how they are compared. */
 import type { Condition } from "../service/objects.ts";
 
-/** Of a Service. False, and only then present: it has an address, but not as it asks for. */
-export const REQUEST_MET = "fairlead.io/RequestMet";
 /** Of a pool. False, and only then present: it gives no new addresses. */
 export const POOL_VALID = "fairlead.io/Valid";
 /** Of a pool. True, and only then present: a Service waits because nothing is left. */

@@ -10,12 +10,13 @@ import {
   ASSIGNED_CLASS,
   deprecatedAnnotations,
   OUTPUT_ANNOTATIONS,
+  REQUEST_MET,
   SHARED_AS,
 } from "../pool/claim.ts";
 import type { AssignmentEvent } from "../pool/work.ts";
 import type { Condition, LoadBalancerIngress, Service } from "../service/objects.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot } from "../source/source.ts";
-import { conditionText, dated, REQUEST_MET } from "./conditions.ts";
+import { conditionText, dated } from "./conditions.ts";
 import { planPools } from "./plan-pools.ts";
 
 export type Operation =

@@ -140,9 +140,10 @@ export const announced_key = {
 } as const;
 
 export const announced = {
-  size: 8,
+  size: 16,
   offset: {
     answers: 0,
+    requests: 8,
   },
 } as const;
 

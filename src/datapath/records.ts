@@ -25,6 +25,7 @@ export interface PodEndpoint {
 export interface AnnouncedRecord {
   readonly address: Address;
   readonly ifindex: number;
+  readonly requests: number;
   readonly answers: number;
 }
 
@@ -45,11 +46,15 @@ export function sameAnnounced(): boolean {
   return true;
 }
 
+export function announcedAddress(key: Uint8Array): Address {
+  return readAddress(viewOf(key), announced_key.offset.address);
+}
+
 export function decodeAnnounced({ key, value }: Row): AnnouncedRecord {
-  const view = viewOf(key);
   return {
-    address: readAddress(view, announced_key.offset.address),
-    ifindex: view.getUint32(announced_key.offset.ifindex, true),
+    address: announcedAddress(key),
+    ifindex: viewOf(key).getUint32(announced_key.offset.ifindex, true),
+    requests: Number(viewOf(value).getBigUint64(announced.offset.requests, true)),
     answers: Number(viewOf(value).getBigUint64(announced.offset.answers, true)),
   };
 }

@@ -5,7 +5,7 @@ import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { parseCount, requireSocket, serveApi, type ApiHandlers, type DocumentProducers } from "./api.ts";
+import { BadRequest, parseCount, requireSocket, serveApi, type ApiHandlers, type DocumentProducers } from "./api.ts";
 import type { MonitorEvent } from "./status.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "fl-api-"));
@@ -49,6 +49,10 @@ async function serve(name: string): Promise<{ path: string; watching: Watching; 
   const documents: DocumentProducers = {
     "/v1/status": fail,
     "/v1/services": () => [],
+    "/v1/explain": async (query) => {
+      if (query.get("service") === undefined) throw new BadRequest("say which Service");
+      return { service: query.get("service") ?? "", node: "worker1", reachable: true, steps: [] };
+    },
     "/v1/nodes": () => [{ name: "worker1", state: "self" }],
     "/v1/pools": () => [],
     "/v1/bpf/lb": () => [],
@@ -93,6 +97,13 @@ describe("the API", () => {
     const { status, body } = await ask(api.path, "/v1/nodes");
     assert.equal(status, 200);
     assert.deepEqual(JSON.parse(body), [{ name: "worker1", state: "self" }]);
+  });
+
+  test("waits for a document that takes a look at the machine, and refuses a query that makes no sense", async () => {
+    const { status, body } = await ask(api.path, "/v1/explain?service=default%2Fweb");
+    assert.deepEqual([status, (JSON.parse(body) as { service: string }).service], [200, "default/web"]);
+    const refused = await ask(api.path, "/v1/explain");
+    assert.deepEqual([refused.status, JSON.parse(refused.body)], [400, { error: "say which Service" }]);
   });
 
   test("hands the query to the document", async () => {

@@ -10,8 +10,21 @@ import { METRICS_PATH, MONITOR_PATH, type ApiDocuments, type ApiError, type Moni
 
 export type Query = ReadonlyMap<string, string>;
 
-/** How each document is made. A function that throws answers 500 with the message. */
-export type DocumentProducers = { readonly [P in keyof ApiDocuments]: (query: Query) => ApiDocuments[P] };
+/** Documents that take a look at the machine first. */
+type Awaited = "/v1/explain";
+
+/**
+ * How each document is made. A function that throws a {@link BadRequest} answers 400 with the message, what else it throws
+ * 500.
+ */
+export type DocumentProducers = {
+  readonly [P in keyof ApiDocuments]: (query: Query) => P extends Awaited ? Promise<ApiDocuments[P]> : ApiDocuments[P];
+};
+
+/** The query asks for something that makes no sense; the message says what would. */
+export class BadRequest extends Error {
+  override readonly name = "BadRequest";
+}
 
 export interface ApiHandlers {
   readonly documents: DocumentProducers;
@@ -73,11 +86,13 @@ function handle(handlers: ApiHandlers, request: IncomingMessage, response: Serve
       error: `nothing at ${pathname}: there are ${[...Object.keys(documents), MONITOR_PATH, METRICS_PATH].join(", ")}`,
     });
   }
-  try {
-    return answer(response, 200, documents[pathname](searchParams));
-  } catch (error) {
-    return fail(handlers, pathname, response, error);
-  }
+  Promise.try<ApiDocuments[keyof ApiDocuments], [Query]>(documents[pathname], searchParams).then(
+    (document) => answer(response, 200, document),
+    (error: unknown) =>
+      error instanceof BadRequest
+        ? answer(response, 400, { error: error.message })
+        : fail(handlers, pathname, response, error),
+  );
 }
 
 function parseUrl(url = "/"): { pathname: string; searchParams: Query } {

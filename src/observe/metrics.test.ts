@@ -14,7 +14,7 @@ function source(changed: Partial<MetricsSource> = {}): MetricsSource {
     counts: () => ({ services: 1, frontends: 2, backends: 3, announced: 1, endpoints: 0 }),
     flows: () => 8,
     announced: () => [{ service: "default/web", ip: "192.168.10.0" }],
-    answers: () => [{ ip: "192.168.10.0", count: 5 }],
+    asked: () => [{ ip: "192.168.10.0", requests: 7, answers: 5 }],
     peers: () => [
       { name: "worker2", state: "alive" },
       { name: "worker3", state: "gone" },

@@ -17,8 +17,8 @@ export interface MetricsSource {
   /** Of the flow table, at the last sweep. */
   flows(): number;
   announced(): readonly { readonly service: string; readonly ip: string }[];
-  /** Answers by address. */
-  answers(): readonly { readonly ip: string; readonly count: number }[];
+  /** What was asked for an announced address, and answered. */
+  asked(): readonly { readonly ip: string; readonly requests: number; readonly answers: number }[];
   peers(): readonly { readonly name: string; readonly state: string }[];
   isolated(): boolean;
   stampSeconds(): number;
@@ -136,10 +136,17 @@ function registerAnnouncing(registry: Registry, source: MetricsSource): void {
   );
   observeTotal(
     registry,
+    "metallb_layer2_requests_received",
+    "ARP requests and neighbor solicitations for an address that is announced here",
+    ["ip"],
+    () => source.asked().map(({ ip, requests }) => ({ labels: { ip }, value: requests })),
+  );
+  observeTotal(
+    registry,
     "metallb_layer2_responses_sent",
     "ARP replies and neighbor advertisements sent for an address",
     ["ip"],
-    () => source.answers().map(({ ip, count }) => ({ labels: { ip }, value: count })),
+    () => source.asked().map(({ ip, answers }) => ({ labels: { ip }, value: answers })),
   );
   observe(registry, "fairlead_peers", "Other nodes, by state", ["state"], () => {
     const peers = source.peers();

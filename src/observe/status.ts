@@ -9,6 +9,8 @@ import type { Problem } from "../net/problem.ts";
 export interface ApiDocuments {
   "/v1/status": StatusDocument;
   "/v1/services": readonly ServiceRow[];
+  /** `?service=NAMESPACE/NAME`; 400 without it. A Service that is not there is explained too. */
+  "/v1/explain": ExplainDocument;
   "/v1/nodes": readonly NodeRow[];
   "/v1/pools": readonly PoolRow[];
   "/v1/bpf/lb": readonly FrontendRow[];
@@ -47,6 +49,11 @@ export interface StatusDocument {
   };
   /** Only verdicts that have happened. */
   readonly verdicts: Readonly<Record<string, number>>;
+  /** Services that nobody answers for, whatever the reason: how many, and the first few by name. */
+  readonly unserved: {
+    readonly count: number;
+    readonly first: readonly { readonly service: string; readonly reason: string }[];
+  };
   readonly reconcile: ReconcileStatus;
   readonly problems: readonly Problem[];
 }
@@ -80,8 +87,12 @@ export interface ServiceRow {
   readonly algorithm: "maglev" | "random";
   /** The node that answers ARP/NDP for it. */
   readonly announcer?: string;
-  /** Why nobody does. */
+  /** Why nobody does: a word of announce/election.ts, or `noInterface`: the node elected, this one, has none it might use. */
   readonly announceReason?: string;
+  /** Where its addresses do not all have the same announcer: each of them, because another Service shares one. */
+  readonly announcers?: readonly { readonly address: string; readonly node: string }[];
+  /** Why it has no address, or not what it asked for: the words of the controller. */
+  readonly addressReason?: string;
   readonly backends: {
     readonly active: number;
     readonly notReady: number;
@@ -89,6 +100,36 @@ export interface ServiceRow {
     readonly local: number;
   };
   readonly problem?: string;
+}
+
+/** Why a Service is reachable, or at which step it is not. */
+export interface ExplainDocument {
+  /** `namespace/name` */
+  readonly service: string;
+  /** Whose agent says so. */
+  readonly node: string;
+  /** No step failed. Steps that only another node can tell do not count. */
+  readonly reachable: boolean;
+  readonly steps: readonly ExplainStep[];
+  /** The node that knows the rest, where it is not this one. */
+  readonly ask?: string;
+}
+
+export interface ExplainStep {
+  /** `service`, `pool`, `address`; of a protocol; `endpoints`, `datapath`. */
+  readonly step: string;
+  /** The protocol whose step it is: the address is reachable when all steps of one protocol are well. */
+  readonly protocol?: string;
+  /**
+   * `warning`: it works, but not as it should; `skipped`: an earlier step has to be put right first;
+   * `elsewhere`: another node knows.
+   */
+  readonly result: "ok" | "warning" | "failed" | "skipped" | "elsewhere";
+  readonly found: string;
+  /** What was looked at, a line each. */
+  readonly details: readonly string[];
+  /** What to do about it. */
+  readonly todo?: string;
 }
 
 export interface NodeRow {
@@ -166,6 +207,8 @@ export interface FlowRow {
 export interface AnnouncedRow {
   readonly address: string;
   readonly device: string;
+  /** Questions heard for it: ARP requests and neighbor solicitations. */
+  readonly requests: number;
   /** ARP replies and neighbor advertisements sent by the datapath. */
   readonly answers: number;
 }

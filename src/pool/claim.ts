@@ -59,6 +59,8 @@ const DUAL_STACK_POOLS = "fairlead.io/dual-stack-pools";
 
 /** Condition written by the controller: a Service of type LoadBalancer has an address. */
 export const ADDRESS_ASSIGNED = "fairlead.io/AddressAssigned";
+/** False, and only then present: a Service has an address, but not as it asks for. */
+export const REQUEST_MET = "fairlead.io/RequestMet";
 
 /** Of the same Service object, which nobody changes, always the same. */
 const known = new WeakMap<Service, Claim>();

@@ -34,6 +34,23 @@ describe("ARP", () => {
     assert.deepEqual(Buffer.from(out.frame.subarray(0, 42)), Buffer.from(expected));
   });
 
+  test("questions and answers are counted by address, and a lapsed stamp shows as questions without answers", () => {
+    world.announce(ADDRESS.IPv4);
+    world.announce(ADDRESS.IPv6);
+    for (let count = 0; count < 3; count += 1) world.run(ask());
+    world.run(ask({ to: "02:00:00:00:77:77" }));
+    world.stamp(-1);
+    world.run(ask());
+    const rows = world.announced().map(({ address: { family }, requests, answers }) => ({ family, requests, answers }));
+    assert.deepEqual(
+      rows.toSorted((a, b) => (a.family < b.family ? -1 : 1)),
+      [
+        { family: "IPv4", requests: 4, answers: 3 },
+        { family: "IPv6", requests: 0, answers: 0 },
+      ],
+    );
+  });
+
   const silent: readonly { name: string; arrange?: () => void; input: () => Uint8Array; verdict: string }[] = [
     { name: "an address that is not announced", input: () => ask(), verdict: "VERDICT_FOREIGN" },
     {

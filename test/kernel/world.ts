@@ -7,6 +7,7 @@ import { existsSync, rmSync } from "node:fs";
 import { address, addressBytes } from "../../src/net/address.ts";
 import {
   address_filter,
+  announced,
   announced_key,
   backend,
   backend_state,
@@ -17,6 +18,7 @@ import {
   runtime,
   verdict as verdicts,
 } from "../../src/datapath/abi.generated.ts";
+import { decodeAnnounced, type AnnouncedRecord } from "../../src/datapath/records.ts";
 import { ensureBpffs, isBpffs } from "../../src/kernel/bpffs.ts";
 import { monotonicNs } from "../../src/kernel/clock.ts";
 import { enterNamespace } from "../../src/kernel/namespace.ts";
@@ -61,6 +63,8 @@ export interface World {
   giveBackend(id: number, address: string, port: number): void;
   endpoint(address: string): void;
   announce(address: string, ifindex?: number): void;
+  /** The rows of the map `announced`. */
+  announced(): readonly AnnouncedRecord[];
   /** Lets the agent's stamp be valid for so many seconds more. */
   stamp(seconds: number): void;
   probeKey(key: readonly [bigint, bigint], port: number): void;
@@ -132,6 +136,7 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       ),
     endpoint: (of) => maps.endpoint(of, uplink.podIfindex),
     announce: (what, ifindex = uplink.ifindex) => maps.announce(what, ifindex),
+    announced: () => maps.announced(),
     stamp: (seconds) => maps.stamp(seconds),
     probeKey(key, port) {
       maps.runtime.setBigUint64(runtime.offset.probe_key, key[0], true);
@@ -263,7 +268,10 @@ function fillable(object: LoadedObject) {
       const key = new Uint8Array(announced_key.size);
       key.set(key16(what));
       new DataView(key.buffer).setUint32(announced_key.offset.ifindex, ifindex, true);
-      object.map("announced").update(key, new Uint8Array(8));
+      object.map("announced").update(key, new Uint8Array(announced.size));
+    },
+    announced(): readonly AnnouncedRecord[] {
+      return Array.from(object.map("announced").entries(), ([key, value]) => decodeAnnounced({ key, value }));
     },
     device(ifindex: number, text: string): void {
       const value = new Uint8Array(device.size);

@@ -58,7 +58,11 @@ labSuite("the operator's commands", "l2", { capture: false }, (it) => {
     const announcer = await lab.announcer(address, 18081);
     for (const node of ["kind-control-plane", "worker1", "worker2"]) {
       const { stdout } = await ask(lab, "bpf announced list", node);
-      assert.equal(new RegExp(`^${address} +eth0 +[1-9]\\d*$`, "m").test(stdout), node === announcer, stdout);
+      assert.equal(
+        new RegExp(`^${address} +eth0 +[1-9]\\d* +[1-9]\\d*$`, "m").test(stdout),
+        node === announcer,
+        stdout,
+      );
     }
   });
 

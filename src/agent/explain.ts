@@ -1,0 +1,186 @@
+/** Gathers what this agent knows about one Service for src/observe/explain, and looks at the machine where that proves something. */
+import { surveyElection } from "../announce/survey.ts";
+import { formatAddress, parseAddress, type Family } from "../net/address.ts";
+import { findWay } from "../kernel/routes.ts";
+import { BadRequest, type Query } from "../observe/api.ts";
+import { explain } from "../observe/explain/explain.ts";
+import type { EndpointFacts, Facts, NodeFacts, PoolFacts, RouteFacts } from "../observe/explain/facts.ts";
+import type { ExplainDocument } from "../observe/status.ts";
+import { addressesInUse, countPools, poolCapacity } from "../pool/counts.ts";
+import { parsePools } from "../pool/pools.ts";
+import { endpointState, isNodeGone } from "../service/backends.ts";
+import { formatFrontend, type Backend, type Frontend } from "../service/frontends.ts";
+import { slicesOf } from "../service/slices.ts";
+import { thisNode, type Me, type World } from "./desired.ts";
+import { linkRefusal } from "./devices.ts";
+import { announcedRows, frontendRows, stampSeconds } from "./map-rows.ts";
+import type { AgentState } from "./state.ts";
+
+/** Each costs two processes. */
+const ROUTES_MAX = 8;
+
+const KEY = /^[^/]+\/[^/]+$/;
+
+/** `lookUp`: how this machine would send to an address. */
+export async function explainDocument(
+  state: AgentState,
+  me: Me,
+  query: Query,
+  lookUp: typeof findWay = findWay,
+): Promise<ExplainDocument> {
+  const { world } = state;
+  if (world === undefined) throw new Error("Cannot explain anything yet: this agent has not read its objects");
+  const service = serviceKey(query, world);
+  const backends = (state.forwarding.frontends.get(service) ?? []).flatMap(selectable);
+  const routes = await routeFacts(backends, world, lookUp);
+  return explain(gatherFacts(service, world, state, me, routes));
+}
+
+/** `service=NAMESPACE/NAME`, or `address=…`: the Service that has it. */
+function serviceKey(query: Query, { snapshot }: World): string {
+  const service = query.get("service");
+  if (service !== undefined && KEY.test(service)) return service;
+  const wanted = parseAddress(query.get("address") ?? "");
+  if (wanted === undefined)
+    throw new BadRequest("say which Service to explain: ?service=NAMESPACE/NAME, or ?address= one of its addresses");
+  const text = formatAddress(wanted);
+  for (const [key, { status }] of snapshot.services)
+    if (status.loadBalancer.ingress.some(({ ip }) => canonical(ip ?? "") === text)) return key;
+  throw new BadRequest(`no Service has the address ${text}`);
+}
+
+function gatherFacts(service: string, world: World, state: AgentState, me: Me, routes: readonly RouteFacts[]): Facts {
+  const { snapshot, members } = world;
+  const { complete, isolated } = state.membership();
+  const object = snapshot.services.get(service);
+  const [, name] = service.split("/");
+  const { ignoreExcludeLabel, nodeName: node } = me;
+  const addresses = (object?.status.loadBalancer.ingress ?? []).map(({ ip }) => canonical(ip ?? ""));
+  const announcers = addresses.flatMap((text) => {
+    const announcer = state.announcing.addresses.get(text)?.announcer;
+    return announcer === undefined ? [] : [[text, announcer] as const];
+  });
+  return {
+    service,
+    node,
+    object,
+    namesakes: [...snapshot.services.keys()].filter((key) => key !== service && key.split("/")[1] === name),
+    problems: [...snapshot.problems, ...state.forwarding.problems],
+    pools: poolFacts(world),
+    survey: surveyElection(service, snapshot, { alive: members.alive, ignoreExcludeLabel }, me.sha256),
+    announcers: new Map(announcers),
+    settled: complete,
+    isolated,
+    endpoints: endpointFacts(service, world, me),
+    here: { ...nodeFacts(service, new Set(addresses), world, state, me), routes },
+  };
+}
+
+function poolFacts({ snapshot }: World): readonly PoolFacts[] {
+  const pools = parsePools(snapshot.ipAddressPools, new Map());
+  const counts = countPools(pools, addressesInUse(snapshot.services.values()));
+  return pools.pools.map((pool) => {
+    const { key, name, autoAssign } = pool;
+    const capacity = (family: Family): bigint => poolCapacity(pool, family);
+    const { availableIPv4 = 0n, availableIPv6 = 0n } = counts.get(key) ?? {};
+    return {
+      key,
+      name,
+      autoAssign,
+      capacityIPv4: capacity("IPv4"),
+      capacityIPv6: capacity("IPv6"),
+      availableIPv4,
+      availableIPv6,
+    };
+  });
+}
+
+function endpointFacts(service: string, world: World, me: Me): readonly EndpointFacts[] {
+  const node = thisNode(world, me, { nodes: new Set() });
+  return slicesOf(world.snapshot.endpointSlices, service).flatMap(({ endpoints }) =>
+    endpoints.map(({ addresses, nodeName, conditions, targetRef }) => ({
+      address: addresses[0] ?? "without an address",
+      pod: targetRef?.name,
+      node: nodeName,
+      state: endpointState(conditions),
+      nodeGone: nodeName !== undefined && isNodeGone(nodeName, node),
+    })),
+  );
+}
+
+function nodeFacts(
+  service: string,
+  addresses: ReadonlySet<string>,
+  world: World,
+  state: AgentState,
+  me: Me,
+): Omit<NodeFacts, "routes"> {
+  const choice = { ...me.devices, endpointDevices: new Set(world.endpoints.map(({ device }) => device)) };
+  const wanted = state.forwarding.frontends.get(service) ?? [];
+  return {
+    stampSeconds: stampSeconds(state),
+    announcements: (state.placed ?? [])
+      .map(({ address, interfaces, devices }) => ({
+        address: formatAddress(address),
+        interfaces,
+        devices: devices.map(({ name }) => name),
+      }))
+      .filter(({ address }) => addresses.has(address)),
+    links: world.links
+      .filter(({ name }) => name !== "lo")
+      .map((link) => ({ name: link.name, refusal: linkRefusal(link, choice) })),
+    announced: announcedRows(state).filter(({ address }) => addresses.has(address)),
+    frontends: frontendFacts(wanted, state),
+    tableProblems: (state.tables.services.get(service)?.problems ?? []).map(({ message }) => message),
+  };
+}
+
+function frontendFacts(wanted: readonly Frontend[], state: AgentState): NodeFacts["frontends"] {
+  const rows = wanted.length === 0 ? [] : frontendRows(state);
+  return wanted.map((frontend) => {
+    const { address, port, protocol } = frontend;
+    const text = formatAddress(address);
+    const row = rows.find((each) => each.address === text && each.port === port && each.protocol === protocol);
+    return {
+      frontend: formatFrontend(frontend),
+      wanted: selectable(frontend).map(backendText).toSorted(),
+      programmed: row?.backends.map((each) => `${each.address} port ${each.port}`).toSorted(),
+    };
+  });
+}
+
+/** The backends that new connections go to, as the datapath chooses them. */
+function selectable({ backends }: Frontend): readonly Backend[] {
+  const active = backends.filter(({ state }) => state === "active");
+  return active.length > 0 ? active : backends.filter(({ state }) => state === "terminating");
+}
+
+function backendText({ address, port }: Backend): string {
+  return `${formatAddress(address)} port ${port}`;
+}
+
+/** The ways to the first few backends, each pod once. */
+async function routeFacts(
+  backends: readonly Backend[],
+  { endpoints }: World,
+  lookUp: typeof findWay,
+): Promise<readonly RouteFacts[]> {
+  const ours = new Set(endpoints.flatMap(({ addresses }) => addresses.map(formatAddress)));
+  const texts = [...new Set(backends.map(({ address }) => formatAddress(address)))];
+  return Promise.all(
+    texts.slice(0, ROUTES_MAX).map(async (backend): Promise<RouteFacts> => {
+      if (ours.has(backend)) return { backend, way: "straight into its namespace", refusal: undefined };
+      const found = await lookUp(backend);
+      if (!found.ok) return { backend, way: "none", refusal: found.refusal };
+      const { device, via, neighbor } = found.way;
+      const way = `over ${device}${via === undefined ? "" : ` by ${via}`}`;
+      const dead = `${via ?? "it"} does not answer on ${device}`;
+      return { backend, way, refusal: neighbor === "FAILED" ? dead : undefined };
+    }),
+  );
+}
+
+function canonical(text: string): string {
+  const parsed = parseAddress(text);
+  return parsed === undefined ? text : formatAddress(parsed);
+}

@@ -1,0 +1,97 @@
+/** The last steps: is there a backend that answers, and does the kernel know it? */
+import type { EndpointFacts, Facts, FrontendFacts } from "./facts.ts";
+import { counted, failed, listed, skipped, warning, well, type Finding } from "./steps.ts";
+
+const STATES = { active: "ready", notReady: "not ready", terminating: "terminating" } as const;
+const LINES_MAX = 20;
+
+export function explainEndpoints(facts: Facts, announcesHere: boolean): Finding {
+  const { object, endpoints } = facts;
+  if (object?.spec.type !== "LoadBalancer") return skipped("not a LoadBalancer");
+  const details = endpoints.slice(0, LINES_MAX).map(describe);
+  if (endpoints.length > LINES_MAX) details.push(`and ${endpoints.length - LINES_MAX} more`);
+  if (endpoints.length === 0)
+    return failed("no EndpointSlice has an endpoint for it", {
+      todo: `Do pods match its selector (${selectorText(object.spec.selector)})?`,
+    });
+  const ready = endpoints.filter(({ state }) => state !== "notReady");
+  if (ready.length === 0)
+    return failed(`none of ${counted(endpoints.length, "endpoint")} is ready`, {
+      details,
+      todo: "See why its pods fail their readiness probes.",
+    });
+  const reachable = ready.filter(({ nodeGone }) => !nodeGone);
+  if (reachable.length === 0)
+    return failed("every ready endpoint is on a node that is gone", {
+      details,
+      todo: "Bring one of these nodes back.",
+    });
+  return explainPorts(facts, reachable, details, announcesHere);
+}
+
+function explainPorts(
+  { object, here }: Facts,
+  reachable: readonly EndpointFacts[],
+  details: readonly string[],
+  announcesHere: boolean,
+): Finding {
+  const local = object?.spec.externalTrafficPolicy === "Local";
+  const empty = here.frontends.filter(({ wanted }) => wanted.length === 0);
+  // With policy Local a node that does not announce need not have endpoints.
+  if (empty.length > 0 && (announcesHere || !local)) {
+    const all = empty.length === here.frontends.length;
+    const found = `${listed(empty.map(({ frontend }) => frontend))}: no ready endpoint has this port`;
+    const todo = "Compare the name and the targetPort of the Service's port with the ports of its EndpointSlices.";
+    return all ? failed(found, { details, todo }) : warning(found, { details, todo });
+  }
+  const lost = announcesHere ? here.routes.filter(({ refusal }) => refusal !== undefined) : [];
+  const ways = here.routes.map(({ backend, way, refusal }) => `${backend}: ${refusal ?? way}`);
+  const lines = [...details, ...ways];
+  if (lost.length > 0) {
+    const todo =
+      "Give this node a route to the pods, or repair what is between: Fairlead reads the routing table and adds nothing.";
+    const found = `${counted(lost.length, "backend")} of ${here.routes.length} cannot be reached from here`;
+    return lost.length === here.routes.length
+      ? failed(found, { details: lines, todo })
+      : warning(found, { details: lines, todo });
+  }
+  const nodes = [...new Set(reachable.map(({ node }) => node ?? "an unknown node"))].toSorted();
+  return well(`${reachable.length} ready on ${listed(nodes)}`, lines);
+}
+
+function describe({ address, pod, node, state, nodeGone }: EndpointFacts): string {
+  const where = node === undefined ? "" : ` on ${node}${nodeGone ? ", which is gone" : ""}`;
+  return `${address}${pod === undefined ? "" : ` (${pod})`}: ${STATES[state]}${where}`;
+}
+
+function selectorText(selector: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
+  return pairs.length === 0 ? "it has none" : pairs.join(",");
+}
+
+export function explainDatapath({ here, node }: Facts, announcesHere: boolean): Finding {
+  const { frontends, tableProblems } = here;
+  if (frontends.length === 0) return skipped("no frontend without an address");
+  const wrong = frontends.flatMap(difference);
+  const details = [...tableProblems, ...wrong];
+  if (details.length > 0) {
+    const found = `the tables of ${node} are not as they should be`;
+    const todo = "`fairlead status` says what the kernel refused, or which table is full.";
+    // Packets come in at the announcer; here it is only not ready to take over.
+    return announcesHere ? failed(found, { details, todo }) : warning(found, { details, todo });
+  }
+  return well(
+    `${counted(frontends.length, "frontend")} on ${node}, as wanted`,
+    frontends.map(({ frontend, wanted }) => `${frontend} → ${counted(wanted.length, "backend")}`),
+  );
+}
+
+function difference({ frontend, wanted, programmed }: FrontendFacts): readonly string[] {
+  if (programmed === undefined) return [`${frontend}: not in the map`];
+  const missing = wanted.filter((each) => !programmed.includes(each));
+  const surplus = programmed.filter((each) => !wanted.includes(each));
+  return [
+    ...(missing.length === 0 ? [] : [`${frontend}: backends missing in the map: ${listed(missing)}`]),
+    ...(surplus.length === 0 ? [] : [`${frontend}: backends in the map that should not be: ${listed(surplus)}`]),
+  ];
+}

@@ -1,0 +1,60 @@
+/**
+ * Why a Service is reachable, or what to do at the first step where it is not. Pure: facts in, document out.
+ *
+ *     service → pool → address → the steps of each protocol → endpoints → datapath
+ *
+ * A protocol contributes its steps as a branch; one branch that is well is enough.
+ */
+import type { ExplainDocument, ExplainStep } from "../status.ts";
+import { explainAddress, explainPool, explainService } from "./allocation.ts";
+import { explainDatapath, explainEndpoints } from "./delivery.ts";
+import type { Facts } from "./facts.ts";
+import { announcedHere, explainLayer2 } from "./layer2.ts";
+import type { Finding } from "./steps.ts";
+
+/** The steps of one protocol. The first says whether the protocol advertises the address at all. */
+export type Branch = (facts: Facts) => readonly ExplainStep[];
+
+const BRANCHES: readonly Branch[] = [explainLayer2];
+
+export function explain(facts: Facts, branches: readonly Branch[] = BRANCHES): ExplainDocument {
+  const { service, node } = facts;
+  const steps = stepsOf(facts, branches);
+  const elsewhere = steps.some(({ result }) => result === "elsewhere") ? [...facts.announcers.values()][0] : undefined;
+  return {
+    service,
+    node,
+    reachable: !steps.some(({ result }) => result === "failed"),
+    steps,
+    ...(elsewhere === undefined ? {} : { ask: elsewhere }),
+  };
+}
+
+function stepsOf(facts: Facts, branches: readonly Branch[]): readonly ExplainStep[] {
+  const common = (step: string, finding: Finding): ExplainStep => ({ step, ...finding });
+  const service = common("service", explainService(facts));
+  if (facts.object === undefined) return [service];
+  const pool = common("pool", explainPool(facts));
+  const here = announcedHere(facts).length > 0;
+  return [
+    service,
+    pool,
+    common("address", explainAddress(facts, pool.result === "failed")),
+    ...settle(branches.map((branch) => branch(facts))),
+    common("endpoints", explainEndpoints(facts, here)),
+    common("datapath", explainDatapath(facts, here)),
+  ];
+}
+
+/** Where one protocol is well, what another lacks is no failure. */
+function settle(branches: readonly (readonly ExplainStep[])[]): readonly ExplainStep[] {
+  const isWell = (steps: readonly ExplainStep[]): boolean => !steps.some(({ result }) => result === "failed");
+  if (!branches.some(isWell)) return branches.flat();
+  return branches.flatMap((steps) =>
+    steps.map((step, index): ExplainStep => {
+      if (step.result !== "failed") return step;
+      // Not advertised at all: another protocol's business.
+      return { ...step, result: index === 0 ? "skipped" : "warning" };
+    }),
+  );
+}

@@ -1,0 +1,93 @@
+/** What an agent knows about one Service, from which its way to the backends is explained. Values only. */
+import type { Survey } from "../../announce/survey.ts";
+import type { Problem } from "../../net/problem.ts";
+import type { Service } from "../../service/objects.ts";
+
+export interface Facts {
+  /** `namespace/name`, as asked for. */
+  readonly service: string;
+  /** Whose agent is asked. */
+  readonly node: string;
+  /** `undefined`: there is none of this name. */
+  readonly object: Service | undefined;
+  /** Services of the same name in other namespaces. */
+  readonly namesakes: readonly string[];
+  /** With objects, not with the kernel. */
+  readonly problems: readonly Problem[];
+  readonly pools: readonly PoolFacts[];
+  readonly survey: Survey;
+  /** By address in canonical text; an address that nobody announces is not in it. */
+  readonly announcers: ReadonlyMap<string, string>;
+  /** It is known of every peer whether it is there. */
+  readonly settled: boolean;
+  /** All peers are silent. */
+  readonly isolated: boolean;
+  readonly endpoints: readonly EndpointFacts[];
+  readonly here: NodeFacts;
+}
+
+export interface PoolFacts {
+  readonly key: string;
+  readonly name: string;
+  readonly autoAssign: boolean;
+  readonly capacityIPv4: bigint;
+  readonly capacityIPv6: bigint;
+  readonly availableIPv4: bigint;
+  readonly availableIPv6: bigint;
+}
+
+export interface EndpointFacts {
+  readonly address: string;
+  readonly pod: string | undefined;
+  readonly node: string | undefined;
+  readonly state: "active" | "notReady" | "terminating";
+  /** No packet is sent to its node. */
+  readonly nodeGone: boolean;
+}
+
+/** What is true on the node that is asked. */
+export interface NodeFacts {
+  readonly stampSeconds: number;
+  /** What it should announce of the Service's addresses. */
+  readonly announcements: readonly {
+    readonly address: string;
+    readonly interfaces: readonly string[] | "all";
+    readonly devices: readonly string[];
+  }[];
+  readonly links: readonly LinkFacts[];
+  /** Rows of the map `announced` for its addresses. */
+  readonly announced: readonly {
+    readonly address: string;
+    readonly device: string;
+    readonly requests: number;
+    readonly answers: number;
+  }[];
+  readonly frontends: readonly FrontendFacts[];
+  /** Why the tables hold less than they should. */
+  readonly tableProblems: readonly string[];
+  readonly routes: readonly RouteFacts[];
+}
+
+export interface LinkFacts {
+  readonly name: string;
+  /** Why it does not carry the datapath; `undefined`: it does. */
+  readonly refusal: string | undefined;
+}
+
+export interface FrontendFacts {
+  /** `192.0.2.1:80/TCP` */
+  readonly frontend: string;
+  /** `10.244.1.2:8080`, those that may be chosen, sorted. */
+  readonly wanted: readonly string[];
+  /** As the kernel has them; `undefined`: it has no such frontend. */
+  readonly programmed: readonly string[] | undefined;
+}
+
+/** How this node would reach a backend. */
+export interface RouteFacts {
+  readonly backend: string;
+  /** Over which device and by whom, in words. */
+  readonly way: string;
+  /** Why it would not arrive. */
+  readonly refusal: string | undefined;
+}
