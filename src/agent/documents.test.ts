@@ -102,15 +102,9 @@ describe("documents", () => {
   });
 
   test("services tell who announces each address where another Service shares one and decides for it", () => {
-    const elected = {
-      announcer: "me",
-      addresses: [address("fc00::1"), address("192.168.10.0")],
-      interfaces: "all",
-    } as const;
-    const other: Election = { announcer: "peer", addresses: [address("192.168.10.0")], interfaces: "all" } as const;
-    const elections = new Map([
-      ["default/web", elected],
-      ["default/other", other],
+    const elections = new Map<string, Election>([
+      ["default/web", { announcer: "me", addresses: [address("fc00::1"), address("192.168.10.0")], interfaces: "all" }],
+      ["default/other", { announcer: "peer", addresses: [address("192.168.10.0")], interfaces: "all" }],
     ]);
     state.announcing = { ...state.announcing, elections, addresses: electAddresses(elections) };
     const [row] = documents(state, me)["/v1/services"](NONE);
