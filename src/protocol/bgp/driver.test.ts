@@ -33,6 +33,10 @@ describe("two speakers", () => {
       { families: ["IPv4"], peerAsn: 65002, peerRouterId: "127.1.1.2", hold: 90 },
     );
     await until("both routes arrived", () => b.speaker.view()[0]?.received.IPv4 === 2);
+    assert.deepEqual(b.speaker.received(), [
+      { peer: "to-127.1.1.1", prefix: "203.0.113.1/32", nextHop: "127.1.1.1" },
+      { peer: "to-127.1.1.1", prefix: "203.0.113.2/32", nextHop: "127.1.1.1" },
+    ]);
     const updates = a.speaker.view()[0]?.counters.sent.update ?? 0;
     a.speaker.announce(new Map([[name, [route("203.0.113.1/32"), route("203.0.113.3/32")]]]));
     await until(

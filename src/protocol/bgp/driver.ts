@@ -126,6 +126,10 @@ class SpeakerDriver implements Speaker {
     return viewOf({ peerings: this.#peerings, prefixes, listenProblems: this.#listenProblems, now, wallClock });
   }
 
+  received(): ReturnType<Speaker["received"]> {
+    return [...this.#peerings].flatMap(([peer, { up }]) => up?.received.rows().map((row) => ({ peer, ...row })) ?? []);
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

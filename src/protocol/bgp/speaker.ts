@@ -20,6 +20,8 @@ export interface Speaker {
   /** Ends the session at once (Cease, Administrative Reset); it comes up again. False: there is none of this name. */
   reset(name: string, reason: string): boolean;
   view(): readonly SessionView[];
+  /** What peers have told us, a thousand routes of each at most: to be looked at, not used. */
+  received(): readonly ReceivedRow[];
   /** Calls back after every change of a session's state. Returns the way to stop. */
   onChange(listener: () => void): () => void;
   /**
@@ -68,6 +70,13 @@ export interface SessionView {
   readonly history: readonly SessionChange[];
   /** What an operator should do something about. */
   readonly problems: readonly string[];
+}
+
+export interface ReceivedRow {
+  /** The session's name. */
+  readonly peer: string;
+  readonly prefix: string;
+  readonly nextHop: string;
 }
 
 export interface SessionChange {
