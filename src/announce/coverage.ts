@@ -20,7 +20,7 @@ export interface Members {
   readonly ignoreExcludeLabel?: boolean;
 }
 
-const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
+export const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
 const SHARING_ANNOTATIONS = ["metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"];
 
 export function obstacleOf(node: Node, { alive, ignoreExcludeLabel = false }: Members): Obstacle | undefined {

@@ -86,7 +86,7 @@ export function attachPools(advertisements: ReadonlyMap<string, Advertisement>, 
     const findings: Finding[] = [];
     const names = new Set<string>();
     for (const pool of world.pools) {
-      if (!selects(advertisement, pool, world.objects)) continue;
+      if (advertisement.podCidrs || !selects(advertisement, pool, world.objects)) continue;
       const finding =
         aggregationFinding(advertisement, pool) ??
         localPrefConflict(advertisement, pool, [...attached.values()], world.nodes);

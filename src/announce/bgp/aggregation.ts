@@ -54,7 +54,7 @@ export function localPrefConflict(
 }
 
 /** Whether the two could announce one route of the pool to one peer. Also asked Service by Service, where selectors meet. */
-function mayMeet(a: Aggregating, b: Aggregating, pool: Pool, nodes: readonly Node[]): boolean {
+export function mayMeet(a: Aggregating, b: Aggregating, pool: Pool, nodes: readonly Node[]): boolean {
   const families = new Set(pool.ranges.map(({ family }) => family));
   const apart = [...families].every((family) => lengthFor(a, family) !== lengthFor(b, family));
   if (families.size > 0 && apart) return false;

@@ -34,6 +34,10 @@ export interface AdvertisementAnnotations {
   readonly med?: number;
   /** Our own AS number once more, so many times. */
   readonly asPathPrepend: number;
+  /** What a ready endpoint on a node is worth, in bytes a second: a route's link bandwidth is their sum (weighted ECMP). */
+  readonly endpointBandwidth?: number;
+  /** Not addresses of pools are announced but each node's pod CIDRs. */
+  readonly podCidrs: boolean;
 }
 
 export interface Read<T> {
@@ -65,7 +69,7 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
     "restart-time",
     "long-lived-restart-time",
   ],
-  BGPAdvertisement: ["med", "as-path-prepend"],
+  BGPAdvertisement: ["med", "as-path-prepend", "endpoint-bandwidth", "advertise"],
 };
 
 export function peerAnnotations(annotations: Annotations): Read<PeerAnnotations> {
@@ -91,7 +95,11 @@ export function peerAnnotations(annotations: Annotations): Read<PeerAnnotations>
 export function advertisementAnnotations(annotations: Annotations): Read<AdvertisementAnnotations> {
   const reader = new Reader(annotations);
   const value = {
-    ...present({ med: reader.number("med", 0, 4_294_967_295) }),
+    ...present({
+      med: reader.number("med", 0, 4_294_967_295),
+      endpointBandwidth: reader.number("endpoint-bandwidth", 1, 4_294_967_295),
+    }),
+    podCidrs: reader.read("advertise", '"pod-cidrs"', (text) => own({ "pod-cidrs": true }, text)) ?? false,
     asPathPrepend: reader.number("as-path-prepend", 0, 16) ?? 0,
   };
   return { value, findings: [...reader.findings, ...unknownAnnotations(annotations, "BGPAdvertisement")] };

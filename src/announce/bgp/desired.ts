@@ -1,0 +1,219 @@
+/**
+ * What this node should say by BGP, as a pure function of everything it knows: the sessions it should have, the routes of each, and for
+ * every Service why or why not. Pass the same memo every time: then unchanged Services cost a comparison, and what did not change is the
+ * same object as before.
+ */
+import { formatPrefix, parsePrefix } from "../../net/prefix.ts";
+import type { Problem } from "../../net/problem.ts";
+import { parsePools } from "../../pool/pools.ts";
+import type { SessionConfig } from "../../protocol/bgp/config.ts";
+import type { Route } from "../../protocol/bgp/route.ts";
+import type { EndpointSlice, Node, Service } from "../../service/objects.ts";
+import { matchesAny, type LabelSelector } from "../../service/selector.ts";
+import { sameObjects, slicesOf } from "../../service/slices.ts";
+import type { BfdSettings } from "./bfd-profiles.ts";
+import { parseBgpConfiguration, type BgpConfiguration, type BgpObjects } from "./configuration.ts";
+import type { Peer } from "./peers.ts";
+import { groupOffers, isFor, routeOf, type Group } from "./routes.ts";
+import { sessionOf } from "./sessions.ts";
+import { judgeService, type BgpVerdict, type BgpWorld, type Offer } from "./verdict.ts";
+
+export interface BgpInput extends BgpObjects {
+  readonly services: ReadonlyMap<string, Service>;
+  readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
+}
+
+export interface BgpNode {
+  readonly name: string;
+  /** The node announces also with the label node.kubernetes.io/exclude-from-external-load-balancers. */
+  readonly ignoreExcludeLabel?: boolean;
+  /** It is on its way out and announces all the same, label or not: the speaker tells the peers to prefer others. */
+  readonly leaving?: boolean;
+  /** Services (`namespace/name`) whose frontends are not in this node's tables. */
+  readonly unforwarded?: ReadonlySet<string>;
+}
+
+export interface DesiredSession {
+  readonly config: SessionConfig;
+  readonly bfd?: BfdSettings;
+  readonly routes: readonly Route[];
+}
+
+export interface DesiredBgp {
+  /** In the order of their names. */
+  readonly sessions: readonly DesiredSession[];
+  /** By Service (`namespace/name`); Services of other types are not in it. */
+  readonly verdicts: ReadonlyMap<string, BgpVerdict>;
+  /** By prefix as text. */
+  readonly groups: ReadonlyMap<string, Group>;
+  readonly problems: readonly Problem[];
+}
+
+/** What was desired last time. */
+export interface BgpMemo {
+  world?: World | undefined;
+  judged: ReadonlyMap<string, Judged>;
+  sessions: ReadonlyMap<string, RememberedSession>;
+  last?: { readonly world: World; readonly unforwarded: ReadonlySet<string> | undefined; readonly desired: DesiredBgp };
+}
+
+interface World extends BgpWorld {
+  readonly objects: readonly object[];
+  readonly text: string;
+  readonly configuration: BgpConfiguration;
+  readonly podOffers: readonly Offer[];
+}
+
+interface Judged {
+  readonly world: World;
+  readonly service: Service;
+  readonly slices: readonly EndpointSlice[];
+  readonly verdict: BgpVerdict;
+}
+
+interface RememberedSession {
+  readonly peer: Peer;
+  readonly groups: readonly Group[];
+  readonly routes: WeakMap<Group, { readonly route: Route | undefined }>;
+  readonly session: DesiredSession;
+}
+
+export function emptyBgpMemo(): BgpMemo {
+  return { judged: new Map(), sessions: new Map() };
+}
+
+export function desiredBgp(input: BgpInput, me: BgpNode, memo: BgpMemo = emptyBgpMemo()): DesiredBgp {
+  const { unforwarded } = me;
+  const world = worldOf(input, me, memo);
+  const anyChange = judgeServices(input, world, memo);
+  const { last } = memo;
+  if (!anyChange && last?.world === world && last.unforwarded === unforwarded) return last.desired;
+  const verdicts = new Map<string, BgpVerdict>();
+  for (const [key, { verdict }] of memo.judged) verdicts.set(key, heldBack(key, verdict, unforwarded));
+  const offers = [world.podOffers, ...verdicts.values().map((verdict): readonly Offer[] => verdict.offers)];
+  const groups = groupOffers(offers, last?.desired.groups);
+  const sessions = desiredSessions(world.configuration, groups, memo);
+  const desired = { sessions, verdicts, groups, problems: world.configuration.problems };
+  memo.last = { world, unforwarded, desired };
+  return desired;
+}
+
+/** Whether any verdict is another than before, or gone. */
+function judgeServices(input: BgpInput, world: World, memo: BgpMemo): boolean {
+  const judged = new Map<string, Judged>();
+  let anyChange = false;
+  for (const [key, service] of input.services) {
+    if (service.spec.type !== "LoadBalancer") continue;
+    const slices = slicesOf(input.endpointSlices, key);
+    const last = memo.judged.get(key);
+    if (last?.world === world && last.service === service && sameObjects(last.slices, slices)) judged.set(key, last);
+    else {
+      judged.set(key, { world, service, slices, verdict: judgeService(service, slices, world) });
+      anyChange = true;
+    }
+  }
+  anyChange ||= judged.size !== memo.judged.size;
+  memo.judged = judged;
+  return anyChange;
+}
+
+/** Names of the BGPPeers a Service is announced to from this node, sorted: by prefix, so Services in one aggregate show the same. */
+export function peersOf(desired: DesiredBgp, service: string): readonly string[] {
+  const offers = desired.verdicts.get(service)?.offers ?? [];
+  const groups = [...new Set(offers.map(({ text }) => text))].flatMap((text) => desired.groups.get(text) ?? []);
+  return desired.sessions
+    .map(({ config }) => config)
+    .filter(({ name, families }) =>
+      groups.some(
+        (group) => families.includes(group.prefix.family) && group.offers.some((offer) => isFor(offer, name)),
+      ),
+    )
+    .map(({ name }) => name);
+}
+
+function heldBack(key: string, verdict: BgpVerdict, unforwarded: BgpNode["unforwarded"]): BgpVerdict {
+  if (verdict.reason !== undefined || unforwarded?.has(key) !== true) return verdict;
+  return { addresses: verdict.addresses, offers: [], reason: "notForwarded" };
+}
+
+function worldOf(input: BgpInput, me: BgpNode, memo: BgpMemo): World {
+  const node = input.nodes.get(me.name);
+  const ignoreExcludeLabel = me.ignoreExcludeLabel === true || me.leaving === true;
+  const maps = [input.bgpPeers, input.bgpAdvertisements, input.bfdProfiles, input.communities, input.ipAddressPools];
+  const objects = [...maps, input.secrets, input.namespaces].flatMap((map): object[] => [...map.values(), SEPARATOR]);
+  // Heartbeats replace the Node object: only what matters of it counts.
+  const text = JSON.stringify([me.name, ignoreExcludeLabel, relevant(node)]);
+  const last = memo.world;
+  if (last !== undefined && last.text === text && sameObjects(last.objects, objects)) return last;
+  const before = last === undefined ? {} : { before: last.configuration };
+  const configuration = parseBgpConfiguration(input, { node: me.name, ...before });
+  const advertisements = [...configuration.advertisements.values()].filter((each) => covers(each.nodeSelectors, node));
+  const pools = parsePools(input.ipAddressPools, new Map());
+  memo.world = {
+    ...{ objects, text, configuration, nodeName: me.name, node, pools, ignoreExcludeLabel },
+    advertisements: advertisements.filter(({ podCidrs }) => !podCidrs),
+    podOffers: podOffersOf(node, advertisements),
+  };
+  return memo.world;
+}
+
+/** Between the lists of objects, so that moving an object from one list to the next is a change. */
+const SEPARATOR = {};
+
+function relevant(node: Node | undefined): unknown {
+  const unavailable = node?.status.conditions.filter(({ type }) => type === "NetworkUnavailable");
+  return [node?.metadata.labels, node?.spec.podCIDRs, unavailable?.map(({ status }) => status)];
+}
+
+function covers(nodeSelectors: readonly LabelSelector[], node: Node | undefined): boolean {
+  return nodeSelectors.length === 0 || matchesAny(nodeSelectors, node?.metadata.labels ?? {});
+}
+
+/** Native routing: where this node's pods are. Whole, whatever the advertisement's aggregation length is. */
+function podOffersOf(node: Node | undefined, advertisements: BgpWorld["advertisements"]): readonly Offer[] {
+  const prefixes = (node?.spec.podCIDRs ?? []).flatMap((text) => parsePrefix(text) ?? []);
+  return advertisements
+    .filter(({ podCidrs }) => podCidrs)
+    .flatMap((advertisement) =>
+      prefixes.map((prefix) => ({ prefix, text: formatPrefix(prefix), advertisement, localEndpoints: 0 })),
+    );
+}
+
+function desiredSessions(
+  configuration: BgpConfiguration,
+  found: ReadonlyMap<string, Group>,
+  memo: BgpMemo,
+): readonly DesiredSession[] {
+  const groups = [...found.values()];
+  const sessions = new Map<string, RememberedSession>();
+  for (const peer of [...configuration.peers.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const last = memo.sessions.get(peer.name);
+    const bfd = peer.bfdProfile === undefined ? undefined : configuration.bfdProfiles.get(peer.bfdProfile);
+    const fits = last?.peer === peer && last.session.bfd === bfd;
+    if (fits && sameObjects(last.groups, groups)) sessions.set(peer.name, last);
+    else sessions.set(peer.name, rememberedSession(peer, bfd, groups, fits ? last : undefined));
+  }
+  memo.sessions = sessions;
+  return [...sessions.values()].map(({ session }) => session);
+}
+
+function rememberedSession(
+  peer: Peer,
+  bfd: BfdSettings | undefined,
+  groups: readonly Group[],
+  last: RememberedSession | undefined,
+): RememberedSession {
+  const config = last?.session.config ?? sessionOf(peer);
+  const known: RememberedSession["routes"] = last?.routes ?? new WeakMap();
+  const routes: Route[] = [];
+  for (const group of groups) {
+    let found = known.get(group);
+    if (found === undefined) {
+      found = { route: routeOf(group, config) };
+      known.set(group, found);
+    }
+    if (found.route !== undefined) routes.push(found.route);
+  }
+  const session = { config, ...(bfd === undefined ? {} : { bfd }), routes };
+  return { peer, groups, routes: known, session };
+}
