@@ -21,6 +21,7 @@ import { openNodeState } from "../source/manifests/node-state.ts";
 import { openOrigin, type Opened } from "../source/open.ts";
 import type { NodeStatusWriter, Source } from "../source/source.ts";
 import { createAttacher } from "./attach.ts";
+import { startBgp, type Bgp } from "./bgp.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Datapath } from "./datapath.ts";
@@ -95,12 +96,14 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     if (mode === "leave") withdrawAnnouncements(passParts);
   });
   state.membership = () => membership.view();
+  const bgp = startBgp(parts, inputs.links(), () => loop.soon());
+  opened.defer(() => bgp.stop(mode));
   const changes = new ChangeLog(log);
   const report = (): void => {
     changes.report(state);
     reporter?.report(state);
   };
-  const pass = preparePass(passParts, { source, inputs, membership, gratuitous, report });
+  const pass = preparePass(passParts, { source, inputs, membership, gratuitous, bgp, report });
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   opened.defer(() => loop.stop());
   opened.defer(source.subscribe(() => loop.soon()));
@@ -133,12 +136,16 @@ interface PassInputs {
   readonly inputs: Inputs;
   readonly membership: Membership;
   readonly gratuitous: Gratuitous;
+  readonly bgp: Bgp;
   /** What changed, to logs and objects. */
   readonly report: () => void;
 }
 
 /** One pass over what all inputs say now. */
-function preparePass(parts: PassParts, { source, inputs, membership, gratuitous, report }: PassInputs): () => Passed {
+function preparePass(
+  parts: PassParts,
+  { source, inputs, membership, gratuitous, bgp, report }: PassInputs,
+): () => Passed {
   const { state, me } = parts;
   let reunions = 0;
   let readBackAt = performance.now() + READ_BACK_MS;
@@ -160,6 +167,7 @@ function preparePass(parts: PassParts, { source, inputs, membership, gratuitous,
     });
     if (view.reunions !== reunions) gratuitous.again();
     reunions = view.reunions;
+    bgp.apply(state);
     report();
     return passed;
   };

@@ -1,4 +1,6 @@
 /** Services of type LoadBalancer: one row each for `fairlead services`, and those that nobody answers for. */
+import { peersOf } from "../announce/bgp/desired.ts";
+import type { BgpReason } from "../announce/bgp/verdict.ts";
 import { formatAddress } from "../net/address.ts";
 import type { ServiceRow, StatusDocument } from "../observe/status.ts";
 import { ADDRESS_ASSIGNED, REQUEST_MET } from "../pool/claim.ts";
@@ -8,6 +10,13 @@ import type { Service } from "../service/objects.ts";
 import { allProblems, type AgentState } from "./state.ts";
 
 const UNSERVED_MAX = 10;
+/** Why BGP is not spoken from this node, which says nothing about others. */
+const OWN_REASONS: ReadonlySet<BgpReason> = new Set([
+  "nodeNetworkUnavailable",
+  "nodeLabeledExcludeBalancers",
+  "noLocalEndpoints",
+  "notForwarded",
+]);
 const NO_CONTROLLER = "no controller has given it an address or said why not";
 
 export function serviceRows(state: AgentState): ServiceRow[] {
@@ -32,6 +41,7 @@ export function serviceRows(state: AgentState): ServiceRow[] {
       algorithm: algorithmOf(service, key, []),
       ...announcedBy(key, state, unplaced),
       ...(addressReason === undefined ? {} : { addressReason }),
+      ...bgpFields(state, key),
       backends: countBackends(state.forwarding.frontends.get(key) ?? []),
       ...(problem === undefined ? {} : { problem }),
     });
@@ -77,6 +87,7 @@ export function unservedServices(state: AgentState): StatusDocument["unserved"] 
   let count = 0;
   for (const [service, { announcer, reason }] of state.announcing.elections) {
     if (announcer !== undefined && !unplaced.has(service)) continue;
+    if (isServedByBgp(service, state)) continue;
     count += 1;
     if (first.length < UNSERVED_MAX)
       first.push({ service, reason: reasonText(service, reason ?? "noInterface", state) });
@@ -84,10 +95,24 @@ export function unservedServices(state: AgentState): StatusDocument["unserved"] 
   return { count, first };
 }
 
+/** Announced from here; or this node alone stands back, and what the others do they decide for themselves. */
+function isServedByBgp(service: string, { bgp }: AgentState): boolean {
+  const verdict = bgp?.desired.verdicts.get(service);
+  if (bgp === undefined || verdict === undefined || bgp.desired.sessions.length === 0) return false;
+  return verdict.reason === undefined ? peersOf(bgp.desired, service).length > 0 : OWN_REASONS.has(verdict.reason);
+}
+
 function reasonText(service: string, reason: string, { world }: AgentState): string {
   const object = world?.snapshot.services.get(service);
   if (reason !== "noAddress" || object === undefined) return reason;
   return `no address: ${addressReasonOf(object) ?? NO_CONTROLLER}`;
+}
+
+/** Nothing where no BGPPeer is for this node. */
+function bgpFields({ bgp }: AgentState, key: string): Pick<ServiceRow, "bgpPeers" | "bgpReason"> {
+  if (bgp === undefined || bgp.desired.sessions.length === 0) return {};
+  const reason = bgp.desired.verdicts.get(key)?.reason;
+  return { bgpPeers: peersOf(bgp.desired, key), ...(reason === undefined ? {} : { bgpReason: reason }) };
 }
 
 /** Pods, each once per family, whatever number of ports it serves. */

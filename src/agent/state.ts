@@ -5,6 +5,7 @@ import type { MembershipView } from "../protocol/swim/view.ts";
 import type { Convergence } from "../reconcile/retry.ts";
 import type { DeviceStatus } from "../observe/status.ts";
 import type { Announcing, Attachments, Forwarding, PlacedAnnouncement, World } from "./desired.ts";
+import type { BgpState } from "./bgp.ts";
 import type { DatapathMaps } from "./maps.ts";
 import type { Problem } from "../net/problem.ts";
 
@@ -32,6 +33,8 @@ export interface AgentState {
   attachProblems: readonly Problem[];
   announceProblems: readonly Problem[];
   nodeStatusProblems: readonly Problem[];
+  /** `undefined` until the first pass. */
+  bgp: BgpState | undefined;
   /** Rows of the flow table at the last sweep. */
   flows: number;
   membership: () => MembershipView;
@@ -68,6 +71,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     attachProblems: [],
     announceProblems: [],
     nodeStatusProblems: [],
+    bgp: undefined,
     flows: 0,
     membership: () => nobody,
     nowNs: monotonicNs,
@@ -86,6 +90,7 @@ export function allProblems(state: AgentState): readonly Problem[] {
     ...[...state.tables.services.values()].flatMap(({ problems }) => problems),
     ...state.announceProblems,
     ...state.nodeStatusProblems,
+    ...(state.bgp?.desired.problems ?? []),
     ...state
       .membership()
       .peers.flatMap(({ name, problem }) =>

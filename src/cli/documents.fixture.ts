@@ -1,4 +1,5 @@
 /** For tests: what an agent would answer on a small cluster with something wrong in it. */
+import { bgpPeers, bgpReceived, bgpRoutes } from "./bgp.fixture.ts";
 import type { ApiDocuments, MonitorEvent, StatusDocument } from "../observe/status.ts";
 
 const healthyStatus: StatusDocument = {
@@ -79,6 +80,17 @@ export const documents: ApiDocuments = {
       backends: { active: 0, notReady: 0, terminating: 0, local: 0 },
       problem: "no pool has a free address",
     },
+    {
+      namespace: "shop",
+      name: "till",
+      addresses: ["10.254.254.1"],
+      ports: [{ port: 443, protocol: "TCP" }],
+      externalTrafficPolicy: "Cluster",
+      algorithm: "maglev",
+      announceReason: "noMatchingAdvertisement",
+      bgpPeers: ["router"],
+      backends: { active: 1, notReady: 0, terminating: 0, local: 1 },
+    },
   ],
   "/v1/explain": {
     service: "shop/cart",
@@ -147,6 +159,9 @@ export const documents: ApiDocuments = {
       availableIPv6: "79228162514264337593543950335",
     },
   ],
+  "/v1/bgp/peers": bgpPeers,
+  "/v1/bgp/routes": bgpRoutes,
+  "/v1/bgp/received": bgpReceived,
   "/v1/bpf/lb": [
     {
       service: "default/web",

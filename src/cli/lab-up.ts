@@ -10,7 +10,7 @@ import { liveTable } from "../../lab/live-table.ts";
 import { waitForAddresses, waitForAgents } from "../../lab/observe.ts";
 import { readScene } from "../../lab/scene-file.ts";
 import { tellStory, tellTopology } from "../../lab/story.ts";
-import type { Teller } from "../../lab/story.ts";
+import type { Teller } from "../../lab/telling.ts";
 import { formatProblem } from "../net/problem.ts";
 import type { UpOptions } from "./lab.ts";
 

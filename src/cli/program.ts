@@ -89,6 +89,11 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./pools.ts")).poolsCommand(world),
   },
   {
+    name: "bgp",
+    summary: "BGP: sessions, routes, what peers say and why sessions ended",
+    load: async (world) => (await import("./bgp.ts")).bgpCommand(world),
+  },
+  {
     name: "bpf",
     summary: "the maps of the datapath, as they are in the kernel",
     load: async (world) => (await import("./bpf.ts")).bpfCommand(world),

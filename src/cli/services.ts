@@ -49,7 +49,15 @@ function problemText({ addressReason, problem }: ServiceRow, paint: Paint): stri
 }
 
 function announcerText(row: ServiceRow, paint: Paint): string {
-  if (row.announcers !== undefined) return row.announcers.map(({ address, node }) => `${address}: ${node}`).join("\n");
-  if (row.announcer !== undefined) return row.announcer;
-  return row.announceReason === undefined ? "" : paint("yellow", `nobody: ${row.announceReason}`);
+  const { bgpPeers = [], bgpReason } = row;
+  const lines = [...announcersOf(row), ...(bgpPeers.length === 0 ? [] : [`here, BGP: ${bgpPeers.join(", ")}`])];
+  if (lines.length > 0) return lines.join("\n");
+  // Where both protocols are used, either may have its own reason for saying nothing.
+  const reasons = [...new Set([row.announceReason, bgpReason])].filter((each) => each !== undefined);
+  return reasons.length === 0 ? "" : paint("yellow", `nobody: ${reasons.join(", ")}`);
+}
+
+function announcersOf({ announcer, announcers }: ServiceRow): readonly string[] {
+  if (announcers !== undefined) return announcers.map(({ address, node }) => `${address}: ${node}`);
+  return announcer === undefined ? [] : [announcer];
 }

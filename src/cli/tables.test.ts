@@ -39,6 +39,7 @@ default/web   192.168.10.0             80/TCP → 8080   Cluster   maglev      6
               fc00:f853:ccd:e799::f0   53/UDP
 shop/cart     -                        443/TCP         Local     random      none                                     nobody: noAddress   Failed to allocate IP: no available IPs
                                                                                                                                           no pool has a free address
+shop/till     10.254.254.1             443/TCP         Cluster   maglev      1 (1 here)                               here, BGP: router   -
 `,
   },
   {

@@ -15,6 +15,8 @@ const EVENTS = {
   xdpGeneric: { level: "warn", message: "The driver does not support XDP: packets are handled later and more slowly" },
   addressTaken: { level: "info", message: "This node announces the address" },
   addressReleased: { level: "info", message: "This node no longer announces the address" },
+  bgpSessionUp: { level: "info", message: "A BGP session is up" },
+  bgpSessionDown: { level: "warn", message: "A BGP session went down" },
   peerChanged: { level: "info", message: "A peer's state changed" },
   isolated: {
     level: "warn",

@@ -4,6 +4,7 @@
  * A GET of anything else answers 404 with an {@link ApiError}.
  */
 import type { Problem } from "../net/problem.ts";
+import type { BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "./bgp-status.ts";
 
 /** Path → document. `?limit=N` and friends are documented at the fields they act on. */
 export interface ApiDocuments {
@@ -13,6 +14,9 @@ export interface ApiDocuments {
   "/v1/explain": ExplainDocument;
   "/v1/nodes": readonly NodeRow[];
   "/v1/pools": readonly PoolRow[];
+  "/v1/bgp/peers": readonly BgpPeerRow[];
+  "/v1/bgp/routes": readonly BgpRouteRow[];
+  "/v1/bgp/received": readonly BgpReceivedRow[];
   "/v1/bpf/lb": readonly FrontendRow[];
   /** `?limit=N` rows at most (default 1000; 0: all). */
   "/v1/bpf/ct": readonly FlowRow[];
@@ -93,6 +97,10 @@ export interface ServiceRow {
   readonly announcers?: readonly { readonly address: string; readonly node: string }[];
   /** Why it has no address, or not what it asked for: the words of the controller. */
   readonly addressReason?: string;
+  /** BGPPeers that this node announces it to; absent where BGP is not used. */
+  readonly bgpPeers?: readonly string[];
+  /** Why this node announces it to none. */
+  readonly bgpReason?: string;
   readonly backends: {
     readonly active: number;
     readonly notReady: number;

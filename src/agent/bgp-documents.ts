@@ -1,0 +1,67 @@
+/** The documents about BGP: the speaker's view, and what is desired. */
+import { formatPrefix } from "../net/prefix.ts";
+import type { BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
+import { formatCommunity } from "../protocol/bgp/community.ts";
+import type { Route } from "../protocol/bgp/route.ts";
+import type { SessionView } from "../protocol/bgp/speaker.ts";
+import type { AgentState } from "./state.ts";
+
+export function bgpPeerRows({ bgp }: AgentState): BgpPeerRow[] {
+  return (bgp?.speaker.view() ?? []).map(peerRow).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function peerRow({ since, history, counters, ...view }: SessionView): BgpPeerRow {
+  const { sent, received, faults, established } = counters;
+  return {
+    ...view,
+    since: since.toISOString(),
+    messages: { sent, received, faults },
+    established,
+    history: history.map(({ at, ...change }) => ({ ...change, at: at.toISOString() })),
+  };
+}
+
+/** Peers that called from a prefix are told what that prefix's BGPPeer is told. */
+export function bgpRouteRows({ bgp }: AgentState): BgpRouteRow[] {
+  if (bgp === undefined) return [];
+  const services = servicesByPrefix(bgp.desired);
+  const views = bgp.speaker.view();
+  return bgp.desired.sessions.flatMap(({ config, routes }) => {
+    const own = views.filter(({ name }) => name.split("/", 1)[0] === config.name);
+    const told = own.some(({ state }) => state === "established");
+    return routes.map((route) => routeRow(route, config.name, services, told));
+  });
+}
+
+export function bgpReceivedRows({ bgp }: AgentState): BgpReceivedRow[] {
+  return (bgp?.speaker.received() ?? []).toSorted((a, b) => (`${a.peer} ${a.prefix}` < `${b.peer} ${b.prefix}` ? -1 : 1));
+}
+
+type Desired = NonNullable<AgentState["bgp"]>["desired"];
+
+function servicesByPrefix({ verdicts }: Desired): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, Set<string>>();
+  for (const [service, { offers }] of verdicts)
+    for (const { text } of offers) found.set(text, (found.get(text) ?? new Set()).add(service));
+  return new Map([...found].map(([text, keys]) => [text, [...keys].toSorted()]));
+}
+
+function routeRow(
+  route: Route,
+  peer: string,
+  services: ReadonlyMap<string, readonly string[]>,
+  told: boolean,
+): BgpRouteRow {
+  const { localPref, multiExitDisc, asPathPrepend, communities = [] } = route;
+  const prefix = formatPrefix(route.prefix);
+  return {
+    peer,
+    prefix,
+    ...(localPref === undefined ? {} : { localPref }),
+    ...(multiExitDisc === undefined ? {} : { med: multiExitDisc }),
+    ...(asPathPrepend === undefined ? {} : { asPathPrepend }),
+    communities: communities.map(formatCommunity),
+    services: services.get(prefix) ?? [],
+    told,
+  };
+}

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { bgpAdvertisementSchema, bgpPeerSchema } from "../announce/bgp/objects.ts";
+import { LEAVING_MILLISECONDS } from "../announce/bgp/leaving.ts";
+import { formatAddress } from "../net/address.ts";
+import { formatPrefix } from "../net/prefix.ts";
+import type { Speaker } from "../protocol/bgp/speaker.ts";
+import { nodeSchema } from "../service/objects.ts";
+import type { Snapshot } from "../source/source.ts";
+import { virtualClock, type VirtualClock } from "../time/clock.ts";
+import { bgpOf, identifierOf, type Bgp } from "./bgp.ts";
+import { initialState, type AgentState } from "./state.ts";
+import { eth0, memoryMaps, world } from "./world.fixture.ts";
+
+const EXCLUDED = { "node.kubernetes.io/exclude-from-external-load-balancers": "" };
+const metadata = { name: "router", namespace: "metallb-system" };
+const OBJECTS: Partial<Snapshot> = {
+  bgpPeers: new Map([
+    [
+      "metallb-system/router",
+      bgpPeerSchema.parse({ metadata, spec: { myASN: 1, peerASN: 2, peerAddress: "10.0.0.1" } }),
+    ],
+  ]),
+  bgpAdvertisements: new Map([["metallb-system/router", bgpAdvertisementSchema.parse({ metadata, spec: {} })]]),
+};
+
+let state: AgentState;
+let clock: VirtualClock;
+/** What the speaker was told, in order. */
+let told: string[];
+let passes: number;
+let bgp: Bgp;
+
+const speaker: Speaker = {
+  configure: (sessions) => told.push(`sessions ${sessions.map(({ name }) => name).join(" ")}`),
+  announce: (routes) => {
+    const texts = [...routes].map(([name, list]) =>
+      [name, ...list.map(({ prefix }) => formatPrefix(prefix))].join(" "),
+    );
+    told.push(`routes ${texts.join("; ")}`);
+  },
+  complete: () => told.push("complete"),
+  bfd: () => undefined,
+  reset: () => false,
+  view: () => [],
+  received: () => [],
+  onChange: () => () => undefined,
+  drain: (draining) => told.push(draining ? "drain" : "no drain"),
+  stop: async (mode) => void told.push(`stop ${mode}`),
+};
+
+beforeEach(() => {
+  state = initialState({ node: "me", version: "0", maps: memoryMaps() });
+  const view = { alive: new Set(["me"]), gone: new Set<string>(), isolated: false, reunions: 0, peers: [] };
+  state.membership = () => ({ ...view, complete: true });
+  clock = virtualClock();
+  told = [];
+  passes = 0;
+  bgp = bgpOf(speaker, { nodeName: "me", ignoreExcludeLabel: false, clock, soon: () => (passes += 1) });
+});
+
+/** A pass over this world; `programmed`: the Services that the tables hold. What the speaker was told by it. */
+function pass(
+  services: Readonly<Record<string, string>>,
+  programmed: readonly string[],
+  changed: Partial<Snapshot> = {},
+) {
+  state.world = world(services, { ...OBJECTS, ...changed });
+  state.tables.services.clear();
+  for (const key of programmed) state.tables.services.set(key, { id: 1, wanted: [], frontends: [], problems: [] });
+  told = [];
+  bgp.apply(state);
+  return told;
+}
+
+const excludedMe = { nodes: new Map([["me", nodeSchema.parse({ metadata: { name: "me", labels: EXCLUDED } })]]) };
+
+test("a Service is announced when the tables hold it, not before", () => {
+  const web = { web: "192.168.10.1" };
+  assert.deepEqual(pass(web, []), ["no drain", "sessions router", "routes router", "complete"]);
+  assert.deepEqual(pass(web, ["default/web"]), [
+    "no drain",
+    "sessions router",
+    "routes router 192.168.10.1/32",
+    "complete",
+  ]);
+  assert.equal(state.bgp?.desired.verdicts.get("default/web")?.reason, undefined);
+});
+
+test("a Service that found no room in the tables is not announced", () => {
+  pass({ web: "192.168.10.1" }, ["default/web"]);
+  const problems = [{ subject: "Service default/web", message: "no room" }];
+  state.tables.services.set("default/web", { id: 1, wanted: [], frontends: [], problems });
+  told = [];
+  bgp.apply(state);
+  assert.ok(told.includes("routes router"), told.join());
+});
+
+test("nothing new: nothing is told", () => {
+  pass({ web: "192.168.10.1" }, ["default/web"]);
+  told = [];
+  bgp.apply(state);
+  assert.deepEqual(told, ["no drain", "complete"]);
+});
+
+test("objects that cannot be read: peers keep what an earlier run announced", () => {
+  assert.ok(!pass({}, [], { complete: false }).includes("complete"));
+  assert.ok(pass({}, []).includes("complete"));
+});
+
+test("an excluded node drains, asks for a pass when the pause is over, and announces nothing then", () => {
+  const web = { web: "192.168.10.1" };
+  pass(web, ["default/web"]);
+  assert.deepEqual(pass(web, ["default/web"], excludedMe).slice(0, 3), [
+    "drain",
+    "sessions router",
+    "routes router 192.168.10.1/32",
+  ]);
+  clock.advance(LEAVING_MILLISECONDS - 1);
+  assert.equal(passes, 0);
+  clock.advance(1);
+  assert.equal(passes, 1);
+  assert.deepEqual(pass(web, ["default/web"], excludedMe).slice(0, 3), [
+    "no drain",
+    "sessions router",
+    "routes router",
+  ]);
+  assert.equal(state.bgp?.desired.verdicts.get("default/web")?.reason, "nodeLabeledExcludeBalancers");
+});
+
+test("a node that is stopped for good leaves, any other end is a restart", async () => {
+  for (const mode of ["leave", "restart", "failed"] as const) await bgp.stop(mode);
+  assert.deepEqual(told, ["stop leave", "stop restart", "stop restart"]);
+});
+
+test("the identifier is the node's first IPv4 address, or made from its name as MetalLB does", () => {
+  const text = (links: Parameters<typeof identifierOf>[0], name: string): string =>
+    formatAddress({ family: "IPv4", value: BigInt(identifierOf(links, name)) });
+  const lo = { ...eth0, name: "lo", addresses: ["127.0.0.1/8", "::1/128"] };
+  assert.equal(text([lo, eth0], "node1"), "192.168.10.201");
+  assert.equal(text([lo, { ...eth0, addresses: ["fd00::1/64"] }], "node1"), "64.37.239.133");
+});

@@ -1,0 +1,165 @@
+/**
+ * BGP in the agent: after every pass the speaker is told what is desired by then; what the speaker knows is there for the API.
+ *
+ *     world, tables ─► desiredBgp (pure) ─► speaker: sessions, routes
+ */
+import { crc32 } from "node:zlib";
+import { emptyBgpMemo, desiredBgp, type DesiredBgp } from "../announce/bgp/desired.ts";
+import { stepLeaving, type Leaving } from "../announce/bgp/leaving.ts";
+import { EXCLUDE_LABEL } from "../announce/coverage.ts";
+import type { Tables } from "../datapath/tables.ts";
+import { parseAddress } from "../net/address.ts";
+import { startSpeaker } from "../protocol/bgp/driver.ts";
+import type { SessionConfig } from "../protocol/bgp/config.ts";
+import type { Route } from "../protocol/bgp/route.ts";
+import type { Speaker } from "../protocol/bgp/speaker.ts";
+import type { Log } from "../observe/log.ts";
+import type { StopMode } from "../protocol/swim/driver.ts";
+import { systemClock, type Clock } from "../time/clock.ts";
+import type { Snapshot } from "../source/source.ts";
+import type { AgentConfig } from "./config.ts";
+import type { NodeLink } from "./devices.ts";
+import type { AgentState } from "./state.ts";
+
+export interface Bgp {
+  /** Tells the speaker what the state asks for. Only when the tables of this moment are in the kernel. */
+  apply(state: AgentState): void;
+  stop(mode: StopMode): Promise<void>;
+}
+
+export interface BgpState {
+  readonly desired: DesiredBgp;
+  readonly leaving: Leaving;
+  readonly speaker: Speaker;
+}
+
+/** `soon`: a pass is due. */
+export function startBgp(
+  { config: { nodeName, ignoreExcludeLabel, socket }, log }: { readonly config: AgentConfig; readonly log: Log },
+  links: readonly NodeLink[],
+  soon: () => void,
+): Bgp {
+  const up = new Set<string>();
+  const speaker = startSpeaker({
+    onSession: (name) => logChange(speaker, name, up, log),
+    identity: { bgpIdentifier: identifierOf(links, nodeName), hostname: nodeName },
+    // Beside the socket: a machine that starts anew has lost its datapath, and with it the claim to be restarting only.
+    stateFile: `${socket}.bgp`,
+  });
+  return bgpOf(speaker, { nodeName, ignoreExcludeLabel, clock: systemClock, soon });
+}
+
+/** What a session goes through on its way up is in its history; the log has what matters to traffic. */
+function logChange(speaker: Speaker, name: string, up: Set<string>, log: Log): void {
+  const session = speaker.view().find((view) => view.name === name);
+  const isUp = session?.state === "established";
+  if (isUp === up.has(name)) return;
+  const fields = { peer: name, address: session?.peer, families: session?.families };
+  if (isUp) {
+    up.add(name);
+    log("bgpSessionUp", fields);
+  } else {
+    up.delete(name);
+    log("bgpSessionDown", { peer: name, address: session?.peer, reason: session?.lastReason });
+  }
+}
+
+export interface BgpOptions {
+  readonly nodeName: string;
+  readonly ignoreExcludeLabel: boolean;
+  readonly clock: Clock;
+  readonly soon: () => void;
+}
+
+export function bgpOf(speaker: Speaker, options: BgpOptions): Bgp {
+  return new AgentBgp(speaker, options);
+}
+
+class AgentBgp implements Bgp {
+  readonly #speaker: Speaker;
+  readonly #options: BgpOptions;
+  readonly #memo = emptyBgpMemo();
+  #leaving: Leaving | undefined;
+  #unforwarded: ReadonlySet<string> = new Set();
+  #configs: readonly SessionConfig[] = [];
+  #told: DesiredBgp | undefined;
+  #cancel = (): void => {};
+
+  constructor(speaker: Speaker, options: BgpOptions) {
+    this.#speaker = speaker;
+    this.#options = options;
+  }
+
+  apply(state: AgentState): void {
+    const { world, tables } = state;
+    if (world === undefined) return;
+    const { snapshot } = world;
+    const leaving = this.#stepLeaving(snapshot);
+    const unforwarded = unforwardedOf(snapshot, tables);
+    if (unforwarded.symmetricDifference(this.#unforwarded).size > 0) this.#unforwarded = unforwarded;
+    const { nodeName, ignoreExcludeLabel } = this.#options;
+    const me = {
+      name: nodeName,
+      ignoreExcludeLabel,
+      leaving: leaving.state === "leaving",
+      unforwarded: this.#unforwarded,
+    };
+    const desired = desiredBgp(snapshot, me, this.#memo);
+    state.bgp = { desired, leaving, speaker: this.#speaker };
+    this.#tell(desired, leaving);
+    // Peers that kept routes of an earlier run drop what is not announced by then.
+    if (snapshot.complete && state.membership().complete) this.#speaker.complete();
+  }
+
+  async stop(mode: StopMode): Promise<void> {
+    this.#cancel();
+    await this.#speaker.stop(mode === "leave" ? "leave" : "restart");
+  }
+
+  #tell(desired: DesiredBgp, leaving: Leaving): void {
+    this.#speaker.drain(leaving.state === "leaving");
+    if (desired === this.#told) return;
+    this.#told = desired;
+    const configs = desired.sessions.map(({ config }) => config);
+    const same = configs.length === this.#configs.length && configs.every((each, i) => each === this.#configs[i]);
+    if (!same) this.#configs = configs;
+    this.#speaker.configure(this.#configs);
+    const routes = desired.sessions.map(({ config, routes: list }): [string, readonly Route[]] => [config.name, list]);
+    this.#speaker.announce(new Map(routes));
+  }
+
+  #stepLeaving(snapshot: Snapshot): Leaving {
+    const { nodeName, ignoreExcludeLabel, clock, soon } = this.#options;
+    const labels = snapshot.nodes.get(nodeName)?.metadata.labels ?? {};
+    const excluded = !ignoreExcludeLabel && Object.hasOwn(labels, EXCLUDE_LABEL);
+    this.#leaving = stepLeaving(this.#leaving, excluded, clock.now());
+    this.#cancel();
+    if (this.#leaving.state === "leaving") this.#cancel = clock.at(this.#leaving.until, soon);
+    return this.#leaving;
+  }
+}
+
+/** Services of which the tables hold nothing, or less than all: whoever is sent here with them is not served. */
+function unforwardedOf({ services }: Snapshot, tables: Tables): ReadonlySet<string> {
+  const keys = new Set<string>();
+  for (const [key, { spec }] of services) {
+    if (spec.type !== "LoadBalancer") continue;
+    const programmed = tables.services.get(key);
+    if (programmed === undefined || programmed.problems.length > 0) keys.add(key);
+  }
+  return keys;
+}
+
+/**
+ * Where a session has no identifier of its own: the first IPv4 address of the node, else a number made from its name as MetalLB makes it.
+ */
+export function identifierOf(links: readonly NodeLink[], nodeName: string): number {
+  const own = links
+    .flatMap(({ addresses }) => addresses)
+    .map((text) => parseAddress(text.split("/", 1)[0] ?? ""))
+    .find((address) => address?.family === "IPv4" && address.value >> 24n !== 127n);
+  if (own !== undefined) return Number(own.value);
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(crc32(nodeName));
+  return bytes.readUInt32BE();
+}
