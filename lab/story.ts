@@ -2,6 +2,7 @@
  * What `fairlead lab up` tells in the foreground: the topology, each step, the Services with their addresses, who answers a client's
  * requests, and a failover with the gap that the client saw. It reads only what a user could look at too.
  */
+import { tellBgpStory } from "./bgp-story.ts";
 import { drawScene } from "./draw.ts";
 import { applyFault } from "./fault.ts";
 import type { Lab } from "./lab.ts";
@@ -13,30 +14,11 @@ import {
   waitForAgents,
   waitForAnnouncers,
 } from "./observe.ts";
-import type { ServiceAddresses } from "./observe.ts";
-import type { RequestPlan, RequestResult } from "./requester.ts";
-import { answersPerPod, gapAround, startRequests } from "./requests.ts";
-import { renderRows } from "./rows.ts";
+import { gapAround, startRequests } from "./requests.ts";
+import { routersOf } from "./routes.ts";
+import { targetOf, targetsOverIPv6, telling, tellRequests, tellServices } from "./telling.ts";
+import type { Stage, Target, Teller } from "./telling.ts";
 import { waitFor } from "./wait.ts";
-import type { Waiting } from "./wait.ts";
-
-/** Where the story goes; `title` lines stand out on a terminal. */
-export interface Teller {
-  title(text: string): void;
-  line(text?: string): void;
-}
-
-interface Stage {
-  readonly tell: Teller;
-  readonly lab: Lab;
-  /** Ends the story early. */
-  readonly signal: AbortSignal;
-}
-
-/** Seconds of a wait are told from the first one on, so that nobody thinks it hangs. */
-function telling({ tell, signal }: Stage, what: string): Waiting {
-  return { signal, stillWaiting: (seconds) => tell.line(`  … still waiting for ${what} (${seconds} s)`) };
-}
 
 export function tellTopology(tell: Teller, lab: Pick<Lab, "name" | "scene">): void {
   tell.title(`Lab ${lab.name}: ${lab.scene.description}`);
@@ -57,72 +39,28 @@ export async function tellStory(tell: Teller, lab: Lab, signal: AbortSignal): Pr
   tellServices(tell, services);
   const client = lab.scene.hosts.find((host) => host.role === "client")?.name;
   const service = services.find((each) => each.ports.some((port) => port.protocol === "TCP"));
+  if (routersOf(lab).length > 0) {
+    await tellBgpStory(stage, services, client);
+    return;
+  }
   if (client === undefined || service === undefined) return;
   const target = targetOf(service);
   await tellRequests(stage, client, target);
+  await tellAnnouncer(stage, client, target);
   const overIPv6 = services.flatMap(targetsOverIPv6)[0];
-  if (overIPv6 !== undefined) await tellRequests(stage, client, overIPv6);
+  if (overIPv6 !== undefined) {
+    await tellRequests(stage, client, overIPv6);
+    await tellAnnouncer(stage, client, overIPv6);
+  }
   await tellFailover(stage, client, target);
 }
 
-interface Target {
-  readonly service: string;
-  readonly address: string;
-  readonly port: number;
-}
-
-function targetOf(service: ServiceAddresses): Target {
-  const port = service.ports.find((each) => each.protocol === "TCP")?.port ?? 0;
-  return { service: `${service.namespace}/${service.name}`, address: service.addresses[0] ?? "", port };
-}
-
-function targetsOverIPv6(service: ServiceAddresses): readonly Target[] {
-  const target = targetOf(service);
-  if (target.port === 0) return [];
-  return service.addresses.filter((each) => each.includes(":")).map((address) => ({ ...target, address }));
-}
-
-function tellServices(tell: Teller, services: readonly ServiceAddresses[]): void {
-  tell.title("Services");
-  const rows = services.map((each) => [
-    `${each.namespace}/${each.name}`,
-    each.addresses.join(" "),
-    each.ports.map((port) => `${port.port}/${port.protocol}`).join(" "),
-    each.externalTrafficPolicy,
-  ]);
-  for (const line of renderRows(["SERVICE", "ADDRESSES", "PORTS", "TRAFFIC POLICY"], rows)) tell.line(`  ${line}`);
-  tell.line();
-}
-
-async function tellRequests(stage: Stage, client: string, target: Target): Promise<void> {
-  const { tell, lab } = stage;
-  tell.title(`${client} asks ${target.service} at ${socketText(target)}`);
-  const plan: RequestPlan = { protocol: "HTTP", address: target.address, port: target.port };
-  await waitFor("the first answer", async () => (await startRequests(lab, client, plan).done).find((each) => each.ok), {
-    milliseconds: 15_000,
-    ...telling(stage, "the first answer"),
-  });
-  const results = await startRequests(lab, client, { ...plan, count: 8 }).done;
-  for (const line of renderRows(["POD", "ON NODE", "POD'S ADDRESS", "CLIENT IT SAW", "TOOK"], results.map(requestRow)))
-    tell.line(`  ${line}`);
-  const answers = answersPerPod(await startRequests(lab, client, { ...plan, count: 300, concurrency: 10 }).done);
-  const spread = [...answers].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([pod, count]) => `${pod} ${count}`);
-  tell.line(`  300 more, by pod: ${spread.join("  ")}`);
+async function tellAnnouncer({ tell, lab }: Stage, client: string, target: Target): Promise<void> {
   const announcer = await neighborOf(lab, client, target.address);
   tell.line(
     `  ${announcer ?? "Nobody"} answers for the address. Its own pods see the client; to the others it forwards, and they see it.`,
   );
   tell.line();
-}
-
-function socketText({ address, port }: Target): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-function requestRow(result: RequestResult): readonly string[] {
-  const took = `${(result.doneAt - result.sentAt).toFixed(1)} ms`;
-  if (!result.ok) return [`no answer: ${result.error ?? ""}`, "", "", "", took];
-  return [result.pod_name ?? "", result.host_name ?? "", result.pod_ip ?? "", result.client_ip ?? "", took];
 }
 
 /** Switches off the node that answers for the address, under requests, and says how long nobody did. */

@@ -19,6 +19,7 @@ import { bringUp, memberPlan, tailOfLog, takeDown } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { runIn } from "../../lab/network.ts";
 import {
+  agentNodes,
   neighborOf,
   readAgent,
   readServices,
@@ -30,6 +31,7 @@ import type { ServiceAddresses } from "../../lab/observe.ts";
 import { startProgram } from "../../lab/programs.ts";
 import type { RequestPlan, RequestResult } from "../../lab/requester.ts";
 import { routingEnvironment } from "../../lab/routing.ts";
+import { routersOf, waitForNextHops } from "../../lab/routes.ts";
 import { startRequests } from "../../lab/requests.ts";
 import type { Requests } from "../../lab/requests.ts";
 import { pathsOf, writeJson } from "../../lab/run-directory.ts";
@@ -146,12 +148,18 @@ export class TestLab {
     this.client = lab.scene.hosts.find((host) => host.role === "client")?.name ?? "";
   }
 
-  /** Every agent ready, every Service with its addresses, each of them announced by one node: agents wait for each other at first. */
+  /**
+   * Every agent ready, every Service with its addresses, each of them announced by one node: agents wait for each other at first. Where
+   * there are routers, the one that faces the client has a route to every node for each of them.
+   */
   async settle(): Promise<void> {
     await waitForAgents(this.lab);
     const services = await waitForAddresses(this.lab);
     const addresses = services.flatMap((each) => each.addresses);
-    await waitForAnnouncers(this.lab, addresses);
+    const [router] = routersOf(this.lab);
+    await (router === undefined
+      ? waitForAnnouncers(this.lab, addresses)
+      : waitForNextHops(this.lab, router, addresses, agentNodes(this.lab)));
   }
 
   exec(
