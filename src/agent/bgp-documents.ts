@@ -34,7 +34,9 @@ export function bgpRouteRows({ bgp }: AgentState): BgpRouteRow[] {
 }
 
 export function bgpReceivedRows({ bgp }: AgentState): BgpReceivedRow[] {
-  return (bgp?.speaker.received() ?? []).toSorted((a, b) => (`${a.peer} ${a.prefix}` < `${b.peer} ${b.prefix}` ? -1 : 1));
+  return (bgp?.speaker.received() ?? []).toSorted((a, b) =>
+    `${a.peer} ${a.prefix}` < `${b.peer} ${b.prefix}` ? -1 : 1,
+  );
 }
 
 type Desired = NonNullable<AgentState["bgp"]>["desired"];
