@@ -2,6 +2,7 @@
 import { formatAddress, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { Decision } from "../pool/assign.ts";
+import type { PoolCounts } from "../pool/counts.ts";
 import { formatCoolDown } from "../pool/cool-down.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
 import type { Loss } from "../pool/work.ts";
@@ -26,9 +27,7 @@ export function planPools(snapshot: Snapshot, decision: Decision, now: Date): re
       ...invalid(problems.get(`IPAddressPool ${objectKey(object)}`) ?? []),
       ...exhausted(pool?.key === key ? decision.exhausted.get(pool) : undefined),
     ].map((condition) => dated(condition, object.status?.conditions ?? [], now));
-    const { assignedIPv4, assignedIPv6, availableIPv4, availableIPv6 } = counts;
-    const counters = { assignedIPv4, assignedIPv6, availableIPv4, availableIPv6 };
-    const write: PoolStatusWrite = { ...counters, conditions, ...coolDownOf(key, object, decision) };
+    const write: PoolStatusWrite = { ...counters(counts), conditions, ...coolDownOf(key, object, decision) };
     const changed = differs(object, write);
     if (changed) operations.push({ type: "pool", key, write });
     const events = changed ? news(object, conditions) : [];
@@ -78,10 +77,23 @@ function regarding({ metadata: { name, namespace, uid } }: IPAddressPool): Event
   return { kind: "IPAddressPool", namespace, name, ...(uid === undefined ? {} : { uid }) };
 }
 
+/** As the API holds them: a /64 has more addresses than an int64 can say. */
+function counters(counts: PoolCounts): Pick<PoolStatusWrite, Counter> {
+  const int64 = (counter: Counter): bigint => (counts[counter] > INT64_MAX ? INT64_MAX : counts[counter]);
+  return {
+    assignedIPv4: int64("assignedIPv4"),
+    assignedIPv6: int64("assignedIPv6"),
+    availableIPv4: int64("availableIPv4"),
+    availableIPv6: int64("availableIPv6"),
+  };
+}
+
+const COUNTERS = ["assignedIPv4", "assignedIPv6", "availableIPv4", "availableIPv6"] as const;
+type Counter = (typeof COUNTERS)[number];
+
 function differs({ status }: IPAddressPool, write: PoolStatusWrite): boolean {
   if (status === undefined || conditionText(status.conditions) !== conditionText(write.conditions)) return true;
   if (JSON.stringify(status.coolDown) !== JSON.stringify(write.coolDown)) return true;
-  const fields = ["assignedIPv4", "assignedIPv6", "availableIPv4", "availableIPv6"] as const;
   // Compared as numbers, because that is what reading leaves of an int64.
-  return fields.some((field) => status[field] !== Number(write[field] > INT64_MAX ? INT64_MAX : write[field]));
+  return COUNTERS.some((counter) => status[counter] !== Number(write[counter]));
 }

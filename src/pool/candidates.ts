@@ -3,14 +3,15 @@
  * Lists are made once for each namespace, and each remembers how far from its start nothing is left.
  */
 import type { Claim } from "./claim.ts";
-import type { Pool, PoolSet } from "./pools.ts";
+import { poolAllows, type Pool, type PoolSet } from "./pools.ts";
 
 export interface Candidates {
   readonly scoped: Shortlist;
   readonly plain: Shortlist;
-  readonly all: readonly Pool[];
-  /** Not all of them allow every Service of the namespace: that depends on its labels. */
-  readonly selective: boolean;
+  /** All that allow the Service. */
+  allowed(claim: Claim): readonly Pool[];
+  /** Those of them that have addresses of every family of the Service, in use or not. */
+  suitable(claim: Claim): readonly Pool[];
 }
 
 export class CandidateIndex {
@@ -29,15 +30,28 @@ export class CandidateIndex {
     const known = this.#byNamespace.get(namespace);
     if (known !== undefined) return known;
     const pools = this.#scoped.filter(({ scope }) => scope?.namespaces?.has(namespace) !== false);
-    const candidates = {
-      scoped: new Shortlist(pools),
-      plain: this.#plain,
-      all: [...pools, ...this.#plain.pools],
-      selective: pools.some(({ scope }) => scope?.serviceSelectors !== undefined),
-    };
+    const candidates = candidatesOf(new Shortlist(pools), this.#plain);
     this.#byNamespace.set(namespace, candidates);
     return candidates;
   }
+}
+
+/** Many Services get the same lists where their labels do not matter: there may be thousands of each. */
+function candidatesOf(scoped: Shortlist, plain: Shortlist): Candidates {
+  const all = [...scoped.pools, ...plain.pools];
+  const selective = scoped.pools.some(({ scope }) => scope?.serviceSelectors !== undefined);
+  const byFamilies = new Map<string, readonly Pool[]>();
+  const allowed = ({ namespace, labels }: Claim): readonly Pool[] =>
+    selective ? all.filter((pool) => poolAllows(pool, namespace, labels)) : all;
+  const suitable = (claim: Claim): readonly Pool[] => {
+    const key = claim.families.join();
+    const known = selective ? undefined : byFamilies.get(key);
+    if (known !== undefined) return known;
+    const pools = allowed(claim).filter(({ families }) => claim.families.every((family) => families.has(family)));
+    byFamilies.set(key, pools);
+    return pools;
+  };
+  return { scoped, plain, allowed, suitable };
 }
 
 /** An ordered list of pools. `releases` is what {@link Occupancy} counts: when it has grown, nothing is known any more. */

@@ -55,7 +55,7 @@ export const ASSIGNED_CLASS = "fairlead.io/assigned-class";
 export const OUTPUT_ANNOTATIONS = [ALLOCATED_FROM_POOL, SHARED_AS, ASSIGNED_CLASS] as const;
 
 /** On a Service: its two addresses may come from two pools. */
-const DUAL_STACK_POOLS = "fairlead.io/dual-stack-pools";
+export const DUAL_STACK_POOLS = "fairlead.io/dual-stack-pools";
 
 /** Condition written by the controller: a Service of type LoadBalancer has an address. */
 export const ADDRESS_ASSIGNED = "fairlead.io/AddressAssigned";

@@ -5,6 +5,7 @@
  * A Service that was deleted leaves nothing behind that says what it had. So the pool's status keeps what was in use and
  * what was released when: a release is seen as the difference, also by a controller that was not running at the time.
  */
+import { compareAddresses, type Address } from "../net/address.ts";
 import { formatRange, parseRange, type Range } from "../net/range.ts";
 import { intersectRanges, joinRanges, subtractRanges } from "../net/range-set.ts";
 import { parseDuration } from "../time/duration.ts";
@@ -73,7 +74,7 @@ export function remember(memory: CoolDown, before: readonly Range[], inUse: read
   const still = memory.released.flatMap(({ range, at }) =>
     subtractRanges([range], inUse).map((r) => ({ range: r, at })),
   );
-  const released = [...still, ...gone.map((range) => ({ range, at: now }))];
+  const released = [...still, ...gone.map((range) => ({ range, at: now }))].toSorted(longestAgoFirst);
   // The longest ago come back first where there are too many.
   return { inUse: inUse.slice(0, IN_USE_MAX), released: released.slice(-RELEASED_MAX) };
 }
@@ -95,12 +96,18 @@ export function formatCoolDown({ inUse, released }: CoolDown): NonNullable<PoolS
 /** The longest ago first; of ranges that overlap, which we do not write, only the latest. */
 function disjoint(released: readonly Released[]): readonly Released[] {
   const seen = new RangeIndex<undefined>();
-  const kept = released
-    .toSorted((a, b) => b.at - a.at)
-    .filter(({ range }) => {
-      if (seen.overlapping(range) !== undefined) return false;
-      seen.add(range, undefined);
-      return true;
-    });
+  const latestFirst = released.toSorted(longestAgoFirst).toReversed();
+  const kept = latestFirst.filter(({ range }) => {
+    if (seen.overlapping(range) !== undefined) return false;
+    seen.add(range, undefined);
+    return true;
+  });
   return kept.toReversed();
+}
+
+/** Of one moment, in the order of addresses: what is remembered must not change by being read. */
+function longestAgoFirst(a: Released, b: Released): number {
+  if (a.at !== b.at) return a.at - b.at;
+  const of = ({ range }: Released): Address => ({ family: range.family, value: range.first });
+  return compareAddresses(of(a), of(b));
 }

@@ -1,7 +1,7 @@
 /** Where a Service could go: at addresses it names, in pools it names, or wherever there is room. Decides, takes nothing. */
 import { compareAddresses, formatAddress, type Address, type Family } from "../net/address.ts";
 import { CandidateIndex, type Shortlist } from "./candidates.ts";
-import type { Claim } from "./claim.ts";
+import { DUAL_STACK_POOLS, type Claim } from "./claim.ts";
 import type { Occupancy } from "./occupancy.ts";
 import { poolAllows, poolMayUse, type Pool, type PoolSet } from "./pools.ts";
 
@@ -24,6 +24,7 @@ export type Cause =
   | "AddressInUse"
   | "AddressNotAllowed" // avoidBuggyIPs
   | "AddressNotInPool"
+  | "FamilyNotInPool" // no pool in question has addresses of the family, or of both
   | "NoPool" // none gives addresses to this Service by itself
   | "PoolExhausted"
   | "PoolInvalid"
@@ -71,9 +72,8 @@ export function placeInPools(claim: Claim, ground: Ground): Placement {
   if (refusal?.cause === "UnknownPool" || (refusal !== undefined && usable.length === 0)) return refusal;
   const place = spread(usable, claim, ground);
   if (place !== undefined) return place;
-  const names = `pool${usable.length > 1 ? "s" : ""} ${usable.map(({ name }) => name).join(", ")}`;
   const families = claim.families.length > 1 ? "dual IPFamily" : claim.families.join();
-  return refuse("PoolExhausted", `no available IPs in ${names} for ${families}${resting(usable, ground)}`, usable);
+  return noneIn(usable, claim.families, families, ground);
 }
 
 /** The first addresses of the best pool. */
@@ -95,9 +95,15 @@ export function placeBeside(pool: Pool, family: Family, claim: Claim, ground: Gr
     return claim.wantedPools.length > 0 ? placeInPools(single, ground) : placeAnywhere(single, ground);
   }
   if (closed !== undefined) return closed;
-  return refuse("PoolExhausted", `no available IPs in pool ${pool.name} for ${family}${resting([pool], ground)}`, [
-    pool,
-  ]);
+  return noneIn([pool], [family], family, ground);
+}
+
+/** In MetalLB's words. */
+function noneIn(pools: readonly Pool[], families: readonly Family[], what: string, ground: Ground): Refusal {
+  const because = `no available IPs in pool${pools.length > 1 ? "s" : ""} ${listOf(pools)} for ${what}`;
+  const possible = families.every((family) => pools.some((pool) => pool.families.has(family)));
+  if (!possible) return refuse("FamilyNotInPool", because);
+  return refuse("PoolExhausted", `${because}${resting(pools, ground)}`, pools);
 }
 
 /**
@@ -182,7 +188,8 @@ function poolFor(addresses: readonly Address[], claim: Claim, purpose: Purpose, 
 function outsideEveryPool(addresses: readonly Address[], pools: PoolSet): string {
   const stray = addresses.find((a) => pools.poolsOf(a).length === 0);
   if (stray !== undefined) return `${formatAddress(stray)} is in no IPAddressPool`;
-  return `${addresses.map(formatAddress).join(" and ")} must lie in one IPAddressPool`;
+  const list = addresses.map(formatAddress).join(" and ");
+  return `${list} must lie in one IPAddressPool, or the Service say ${DUAL_STACK_POOLS}: span`;
 }
 
 function usableByName(name: string, claim: Claim, { pools }: Ground): Pool | Refusal {
@@ -223,15 +230,24 @@ function closedRefusal(pool: Pool): Refusal | undefined {
 }
 
 function nothingLeft(claim: Claim, ground: Ground): Refusal {
-  const { all, selective } = ground.candidates.of(claim);
-  // The same list for many Services, where it can be: there may be thousands of each.
-  const tried = selective ? all.filter((pool) => poolAllows(pool, claim.namespace, claim.labels)) : all;
-  if (tried.length === 0)
+  const candidates = ground.candidates.of(claim);
+  const allowed = candidates.allowed(claim);
+  if (allowed.length === 0)
     return refuse("NoPool", "no available IPs: no IPAddressPool gives addresses to this Service by itself");
-  const names = tried.slice(0, 5).map((pool) => pool.name);
-  const rest = tried.length > names.length ? ` and ${tried.length - names.length} more` : "";
-  const because = `no available IPs: no ${claim.families.join(" and ")} left in ${names.join(", ")}${rest}`;
-  return refuse("PoolExhausted", `${because}${resting(tried, ground)}`, tried);
+  const suitable = candidates.suitable(claim);
+  const families = claim.families.join(" and ");
+  if (suitable.length === 0)
+    return refuse(
+      "FamilyNotInPool",
+      `no available IPs: no pool that is open to it has ${families}: ${listOf(allowed)}`,
+    );
+  const because = `no available IPs: no ${families} left in ${listOf(suitable)}${resting(suitable, ground)}`;
+  return refuse("PoolExhausted", because, suitable);
+}
+
+function listOf(pools: readonly Pool[]): string {
+  const names = pools.slice(0, 5).map((pool) => pool.name);
+  return `${names.join(", ")}${pools.length > names.length ? ` and ${pools.length - names.length} more` : ""}`;
 }
 
 function resting(pools: readonly Pool[], { occupancy }: Ground): string {

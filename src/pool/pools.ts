@@ -2,7 +2,7 @@
  * IPAddressPools parsed into values. Every problem of every pool is reported, and a pool with a problem is closed, not
  * gone: it gives no new addresses, but what was assigned from it stays. (MetalLB refuses the whole configuration instead.)
  */
-import type { Address } from "../net/address.ts";
+import type { Address, Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import { formatRange, parseRange, type Range } from "../net/range.ts";
 import type { Namespace } from "../service/objects.ts";
@@ -17,6 +17,8 @@ export interface Pool {
   readonly name: string;
   /** In listed order: addresses are given out from the first. */
   readonly ranges: readonly Range[];
+  /** Those it has addresses of. */
+  readonly families: ReadonlySet<Family>;
   readonly autoAssign: boolean;
   readonly avoidBuggyIPs: boolean;
   /** Why it gives no new addresses; undefined for a pool without problems. */
@@ -160,6 +162,7 @@ function poolOf(
     key,
     name: object.metadata.name,
     ranges: found.ranges,
+    families: new Set(found.ranges.map(({ family }) => family)),
     autoAssign,
     avoidBuggyIPs,
     closedBecause: found.problems[0]?.message,

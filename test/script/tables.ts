@@ -1,5 +1,6 @@
 /** What a script may expect: tables of text, as an operator would read them. */
-import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL } from "../../src/pool/claim.ts";
+import { GAUGES } from "../../src/controller/samples.ts";
+import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL, OUTPUT_ANNOTATIONS } from "../../src/pool/claim.ts";
 import type { World } from "./world.ts";
 
 type Row = readonly string[];
@@ -30,6 +31,42 @@ export const TABLES: Readonly<Record<string, (world: World) => string>> = {
         String(status?.availableIPv6),
         (status?.conditions ?? []).map((c) => c.message).join("; "),
       ]),
+    ),
+  conditions: (world) =>
+    table(
+      ["OBJECT", "TYPE", "STATUS", "REASON", "SINCE"],
+      [...world.snapshot().services, ...world.snapshot().ipAddressPools].flatMap(([key, { status }]) =>
+        (status?.conditions ?? []).map((c) => [key, c.type, c.status, c.reason, c.lastTransitionTime ?? ""]),
+      ),
+    ),
+  annotations: (world) =>
+    table(
+      ["SERVICE", "ANNOTATION", "VALUE"],
+      [...world.snapshot().services].flatMap(([key, { metadata }]) =>
+        OUTPUT_ANNOTATIONS.filter((name) => metadata.annotations[name] !== undefined).map((name) => [
+          key,
+          name,
+          metadata.annotations[name] ?? "",
+        ]),
+      ),
+    ),
+  "cool-downs": (world) =>
+    table(
+      ["POOL", "IN USE", "RELEASED"],
+      [...world.snapshot().ipAddressPools].map(([key, { status }]) => [
+        key,
+        (status?.coolDown?.inUse ?? []).join(", "),
+        (status?.coolDown?.released ?? []).map(({ addresses, at }) => `${addresses} at ${at}`).join(", "),
+      ]),
+    ),
+  metrics: (world) =>
+    lines(
+      GAUGES.flatMap(({ name, samples }) =>
+        samples(world.decision()).map(({ labels, value }) => {
+          const text = Object.entries(labels).map(([label, is]) => `${label}="${is}"`);
+          return `${name}${text.length === 0 ? "" : `{${text.join(",")}}`} ${value}`;
+        }),
+      ),
     ),
   events: (world) =>
     table(

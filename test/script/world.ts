@@ -1,4 +1,5 @@
 /** A controller with its manifests and its state in memory: the same decisions as the program, without files and time. */
+import { inspect } from "node:util";
 import { plan, type Operation } from "../../src/controller/plan.ts";
 import { formatProblem } from "../../src/net/problem.ts";
 import { assign, type Decision } from "../../src/pool/assign.ts";
@@ -19,6 +20,7 @@ export class World {
   readonly #poolStates = new Map<string, PoolState>();
   #loadBalancerClass: string | undefined;
   #now = START;
+  #running = true;
   #merger = new Merger();
   /** Since they were last taken. */
   #events: EventWrite[] = [];
@@ -45,9 +47,23 @@ export class World {
   /** With this `--lb-class`; none: as before. */
   restart(loadBalancerClass = this.#loadBalancerClass): void {
     this.#loadBalancerClass = loadBalancerClass;
+    this.#running = true;
     this.#merger = new Merger();
     this.#readings.clear();
     for (const [name, text] of this.#texts) this.#readings.set(name, decodeFile(text, name));
+    this.settle();
+  }
+
+  /** Nothing is decided or written until the next restart. */
+  stop(): void {
+    this.#running = false;
+  }
+
+  /** The status of a pool as somebody who is not the controller wrote it. */
+  edit(key: string, fields: Partial<PoolState["status"]>): void {
+    const before = this.#poolStates.get(key);
+    if (before === undefined) throw new Error(`Cannot edit the status of pool ${key}: there is none`);
+    this.#poolStates.set(key, { ...before, status: { ...before.status, ...fields } });
     this.settle();
   }
 
@@ -62,6 +78,7 @@ export class World {
   /** Decides and writes until nothing is left to write. */
   settle(): void {
     this.#writes = [];
+    if (!this.#running) return;
     for (let pass = 0; ; pass += 1) {
       const snapshot = this.snapshot();
       this.#decided = this.decision();
@@ -69,7 +86,8 @@ export class World {
       for (const operation of operations) this.#perform(operation);
       if (snapshot.complete) this.#forgetDeleted(snapshot);
       if (operations.length === 0) return;
-      if (pass === PASSES_MAX) throw new Error(`The controller does not converge: ${JSON.stringify(operations)}`);
+      if (pass === PASSES_MAX)
+        throw new Error(`The controller does not converge: ${inspect(operations, { depth: 9 })}`);
     }
   }
 
