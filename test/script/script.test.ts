@@ -74,7 +74,7 @@ function run(world: World, step: Step): Step {
       world.stop();
       return step;
     case "edit":
-      world.edit(step.pool, JSON.parse(step.text));
+      world.edit(step.pool, JSON.parse(step.text) as Parameters<World["edit"]>[1]);
       return step;
     case "wait":
       world.wait(parseDuration(step.duration) ?? assert.fail(`${step.duration} is not a duration`));
