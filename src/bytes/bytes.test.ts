@@ -30,6 +30,13 @@ describe("a reader", () => {
     assert.equal(toHex(piece), "0102");
   });
 
+  test("gives pieces of a Buffer as copies too, whose own slice() is none", () => {
+    const buffer = Buffer.from("0102", "hex");
+    const piece = new Reader(buffer).take(2);
+    buffer.fill(0);
+    assert.equal(toHex(piece), "0102");
+  });
+
   const tooShort = [
     { name: "a byte", bytes: 0, read: (reader: Reader) => reader.u8() },
     { name: "two bytes", bytes: 1, read: (reader: Reader) => reader.u16() },

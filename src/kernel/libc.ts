@@ -27,6 +27,16 @@ export const socket: (domain: number, type: number, protocol: number) => number 
 export const bind: (fd: number, address: Uint8Array, length: number) => number = libc.func(
   "int bind(int fd, const void *addr, uint32_t addrlen)",
 );
+export const sendto: (
+  fd: number,
+  bytes: Uint8Array,
+  length: number,
+  flags: number,
+  address: Uint8Array,
+  addressLength: number,
+) => number = libc.func(
+  "int64_t sendto(int fd, const void *buf, size_t len, int flags, const void *addr, uint32_t addrlen)",
+);
 export const send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
   "int64_t send(int fd, const void *buf, size_t len, int flags)",
 );

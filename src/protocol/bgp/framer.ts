@@ -47,7 +47,7 @@ export class Framer {
       }
       this.#wanted = header.length;
       if (this.#length < header.length) return;
-      const whole = bytes.slice(0, header.length);
+      const whole = Uint8Array.from(bytes.subarray(0, header.length));
       this.#keep(bytes.subarray(header.length));
       const message = decodeMessage(whole, this.#context);
       if (!message.ok) {

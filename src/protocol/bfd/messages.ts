@@ -1,0 +1,28 @@
+/** What the agent's thread and the BFD worker tell each other. */
+import type { BfdSessionConfig } from "./config.ts";
+import type { BfdDetails, BfdSessionView, ParkedSession } from "./view.ts";
+
+/** The worker's `workerData`. */
+export interface WorkerOptions {
+  readonly parked: readonly ParkedSession[];
+}
+
+/**
+ * `leave`: the peers are told AdminDown. `restart`: they are told to wait so long for the next process. `silent`: nothing,
+ * they will find out.
+ */
+export type StopMode =
+  | { readonly type: "leave" }
+  | { readonly type: "restart"; readonly holdMilliseconds: number }
+  | { readonly type: "silent" };
+
+export type ToWorker =
+  | { readonly type: "sessions"; readonly sessions: readonly BfdSessionConfig[] }
+  | { readonly type: "details" }
+  | { readonly type: "stop"; readonly mode: StopMode };
+
+export type FromWorker =
+  /** After every change of a state; the whole truth. */
+  | { readonly type: "changed"; readonly sessions: readonly BfdSessionView[] }
+  | { readonly type: "details"; readonly sessions: readonly BfdDetails[] }
+  | { readonly type: "stopped"; readonly parked: readonly ParkedSession[] };

@@ -1,0 +1,376 @@
+/**
+ * All BFD sessions of this node: which packet belongs to which (RFC 5880 §6.3, RFC 5881 §4), what is counted, and how they are
+ * handed to the next process. Pure but for its own state: bytes go out through `send`, time comes in.
+ */
+import { formatAddress } from "../../net/address.ts";
+import { later, type Instant } from "../../time/instant.ts";
+import type { Random } from "../../time/jitter.ts";
+import { sealControl, verifyControl, type Hash, type ReceivedSequence } from "./authentication.ts";
+import { SESSIONS_MAX, type BfdSessionConfig } from "./config.ts";
+import {
+  deadline,
+  detectionMicros,
+  resumeSession,
+  startSession,
+  step,
+  type Event,
+  type Remote,
+  type Session,
+  type Settings,
+} from "./machine.ts";
+import { decodeControl, type Control } from "./packet.ts";
+import type { BfdDetails, BfdSessionView, ParkedSession } from "./view.ts";
+
+export interface Surroundings {
+  readonly random: Random;
+  readonly hash: Hash;
+  /** 32 bits, not zero, not guessable. */
+  readonly newDiscriminator: () => number;
+  /** Sends from the session's own port. */
+  readonly send: (entry: Entry, bytes: Uint8Array) => void;
+  /** The state of one end has changed. */
+  readonly changed: () => void;
+}
+
+/** A datagram that passed the filter of its socket. */
+export interface Datagram {
+  readonly bytes: Uint8Array;
+  /** Canonical text; a link-local one with `%device`. */
+  readonly from: string;
+  readonly multihop: boolean;
+}
+
+export interface Entry {
+  readonly config: BfdSessionConfig;
+  /** Of `sessionKey`. */
+  readonly key: string;
+  /** Of the socket it sends from; before there is one, what the predecessor of this process used, or 0. */
+  sourcePort: number;
+  session: Session;
+  /** Of the next packet, with a key (bfd.XmitAuthSeq). */
+  sequence: number;
+  receivedSequence: ReceivedSequence;
+  lastReceivedAt: Instant | undefined;
+  since: Instant;
+  flaps: number;
+  sent: number;
+  received: number;
+  discarded: Map<string, number>;
+  longestGapMilliseconds: number;
+  /** Why nothing can be sent, why nothing can be heard. */
+  sendProblem: string | undefined;
+  listenProblem: string | undefined;
+  /** Received in the second that began then. */
+  second: { readonly began: Instant; readonly packets: number };
+}
+
+/** No peer has reason to send more in a second: at 10 ms it sends 133. */
+const PACKETS_A_SECOND_MAX = 400;
+const UINT32 = 2 ** 32;
+const START_MILLISECONDS = 1000;
+
+export class Sessions {
+  readonly #surroundings: Surroundings;
+  readonly #entries = new Map<string, Entry>();
+  readonly #byDiscriminator = new Map<number, Entry>();
+  /** Until their sessions are configured again. */
+  readonly #parked: Map<string, ParkedSession>;
+  #refused: readonly BfdSessionConfig[] = [];
+  /** Of datagrams that belong to nobody, by reason. */
+  readonly unknown = new Map<string, number>();
+
+  constructor(surroundings: Surroundings, parked: readonly ParkedSession[]) {
+    this.#surroundings = surroundings;
+    this.#parked = new Map(parked.map((one) => [`${one.peer} ${one.multihop}`, one]));
+  }
+
+  get entries(): Iterable<Entry> {
+    return this.#entries.values();
+  }
+
+  /** All that there should be: others end, those whose path changed begin anew. Returns what begins and what ends. */
+  configure(
+    configs: readonly BfdSessionConfig[],
+    now: Instant,
+  ): { readonly added: readonly Entry[]; readonly removed: readonly Entry[] } {
+    const wanted = new Map(configs.slice(0, SESSIONS_MAX).map((config) => [identity(config), config]));
+    this.#refused = configs.slice(SESSIONS_MAX);
+    const removed = [...this.#entries].filter(([id]) => !wanted.has(id)).map(([, entry]) => entry);
+    for (const entry of removed) this.#remove(entry, now);
+    const added: Entry[] = [];
+    for (const [id, config] of wanted) {
+      const entry = this.#entries.get(id);
+      if (entry === undefined) added.push(this.#add(id, config, now));
+      else {
+        this.#entries.set(id, Object.assign(entry, { config }));
+        this.handle(entry, { type: "configure", settings: settingsOf(config, entry.session.settings) }, now);
+      }
+    }
+    return { added, removed };
+  }
+
+  /** Whether it is still one of ours. */
+  has(entry: Entry): boolean {
+    return this.#byDiscriminator.get(entry.session.settings.myDiscriminator) === entry;
+  }
+
+  receive({ bytes, from, multihop }: Datagram, now: Instant): Entry | undefined {
+    const read = decodeControl(bytes);
+    if (!read.ok) return this.#discardUnknown(read.fault);
+    const control = read.value;
+    const entry = this.#find(control, from, multihop);
+    if (entry === undefined) return this.#discardUnknown("unknownSession");
+    if (!withinRate(entry, now)) return discard(entry, "tooMany");
+    forgetSequence(entry, now);
+    const { config, receivedSequence } = entry;
+    const verdict = verifyControl(control, bytes, config.key, receivedSequence, this.#surroundings.hash);
+    if (!verdict.ok) return discard(entry, verdict.fault);
+    entry.receivedSequence = verdict.sequence;
+    countReceived(entry, now);
+    this.handle(entry, { type: "received", control }, now);
+    return entry;
+  }
+
+  handle(entry: Entry, event: Event, now: Instant): void {
+    const before = entry.session;
+    const [session, effects] = step(before, event, now, this.#surroundings.random);
+    entry.session = session;
+    if (session.state !== before.state) {
+      entry.since = now;
+      entry.longestGapMilliseconds = session.state === "up" ? 0 : entry.longestGapMilliseconds;
+      if (before.state === "up") entry.flaps += 1;
+    }
+    for (const effect of effects) {
+      if (effect.type === "send") this.#send(entry, effect.control);
+      else this.#surroundings.changed();
+    }
+  }
+
+  details(): readonly BfdDetails[] {
+    return [...this.#entries.values()].map(detailsOf);
+  }
+
+  views(now: Instant): readonly BfdSessionView[] {
+    return [...this.details().map(viewOf), ...this.#refused.map((config) => refusedView(config, now))];
+  }
+
+  /** Tells every peer to expect nothing for so long, which it confirms; see {@link parkedSessions}. */
+  park(holdMilliseconds: number, now: Instant): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.session.state !== "up") continue;
+      const { settings } = entry.session;
+      const desiredMinTxMicros = Math.min(
+        UINT32 - 1,
+        Math.max(settings.desiredMinTxMicros, Math.ceil((holdMilliseconds * 1000) / settings.detectMult)),
+      );
+      this.handle(entry, { type: "configure", settings: { ...settings, desiredMinTxMicros } }, now);
+    }
+  }
+
+  /** Those whose peer has confirmed the wait; `complete`: none is left that may still do so. */
+  parkedSessions(
+    holdMilliseconds: number,
+    now: Instant,
+  ): { readonly complete: boolean; readonly parked: readonly ParkedSession[] } {
+    const up = [...this.#entries.values()].filter(({ session }) => session.state === "up");
+    const confirmed = up.filter(({ session }) => session.poll === "idle");
+    return {
+      complete: confirmed.length === up.length,
+      parked: confirmed.map((entry) => parkedOf(entry, later(now, holdMilliseconds))),
+    };
+  }
+
+  #add(id: string, config: BfdSessionConfig, now: Instant): Entry {
+    const key = sessionKey(config);
+    const parked = this.#parked.get(key);
+    this.#parked.delete(key);
+    const usable = parked !== undefined && parked.until > now ? parked : undefined;
+    const settings = settingsOf(config, { myDiscriminator: usable?.myDiscriminator ?? this.#freshDiscriminator() });
+    const session =
+      usable === undefined
+        ? startSession(settings, now)
+        : resumeSession(settings, usable.remote, Math.min(usable.until - now, patience(settings, usable.remote)), now);
+    const entry: Entry = {
+      config,
+      key,
+      sourcePort: usable?.sourcePort ?? 0,
+      session,
+      sequence: usable?.sequence ?? this.#surroundings.newDiscriminator(),
+      receivedSequence: undefined,
+      lastReceivedAt: undefined,
+      since: now,
+      flaps: 0,
+      sent: 0,
+      received: 0,
+      discarded: new Map(),
+      longestGapMilliseconds: 0,
+      sendProblem: undefined,
+      listenProblem: undefined,
+      second: { began: now, packets: 0 },
+    };
+    this.#entries.set(id, entry);
+    this.#byDiscriminator.set(settings.myDiscriminator, entry);
+    return entry;
+  }
+
+  /** A session that is not wanted any more says so, and is gone. */
+  #remove(entry: Entry, now: Instant): void {
+    this.handle(entry, { type: "admin", enabled: false }, now);
+    this.#entries.delete(identity(entry.config));
+    this.#byDiscriminator.delete(entry.session.settings.myDiscriminator);
+  }
+
+  /** RFC 5880 §6.8.6: by our discriminator, or the peer's address as long as it does not know ours. */
+  #find({ yourDiscriminator }: Control, from: string, multihop: boolean): Entry | undefined {
+    if (yourDiscriminator !== 0) {
+      const entry = this.#byDiscriminator.get(yourDiscriminator);
+      return entry !== undefined && entry.config.multihop === multihop ? entry : undefined;
+    }
+    const key = `${from} ${multihop}`;
+    for (const entry of this.#entries.values()) if (entry.key === key) return entry;
+    return undefined;
+  }
+
+  #send(entry: Entry, control: Control): void {
+    const { config } = entry;
+    const bytes = sealControl(control, config.key, entry.sequence, this.#surroundings.hash);
+    if (config.key !== undefined) entry.sequence = (entry.sequence + 1) % UINT32;
+    entry.sent += 1;
+    this.#surroundings.send(entry, bytes);
+  }
+
+  #freshDiscriminator(): number {
+    let number = this.#surroundings.newDiscriminator();
+    while (number === 0 || this.#byDiscriminator.has(number)) number = this.#surroundings.newDiscriminator();
+    return number;
+  }
+
+  #discardUnknown(reason: string): undefined {
+    this.unknown.set(reason, (this.unknown.get(reason) ?? 0) + 1);
+    return undefined;
+  }
+}
+
+/** What a packet that knows no discriminator yet is told apart by. */
+function sessionKey({ peer, device, multihop }: BfdSessionConfig): string {
+  return `${peerText({ peer, ...(device === undefined ? {} : { device }) })} ${multihop}`;
+}
+
+export function peerText({ peer, device }: Pick<BfdSessionConfig, "peer" | "device">): string {
+  const text = formatAddress(peer);
+  return text.startsWith("fe80:") && device !== undefined ? `${text}%${device}` : text;
+}
+
+export function nextDeadline({ session }: Entry): Instant | undefined {
+  return deadline(session);
+}
+
+/** A change of these is another session: its socket, or what the peer checks. */
+function identity({ name, peer, local, device, multihop, profile, key }: BfdSessionConfig): string {
+  const secret = key === undefined ? "" : `${key.type} ${key.keyId} ${key.secret.join()}`;
+  const source = local === undefined ? "" : formatAddress(local);
+  return [name, formatAddress(peer), source, device ?? "", multihop, multihop ? profile.minimumTtl : "", secret].join(
+    " ",
+  );
+}
+
+function settingsOf({ profile, multihop }: BfdSessionConfig, kept: Pick<Settings, "myDiscriminator">): Settings {
+  const echo = multihop ? undefined : profile.echoIntervalMilliseconds;
+  return {
+    myDiscriminator: kept.myDiscriminator,
+    desiredMinTxMicros: profile.transmitIntervalMilliseconds * 1000,
+    requiredMinRxMicros: profile.receiveIntervalMilliseconds * 1000,
+    requiredMinEchoRxMicros: echo === undefined ? 0 : echo * 1000,
+    detectMult: profile.detectMultiplier,
+    passive: profile.passive,
+  };
+}
+
+/** For a session taken over: the peer has gone on sending, but this process has only just begun to listen. */
+function patience(settings: Settings, { detectMult, desiredMinTxMicros }: Remote): number {
+  return START_MILLISECONDS + (detectMult * Math.max(settings.requiredMinRxMicros, desiredMinTxMicros)) / 1000;
+}
+
+function withinRate(entry: Entry, now: Instant): boolean {
+  const { began, packets } = entry.second;
+  entry.second = now - began >= 1000 ? { began: now, packets: 1 } : { began, packets: packets + 1 };
+  return entry.second.packets <= PACKETS_A_SECOND_MAX;
+}
+
+/** RFC 5880 §6.8.1, bfd.AuthSeqKnown: after twice the detection time any sequence may start. */
+function forgetSequence(entry: Entry, now: Instant): void {
+  const { lastReceivedAt, session } = entry;
+  if (lastReceivedAt !== undefined && now - lastReceivedAt > (2 * detectionMicros(session)) / 1000)
+    entry.receivedSequence = undefined;
+}
+
+function countReceived(entry: Entry, now: Instant): void {
+  const { lastReceivedAt } = entry;
+  entry.received += 1;
+  if (lastReceivedAt !== undefined && entry.session.state === "up")
+    entry.longestGapMilliseconds = Math.max(entry.longestGapMilliseconds, now - lastReceivedAt);
+  entry.lastReceivedAt = now;
+}
+
+function discard(entry: Entry, reason: string): undefined {
+  entry.discarded.set(reason, (entry.discarded.get(reason) ?? 0) + 1);
+  return undefined;
+}
+
+/** What a change of state is told with: nothing that changes with every packet. */
+function viewOf(details: BfdDetails): BfdSessionView {
+  const { name, peer, state, remoteState, diagnostic, remoteDiagnostic, since, flaps, problem } = details;
+  return { name, peer, state, remoteState, diagnostic, remoteDiagnostic, since, flaps, problem };
+}
+
+function refusedView(config: BfdSessionConfig, now: Instant): BfdSessionView {
+  return {
+    name: config.name,
+    peer: peerText(config),
+    state: "adminDown",
+    remoteState: "down",
+    diagnostic: "none",
+    remoteDiagnostic: "none",
+    since: now,
+    flaps: 0,
+    problem: `more than the ${SESSIONS_MAX} sessions of a node`,
+  };
+}
+
+function detailsOf(entry: Entry): BfdDetails {
+  const { config, session } = entry;
+  const { remote, settings } = session;
+  return {
+    name: config.name,
+    peer: peerText(config),
+    state: session.state,
+    remoteState: remote.state,
+    diagnostic: session.diagnostic,
+    remoteDiagnostic: remote.diagnostic,
+    since: entry.since,
+    flaps: entry.flaps,
+    problem: entry.listenProblem ?? entry.sendProblem,
+    multihop: config.multihop,
+    myDiscriminator: settings.myDiscriminator,
+    yourDiscriminator: remote.discriminator,
+    transmitIntervalMilliseconds: Math.max(session.txMicros, remote.requiredMinRxMicros) / 1000,
+    detectionMilliseconds: detectionMicros(session) / 1000,
+    remote,
+    sent: entry.sent,
+    received: entry.received,
+    discarded: Object.fromEntries(entry.discarded),
+    longestGapMilliseconds: entry.longestGapMilliseconds,
+  };
+}
+
+function parkedOf({ config, session, sequence, sourcePort }: Entry, until: Instant): ParkedSession {
+  return {
+    peer: peerText(config),
+    multihop: config.multihop,
+    myDiscriminator: session.settings.myDiscriminator,
+    sourcePort,
+    sequence,
+    remote: session.remote,
+    until,
+  };
+}
