@@ -25,10 +25,10 @@ export function checkCommand(world: World): Command {
       "after",
       `\nExample:\n  ${example}\n\nExits with 0 when all is well (warnings allowed), 1 on problems, 2 on usage.`,
     )
-    .action((paths: readonly string[], { output, namespace }: CheckOptions) => {
+    .action(async (paths: readonly string[], { output, namespace }: CheckOptions) => {
       const missing = paths.filter((path) => !existsSync(path));
       if (missing.length > 0) throw new CommandFailure(EXIT.usage, `There is no ${missing.join(" and no ")}`);
-      const { rows, objects } = checkManifests(paths, namespace === undefined ? {} : { namespace });
+      const { rows, objects } = await checkManifests(paths, namespace === undefined ? {} : { namespace });
       const errors = rows.filter(({ severity }) => severity === "error").length;
       print(world, output, rows, () => {
         const summary = `${objects} objects: ${count(errors, "problem")}, ${count(rows.length - errors, "warning")}\n`;

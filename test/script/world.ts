@@ -4,7 +4,7 @@ import { plan, type Operation } from "../../src/controller/plan.ts";
 import { formatProblem } from "../../src/net/problem.ts";
 import { assign, type Decision } from "../../src/pool/assign.ts";
 import { keepLastGood, type Reading } from "../../src/source/manifests/files.ts";
-import { decodeFile } from "../../src/source/manifests/folder.ts";
+import { decodeFile } from "../../src/source/manifests/decoders.ts";
 import { Merger, type ManifestEntry } from "../../src/source/manifests/merge.ts";
 import type { PoolState, ServiceState } from "../../src/source/manifests/state.ts";
 import type { EventWrite, Snapshot } from "../../src/source/source.ts";
@@ -95,8 +95,8 @@ export class World {
     const readings = [...this.#readings].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, reading]) => reading);
     return this.#merger.merge({
       files: readings,
-      serviceStates: this.#serviceStates,
-      poolStates: this.#poolStates,
+      serviceStates: new Map(this.#serviceStates),
+      poolStates: new Map(this.#poolStates),
       problems: readings.flatMap((reading) => reading.problems),
       complete: !readings.some((reading) => reading.broken),
     });

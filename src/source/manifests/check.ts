@@ -2,6 +2,7 @@
 import { judgeConfiguration, suspicions } from "../../announce/judgement.ts";
 import type { Problem } from "../../net/problem.ts";
 import { decodeManifest } from "./decode.ts";
+import { decoderAtOnce } from "./decoders.ts";
 import { FolderFiles, type Reading } from "./files.ts";
 import type { Collection } from "./kinds.ts";
 import { Merger, type ManifestEntry } from "./merge.ts";
@@ -41,10 +42,11 @@ const CONFIGURATION: ReadonlySet<Collection> = new Set([
 ] as const);
 
 /** `paths`: folders or files. Rows are in the order of files and documents. */
-export function checkManifests(paths: readonly string[], { namespace }: CheckOptions = {}): Checked {
+export async function checkManifests(paths: readonly string[], { namespace }: CheckOptions = {}): Promise<Checked> {
   const rows: CheckRow[] = [];
-  const folders = paths.map((path) => new FolderFiles<ManifestEntry>(path, (text, file) => decode(text, file, rows)));
-  for (const folder of folders) folder.refresh();
+  const decoder = decoderAtOnce((text, file) => decode(text, file, rows));
+  const folders = paths.map((path) => new FolderFiles<ManifestEntry>(path, decoder));
+  for (const folder of folders) (await folder.look(undefined, () => false))();
   const unread = folders.flatMap((folder) => folder.problems);
   rows.push(...unread.map(({ subject, message }): CheckRow => ({ severity: "error", file: subject, message })));
   const empty = folders.filter(({ readings, problems }) => readings.length + problems.length === 0);

@@ -1,12 +1,15 @@
 /**
- * The text of one manifest file into objects: multi-document YAML or JSON, single objects and Lists.
- * Any text has an answer: objects, problems, or both. Never throws.
+ * The bytes of one manifest file into objects: multi-document YAML or JSON, single objects and Lists, an object at a time.
+ * Any bytes have an answer: objects, problems, or both. Never throws.
  */
 import { hash } from "node:crypto";
-import { LineCounter, parseAllDocuments, type Document } from "yaml";
 import type { z } from "zod";
 import { objectKey } from "../../service/objects.ts";
+import { atOnce, type Sliced } from "../../time/slices.ts";
+import { NESTING_MAX, outlineOf } from "./json-outline.ts";
 import { KINDS, type Collection, type ObjectOf } from "./kinds.ts";
+import { share } from "./share.ts";
+import { yamlDocuments, type RawDocument } from "./yaml-documents.ts";
 
 export interface DecodedObject {
   readonly collection: Collection;
@@ -38,75 +41,167 @@ export interface Decoded {
   readonly problems: readonly DecodeProblem[];
 }
 
+/** Objects read before, by digest: what did not change need not be read again. */
+export type KnownObjects = ReadonlyMap<string, DecodedObject>;
+
+/** A cluster's store takes no larger request, so no object of a cluster is larger. */
+const OBJECT_BYTES_MAX = 1.5 * 1024 * 1024;
+/** YAML takes a hundred times as long as JSON: a larger text is for another thread. */
+export const YAML_BYTES_MAX = 16 * 1024;
 /** Lists may hold Lists, but nobody nests them deeply on purpose. */
 const LIST_DEPTH_MAX = 8;
 const FOUND_TEXT_MAX = 60;
+const OBJECT_PROBLEMS_MAX = 10;
+const PROBLEMS_MAX = 200;
+/** Letters of base64: 96 bits of a hash that nobody has a reason to attack. */
+const DIGEST_LETTERS = 16;
+
+const NOTHING_KNOWN: KnownObjects = new Map();
 
 /** Kept instead of the text: a large cluster has tens of megabytes of it. */
-export function digestOf(text: string): string {
-  return hash("sha1", text, "base64");
+export function digestOf(text: string | Buffer): string {
+  return hash("sha1", text, "base64").slice(0, DIGEST_LETTERS);
 }
 
 export function decodeManifest(text: string): Decoded {
-  const objects: DecodedObject[] = [];
-  const problems: DecodeProblem[] = [];
-  for (const [index, document] of documentsOf(text).entries()) {
-    const number = index + 1;
-    if ("fault" in document) problems.push({ document: number, message: document.fault, broken: true });
-    else decodeDocument(document.value, number, objects, problems);
-  }
-  return { objects, problems };
+  const bytes = Buffer.from(text);
+  const found = new Findings();
+  if (atOnce(decodingJson(bytes, 1, found)) === "read") return found;
+  atOnce(decodingValues(yamlDocuments(text), found));
+  return found;
 }
 
-type RawDocument = { readonly value: unknown } | { readonly fault: string };
+/** What was found in one file so far. */
+export class Findings implements Decoded {
+  objects: DecodedObject[] = [];
+  problems: DecodeProblem[] = [];
+  #more = 0;
 
-function documentsOf(text: string): readonly RawDocument[] {
-  // JSON is YAML too, but a hundred times faster to read as what it is.
-  if (/^\s*[{[]/.test(text)) {
-    try {
-      return [{ value: JSON.parse(text) }];
-    } catch {
-      // Flow-style YAML begins like JSON.
+  add(decoded: DecodedObject | readonly DecodeProblem[]): void {
+    if (!("length" in decoded)) {
+      this.objects.push(decoded);
+      return;
     }
+    for (const problem of decoded) this.report(problem);
   }
-  const lines = new LineCounter();
-  try {
-    const documents = parseAllDocuments(text, {
-      merge: true,
-      prettyErrors: false,
-      logLevel: "silent",
-      lineCounter: lines,
-    });
-    return Array.isArray(documents) ? documents.map((document) => plainValue(document, lines)) : [];
-  } catch (error) {
-    return [{ fault: `cannot be read as YAML: ${reasonOf(error)}` }];
-  }
-}
 
-function plainValue(document: Document.Parsed, lines: LineCounter): RawDocument {
-  const [error] = document.errors;
-  if (error !== undefined) {
-    // Without the library's excerpt of the text: it may be a Secret.
-    return { fault: `is not YAML: line ${lines.linePos(error.pos[0]).line}: ${error.message}` };
-  }
-  try {
-    return { value: document.toJS({ maxAliasCount: 100 }) };
-  } catch (thrown) {
-    return { fault: `cannot be read as YAML: ${reasonOf(thrown)}` };
-  }
-}
-
-function decodeDocument(raw: unknown, document: number, objects: DecodedObject[], problems: DecodeProblem[]): void {
-  try {
-    for (const item of itemsOf(raw, LIST_DEPTH_MAX)) {
-      const decoded = decodeObject(item, document);
-      if (Array.isArray(decoded)) problems.push(...decoded);
-      else objects.push(decoded);
+  /** The first two hundred, and how many more. */
+  report(problem: DecodeProblem): void {
+    if (this.problems.length < PROBLEMS_MAX) {
+      this.problems.push(problem);
+      return;
     }
+    this.#more += 1;
+    const broken = problem.broken || this.problems[PROBLEMS_MAX]?.broken === true;
+    const message = `and ${this.#more} more problems of this file`;
+    this.problems[PROBLEMS_MAX] = { document: problem.document, message, broken };
+  }
+
+  /** Takes everything back. */
+  clear(): void {
+    this.objects = [];
+    this.problems = [];
+    this.#more = 0;
+  }
+}
+
+/** Whether bytes are JSON as far as can be seen from the first: an object or a list. Flow-style YAML begins so too. */
+export function looksLikeJson(bytes: Uint8Array): boolean {
+  const first = bytes.find((byte) => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09);
+  return first === 0x7b || first === 0x5b;
+}
+
+/** One JSON text. Says so when it is none, and then has found nothing: it may be YAML. */
+export function* decodingJson(
+  bytes: Buffer,
+  document: number,
+  found: Findings,
+  known: KnownObjects = NOTHING_KNOWN,
+): Sliced<"read" | "notJson" | "cut"> {
+  if (!looksLikeJson(bytes)) return "notJson";
+  const outline = yield* outlineOf(bytes);
+  if (outline.type === "unbalanced") return "cut";
+  if (outline.type === "tooDeep") {
+    const message = `is nested too deeply (more than ${NESTING_MAX} levels)`;
+    found.report({ document, message, broken: true });
+    return "read";
+  }
+  if (outline.type === "list" && isList(parseJson(outline.envelope)))
+    return yield* decodingItems(bytes, outline.extents, document, found, known);
+  if (isTooLarge(bytes, document, found)) return "read";
+  const parsed = parseJson(bytes.toString());
+  if (parsed === undefined) return "notJson";
+  yield* decodingValues([parsed], found, document);
+  return "read";
+}
+
+function* decodingItems(
+  bytes: Buffer,
+  extents: readonly number[],
+  document: number,
+  found: Findings,
+  known: KnownObjects,
+): Sliced<"read" | "notJson"> {
+  for (let i = 0; i + 1 < extents.length; i += 2) {
+    const piece = bytes.subarray(extents[i], extents[i + 1]);
+    yield;
+    if (isTooLarge(piece, document, found)) continue;
+    const digest = digestOf(piece);
+    const same = known.get(digest);
+    if (same?.document === document) {
+      found.add(same);
+      continue;
+    }
+    const parsed = parseJson(piece.toString());
+    if (parsed === undefined) {
+      found.clear();
+      return "notJson";
+    }
+    const isOne = !isList(parsed);
+    decodeDocument(parsed.value, document, found, LIST_DEPTH_MAX - 1, isOne ? digest : undefined);
+  }
+  return "read";
+}
+
+/** Documents that are values already; `first` is the number of the first. */
+export function* decodingValues(documents: Iterable<RawDocument>, found: Findings, first = 1): Sliced<void> {
+  let document = first;
+  for (const raw of documents) {
+    if ("fault" in raw) found.report({ document, message: raw.fault, broken: true });
+    else decodeDocument(raw.value, document, found, LIST_DEPTH_MAX);
+    document += 1;
+    yield;
+  }
+}
+
+function isTooLarge(bytes: Buffer, document: number, found: Findings): boolean {
+  if (bytes.length <= OBJECT_BYTES_MAX) return false;
+  const message = `holds one object of ${bytes.length} bytes, more than the ${OBJECT_BYTES_MAX} that Kubernetes would store`;
+  found.report({ document, message, broken: true });
+  return true;
+}
+
+function parseJson(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A List whose items are to be taken one by one. */
+function isList(parsed: { readonly value: unknown } | undefined): boolean {
+  const value = parsed?.value;
+  return isRecord(value) && typeof value["kind"] === "string" && value["kind"].endsWith("List");
+}
+
+function decodeDocument(raw: unknown, document: number, found: Findings, depth: number, digest?: string): void {
+  try {
+    for (const item of itemsOf(raw, depth)) found.add(decodeObject(item, document, digest));
   } catch (error) {
-    // A document nested deeper than the stack: of the text, not of our making.
+    // A document nested deeper than the stack, or into itself: of the text, not of our making.
     if (!(error instanceof RangeError)) throw error;
-    problems.push({ document, message: `is nested too deeply (${error.message})`, broken: true });
+    found.report({ document, message: `is nested too deeply (${error.message})`, broken: true });
   }
 }
 
@@ -120,7 +215,8 @@ function itemsOf(raw: unknown, depth: number): readonly unknown[] {
   return items.flatMap((item: unknown) => itemsOf(item, depth - 1));
 }
 
-export function decodeObject(raw: unknown, document: number): DecodedObject | DecodeProblem[] {
+/** `digest`: of what it was read from, where that is at hand. */
+export function decodeObject(raw: unknown, document: number, digest?: string): DecodedObject | DecodeProblem[] {
   if (!isRecord(raw)) return [{ document, message: `is ${describe(raw)}, not a Kubernetes object`, broken: true }];
   const { apiVersion, kind } = raw;
   if (typeof apiVersion !== "string" || typeof kind !== "string")
@@ -139,8 +235,12 @@ export function decodeObject(raw: unknown, document: number): DecodedObject | De
   const value = withoutNulls(raw);
   const parsed = known.schema.safeParse(value);
   if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => ({ ...problemOf(issue, value, kind), document, object }));
-    return issues.map((issue) => ({ ...issue, broken: true }));
+    return objectProblems(parsed.error.issues, value, kind).map((issue) => ({
+      ...issue,
+      document,
+      object,
+      broken: true,
+    }));
   }
   const name = objectKey(parsed.data);
   const { collection, deprecated } = known;
@@ -148,11 +248,21 @@ export function decodeObject(raw: unknown, document: number): DecodedObject | De
     collection,
     name,
     key: `${kind} ${name}`,
-    value: parsed.data,
-    digest: digestOf(JSON.stringify(value)),
+    value: share(parsed.data),
+    digest: digest ?? digestOf(JSON.stringify(value)),
     document,
     ...(deprecated === undefined ? {} : { deprecated }),
   };
+}
+
+function objectProblems(
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  kind: string,
+): readonly { readonly path?: string; readonly message: string }[] {
+  const first = issues.slice(0, OBJECT_PROBLEMS_MAX).map((issue) => problemOf(issue, value, kind));
+  const more = issues.length - first.length;
+  return more === 0 ? first : [...first, { message: `and ${more} more problems of this object` }];
 }
 
 function problemOf(issue: z.core.$ZodIssue, value: unknown, kind: string): { path: string; message: string } {
@@ -172,10 +282,21 @@ function problemOf(issue: z.core.$ZodIssue, value: unknown, kind: string): { pat
 
 /** Kubernetes treats a field that is null as absent. Entries of lists stay: there null is an error. */
 function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
+  return holdsNull(value) ? copyWithoutNulls(value) : value;
+}
+
+function holdsNull(value: unknown): boolean {
+  if (typeof value !== "object") return false;
+  if (value === null) return true;
+  for (const name in value) if (holdsNull((value as Readonly<Record<string, unknown>>)[name])) return true;
+  return false;
+}
+
+function copyWithoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyWithoutNulls);
   if (!isRecord(value)) return value;
   const entries = Object.entries(value).filter(([, field]) => field !== null);
-  return Object.fromEntries(entries.map(([name, field]) => [name, withoutNulls(field)]));
+  return Object.fromEntries(entries.map(([name, field]) => [name, copyWithoutNulls(field)]));
 }
 
 function nameOf(raw: Readonly<Record<string, unknown>>, kind: string): string {
@@ -200,8 +321,4 @@ function clip(text: string): string {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -1,10 +1,15 @@
 /**
  * The files of one folder, each read again only when it changed. Nothing disappears from a file that is broken: what was
  * last read from it stays until the file is good again or gone.
+ *
+ * Reading takes its time, with pauses; what was read takes effect when it is applied, all of it at once.
  */
-import { readdirSync, readFileSync, statSync, type Stats } from "node:fs";
+import { statSync, type Stats } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Problem } from "../../net/problem.ts";
+import { PACE, Slices, type Pace } from "../../time/slices.ts";
+import { readFile, readSmallFile, refusalOf, SMALL_BYTES_MAX, type FileBytes } from "./read-file.ts";
 
 /** One thing read from a file. Equal digests mean unchanged, and the value keeps its identity. */
 export interface Entry {
@@ -19,28 +24,49 @@ export interface Reading<E extends Entry> {
   readonly broken: boolean;
 }
 
-interface ReadFile<E extends Entry> extends Reading<E> {
+/** Bytes of a file into entries. Large ones take a while; `before` is what the file held. */
+export interface Decoder<E extends Entry> {
+  now(bytes: Buffer, path: string): Reading<E>;
+  inSlices(bytes: Buffer, path: string, before: readonly E[], pace: Pace): Promise<Reading<E>>;
+  /** Up to so many bytes are decoded in one go. */
+  readonly smallBytesMax: number;
+}
+
+/** What a look found, not yet in effect. */
+type Look<E extends Entry> =
+  | { readonly type: "file"; readonly name: string; readonly read: Read<E> | "gone"; readonly age: number }
+  | { readonly type: "folder"; readonly problem: Problem | undefined };
+
+interface Read<E extends Entry> extends Reading<E> {
   readonly stamp: string;
 }
 
 const EXTENSIONS = [".yaml", ".yml", ".json"];
 /** Bounds the time one file can hold up all others; far above any manifest that people or tools write. */
 export const FILE_BYTES_MAX = 16 * 1024 * 1024;
+const NONE: readonly never[] = [];
 
 export class FolderFiles<E extends Entry> {
   readonly #folder: string;
   /** Set when one file was named instead of a folder. */
   readonly #only: string | undefined;
-  readonly #decode: (text: string, path: string) => Reading<E>;
-  readonly #files = new Map<string, ReadFile<E>>();
+  readonly #decoder: Decoder<E>;
+  readonly #files = new Map<string, Read<E>>();
+  /** Of the files that have some. */
+  readonly #troubled = new Map<string, Read<E>>();
   #folderProblem: Problem | undefined;
+  /** Counts what was applied, so that what was looked at before is not mistaken for news. */
+  #age = 0;
+  readonly #ages = new Map<string, number>();
+  #readings: readonly Reading<E>[] | undefined;
+  #byKey: ReadonlyMap<string, E> | undefined;
 
   /** `path` is a folder, or one file. */
-  constructor(path: string, decode: (text: string, path: string) => Reading<E>) {
+  constructor(path: string, decoder: Decoder<E>) {
     const isFile = tryStat(path)?.isFile() === true;
     this.#folder = isFile ? dirname(path) : path;
     this.#only = isFile ? basename(path) : undefined;
-    this.#decode = decode;
+    this.#decoder = decoder;
   }
 
   /** The folder to watch. */
@@ -48,40 +74,92 @@ export class FolderFiles<E extends Entry> {
     return this.#folder;
   }
 
-  /** Every file that was read, in the order of their names. */
+  /** Every file that was read, in the order of their names; the same list until something changed. */
   get readings(): readonly Reading<E>[] {
-    return [...this.#files.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
+    this.#readings ??= [...this.#files.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
+    return this.#readings;
+  }
+
+  /** The entries of all files by their keys; the same map until something changed. */
+  get byKey(): ReadonlyMap<string, E> {
+    this.#byKey ??= new Map(this.readings.flatMap(({ entries }) => entries.map((entry) => [entry.key, entry])));
+    return this.#byKey;
   }
 
   get problems(): readonly Problem[] {
-    const ofFiles = this.readings.flatMap((reading) => reading.problems);
+    const ofFiles = [...this.#troubled].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, file]) => file.problems);
     return this.#folderProblem === undefined ? ofFiles : [this.#folderProblem, ...ofFiles];
   }
 
   get broken(): boolean {
-    return this.#folderProblem !== undefined || [...this.#files.values()].some((file) => file.broken);
+    return this.#folderProblem !== undefined || [...this.#troubled.values()].some((file) => file.broken);
   }
 
-  /** Looks at one file, or at all; true when something changed. */
-  refresh(name?: string): boolean {
-    if (name !== undefined) return this.#isManifest(name) && this.#refreshFile(name);
-    const names = this.#list();
-    if (!Array.isArray(names)) {
-      const changed = this.#folderProblem?.message !== names.message;
-      this.#folderProblem = names;
-      return changed;
+  /**
+   * Looks at one file, or at all, and resolves to what makes what was found take effect, which says whether something changed.
+   * Ends early, with what it has, when `stopped`.
+   */
+  async look(name: string | undefined, stopped: () => boolean, pace: Pace = PACE): Promise<() => boolean> {
+    const looks: Look<E>[] = [];
+    const slices = new Slices(pace);
+    for (const each of name === undefined ? await this.#list(looks) : [name]) {
+      if (stopped()) break;
+      const look = this.#isManifest(each) ? await this.#lookAt(each, pace) : undefined;
+      if (look !== undefined) looks.push(look);
+      if (slices.due) await slices.pause();
     }
-    let changed = this.#folderProblem !== undefined;
-    this.#folderProblem = undefined;
-    for (const each of new Set([...names, ...this.#files.keys()])) if (this.#refreshFile(each)) changed = true;
+    return () => this.#apply(looks);
+  }
+
+  /** What was looked at takes effect, unless we have written the file since. */
+  #apply(looks: readonly Look<E>[]): boolean {
+    let changed = false;
+    for (const look of looks) {
+      if (look.type === "folder") {
+        if (this.#folderProblem?.message !== look.problem?.message) changed = true;
+        this.#folderProblem = look.problem;
+      } else if ((this.#ages.get(look.name) ?? 0) <= look.age && this.#put(look.name, look.read)) changed = true;
+    }
+    this.#ages.clear();
     return changed;
   }
 
-  #list(): string[] | Problem {
+  /** Reads one small file that we have just written or removed; true when something changed. */
+  readNow(name: string): boolean {
+    this.#age += 1;
+    this.#ages.set(name, this.#age);
+    const path = join(this.#folder, name);
+    const stat = tryStat(path);
+    if (stat === undefined) return this.#put(name, "gone");
+    const refusal = refusalOf(stat, SMALL_BYTES_MAX);
+    const file = refusal === undefined ? readSmallFile(path, stat) : { stat, fault: refusal };
+    return this.#put(name, this.#decode(file, path, this.#files.get(name)));
+  }
+
+  #put(name: string, read: Read<E> | "gone"): boolean {
+    const before = this.#files.get(name);
+    const kept = read === "gone" ? undefined : { stamp: read.stamp, ...keepLastGood(read, before) };
+    if (kept === undefined) this.#files.delete(name);
+    else this.#files.set(name, kept);
+    if (kept === undefined || kept.problems.length === 0) this.#troubled.delete(name);
+    else this.#troubled.set(name, kept);
+    const same = before === undefined ? kept === undefined : kept !== undefined && sameReading(before, kept);
+    if (same) return false;
+    this.#readings = undefined;
+    this.#byKey = undefined;
+    return true;
+  }
+
+  /** The names to look at: those there are, and those there were. */
+  async #list(looks: Look<E>[]): Promise<Iterable<string>> {
     try {
-      return readdirSync(this.#folder).filter((name) => this.#isManifest(name));
+      const names = (await readdir(this.#folder)).filter((name) => this.#isManifest(name));
+      looks.push({ type: "folder", problem: undefined });
+      return new Set([...names, ...this.#files.keys()]);
     } catch (error) {
-      return { subject: this.#folder, message: `cannot be listed, keeping what was read from it: ${reasonOf(error)}` };
+      const message = `cannot be listed, keeping what was read from it: ${reasonOf(error)}`;
+      looks.push({ type: "folder", problem: { subject: this.#folder, message } });
+      return [];
     }
   }
 
@@ -91,45 +169,50 @@ export class FolderFiles<E extends Entry> {
     return !name.startsWith(".") && EXTENSIONS.some((extension) => name.endsWith(extension));
   }
 
-  #refreshFile(name: string): boolean {
+  /** Undefined: unchanged. */
+  async #lookAt(name: string, pace: Pace): Promise<Look<E> | undefined> {
+    const age = this.#age;
     const path = join(this.#folder, name);
     const before = this.#files.get(name);
     const stat = tryStat(path);
-    if (stat === undefined || stat.isDirectory()) return this.#files.delete(name);
-    const stamp = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`;
-    if (before?.stamp === stamp) return false;
-    const reading: Reading<E> = stat.isFile()
-      ? this.#read(path, stat.size, before)
-      : refused<E>(path, "is not a regular file");
-    const kept = keepLastGood(reading, before);
-    this.#files.set(name, { stamp, ...kept });
-    return before === undefined || !sameReading(before, kept);
+    const gone = stat === undefined || stat.isDirectory();
+    if (gone) return before === undefined ? undefined : { type: "file", name, read: "gone", age };
+    if (before?.stamp === stampOf(stat)) return undefined;
+    const isSmall = stat.size <= Math.min(SMALL_BYTES_MAX, this.#decoder.smallBytesMax);
+    const fault = refusalOf(stat, FILE_BYTES_MAX);
+    const file =
+      fault === undefined ? (isSmall ? readSmallFile(path, stat) : await readFile(path, stat)) : { stat, fault };
+    if (isSmall || "fault" in file) return { type: "file", name, read: this.#decode(file, path, before), age };
+    const reading = await this.#decoder.inSlices(file.bytes, path, before?.entries ?? NONE, pace);
+    return { type: "file", name, read: { stamp: stampOf(stat), ...reading }, age };
   }
 
-  #read(path: string, size: number, before: ReadFile<E> | undefined): Reading<E> {
-    if (size > FILE_BYTES_MAX) return refused(path, `has ${size} bytes, more than ${FILE_BYTES_MAX}; split it`);
+  #decode(file: FileBytes, path: string, before: Reading<E> | undefined): Read<E> {
+    const stamp = stampOf(file.stat);
+    if ("fault" in file) return { stamp, ...refused<E>(path, file.fault) };
     // Programs that write in place empty a file first: that moment must not delete everything in it.
-    if (size === 0 && (before?.entries.length ?? 0) > 0)
-      return refused(path, "is empty now; delete it if that is meant");
-    try {
-      return this.#decode(readFileSync(path, "utf8"), path);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      return refused(path, `cannot be read: ${reasonOf(error)}`);
-    }
+    if (file.bytes.length === 0 && (before?.entries.length ?? 0) > 0)
+      return { stamp, ...refused<E>(path, "is empty now; delete it if that is meant") };
+    return { stamp, ...this.#decoder.now(file.bytes, path) };
   }
 }
 
 /** What is known of a file after a reading: nothing disappears from one that is broken, and what is unchanged is the same object. */
 export function keepLastGood<E extends Entry>(reading: Reading<E>, before: Reading<E> | undefined): Reading<E> {
-  const old = new Map(before?.entries.map((entry) => [entry.key, entry]));
+  const problems = reading.problems.length === 0 ? NONE : reading.problems;
+  if (before === undefined || before.entries.length === 0) return { ...reading, problems };
+  const old = new Map(before.entries.map((entry) => [entry.key, entry]));
   const entries = reading.entries.map((entry) => {
     const same = old.get(entry.key);
     return same?.digest === entry.digest ? same : entry;
   });
-  if (!reading.broken) return { ...reading, entries };
+  if (!reading.broken) return { entries, problems, broken: false };
   const read = new Set(entries.map((entry) => entry.key));
-  return { ...reading, entries: [...entries, ...[...old.values()].filter((entry) => !read.has(entry.key))] };
+  return {
+    entries: [...entries, ...[...old.values()].filter((entry) => !read.has(entry.key))],
+    problems,
+    broken: true,
+  };
 }
 
 /** A file that was touched, or written again as it was, is no news. */
@@ -142,16 +225,17 @@ function refused<E extends Entry>(path: string, message: string): Reading<E> {
   return { entries: [], problems: [{ subject: path, message }], broken: true };
 }
 
+/** Equal for a file that did not change. */
+function stampOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;
+}
+
 function tryStat(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch {
     return undefined;
   }
-}
-
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "code" in error;
 }
 
 function reasonOf(error: unknown): string {

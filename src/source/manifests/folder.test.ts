@@ -60,6 +60,9 @@ async function until(source: Source, met: (snapshot: Snapshot) => boolean): Prom
   });
 }
 
+const ANNOTATION = "metallb.io/ip-allocated-from-pool";
+const written = { ingress: [{ ip: "10.0.0.1", ipMode: "VIP" }], conditions: [], annotations: { [ANNOTATION]: "demo" } };
+
 function service(name: string, port = 80): string {
   return `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {type: LoadBalancer, ports: [{port: ${port}}]}\n`;
 }
@@ -156,6 +159,28 @@ test("folder: of one object in two files the first counts, and the second is rep
   assert.equal(port(await until(source, (s) => s.problems.length === 0), "default/web"), 90);
 });
 
+test("folder: a thousand files are all read, and of an edit only what it changed is another object", async (t) => {
+  const files = Array.from({ length: 1000 }, (_, i) => [`${i}.yaml`, service(`s${i}`)] as const);
+  const { manifests, source } = await bench(t, Object.fromEntries(files));
+  const before = source.snapshot();
+  assert.equal(before.services.size, 1000);
+  writeFileSync(join(manifests, "500.yaml"), service("s500", 81));
+  const after = await until(source, (s) => port(s, "default/s500") === 81);
+  assert.equal([...after.services].filter(([key, value]) => before.services.get(key) === value).length, 999);
+  assert.equal(after.nodes, before.nodes);
+});
+
+test("folder: what we write while files are read is not undone by what was read before", async (t) => {
+  const { manifests, state, source } = await bench(t, { "a.yaml": service("a") });
+  await source.writeService("default/a", written);
+  const stale = JSON.parse(readFileSync(join(state, "services", "default_a.json"), "utf8")) as object;
+  writeFileSync(join(state, "services", "default_a.json"), JSON.stringify({ ...stale, metadata: { name: "a" } }));
+  writeFileSync(join(manifests, "b.yaml"), service("b"));
+  await source.writeService("default/a", { ...written, ingress: [{ ip: "10.0.0.2" }] });
+  const snapshot = await until(source, (s) => s.services.has("default/b"));
+  assert.deepEqual(snapshot.services.get("default/a")?.status.loadBalancer.ingress, [{ ip: "10.0.0.2" }]);
+});
+
 test("folder: hidden files, folders and other extensions are not read", async (t) => {
   const { manifests, source } = await bench(t, {
     ".a.yaml": service("a"),
@@ -168,9 +193,6 @@ test("folder: hidden files, folders and other extensions are not read", async (t
   assert.deepEqual(names(snapshot), ["default/e"]);
   assert.deepEqual(snapshot.problems, []);
 });
-
-const ANNOTATION = "metallb.io/ip-allocated-from-pool";
-const written = { ingress: [{ ip: "10.0.0.1", ipMode: "VIP" }], conditions: [], annotations: { [ANNOTATION]: "demo" } };
 
 test("state: what is written is in the snapshot at once, in another process soon, and after a restart", async (t) => {
   const { manifests, state, source } = await bench(t, { "a.yaml": service("a") });

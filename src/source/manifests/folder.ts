@@ -10,11 +10,11 @@
  */
 import { join } from "node:path";
 import { formatProblem, type Problem } from "../../net/problem.ts";
-import type { Service } from "../../service/objects.ts";
+import { Slices } from "../../time/slices.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot, Source, StatusWriter } from "../source.ts";
-import { decodeManifest, type DecodedObject, type DecodeProblem } from "./decode.ts";
 import { EventFile } from "./events.ts";
-import { FolderFiles, type Entry, type Reading } from "./files.ts";
+import { FolderFiles } from "./files.ts";
+import { manifestDecoder, decoderAtOnce } from "./decoders.ts";
 import { Merger, type ManifestEntry } from "./merge.ts";
 import {
   decodePoolState,
@@ -28,7 +28,7 @@ import {
   type PoolState,
   type ServiceState,
 } from "./state.ts";
-import { watchFolder } from "./watch.ts";
+import { watchFolder, type WatchListener } from "./watch.ts";
 
 export interface FolderOptions {
   /** Folders or files, read in this order. */
@@ -43,11 +43,15 @@ export interface FolderOptions {
 const SETTLE_MS = 60;
 /** But never longer than this after the first change, so that an edit takes effect well within a second. */
 const SETTLE_MS_MAX = 300;
+/** Looking at all files although nothing seems to have changed takes at most this part of the time. */
+const ROUTINE_REST = 50;
 
 /** Reads everything once, then watches. Folders that do not exist are a problem of the snapshot until they do. */
 export async function openFolderSource(options: FolderOptions): Promise<Source & StatusWriter> {
   if (options.state !== undefined) prepareStateFolder(options.state);
-  return new FolderSource(options);
+  const source = new FolderSource(options);
+  await source.start();
+  return source;
 }
 
 class FolderSource implements Source, StatusWriter {
@@ -70,22 +74,37 @@ class FolderSource implements Source, StatusWriter {
   /** When the oldest change happened that listeners do not know of, in milliseconds. */
   #changedSince: number | undefined;
   /** Files to look at when things have settled, or every file of a folder. */
-  readonly #dirty = new Map<Refreshable, Set<string> | "all">();
+  readonly #dirty = new Map<Watched, Set<string> | "all">();
+  /** When a folder was last looked at as a whole, and how long that took. */
+  readonly #looked = new Map<Watched, { readonly at: number; readonly milliseconds: number }>();
+  #reading: Promise<void> | undefined;
+  /** Something changed while files were read. */
+  #again = false;
+  #closed = false;
 
   constructor(options: FolderOptions) {
     this.#log = options.log ?? (() => {});
     this.#state = options.state;
-    this.#manifests = options.manifests.map((path) => new FolderFiles(path, decodeFile));
+    this.#manifests = options.manifests.map((path) => new FolderFiles(path, manifestDecoder));
     if (options.state !== undefined) {
-      this.#serviceFiles = new FolderFiles(join(options.state, SERVICES_FOLDER), decodeServiceState);
-      this.#poolFiles = new FolderFiles(join(options.state, POOLS_FOLDER), decodePoolState);
+      this.#serviceFiles = new FolderFiles(join(options.state, SERVICES_FOLDER), decoderAtOnce(decodeServiceState));
+      this.#poolFiles = new FolderFiles(join(options.state, POOLS_FOLDER), decoderAtOnce(decodePoolState));
       this.#events = new EventFile({ folder: options.state, file: "events.json", component: "fairlead-controller" });
     }
     // Watching begins before reading, so that no change falls between the two.
-    this.#stopWatching = this.#folders().map((files) => watchFolder(files.folder, (name) => this.#touch(files, name)));
-    for (const files of this.#folders()) files.refresh();
+    this.#stopWatching = this.#folders().map((files) => watchFolder(files.folder, this.#touching(files)));
     this.#published = this.#merge();
-    this.#snapshot = this.#published;
+  }
+
+  /** Resolves when everything was read once. */
+  async start(): Promise<void> {
+    this.#snapshot = undefined;
+    for (const files of this.#folders()) this.#dirty.set(files, "all");
+    this.#reading = this.#read();
+    await this.#reading;
+    this.#reading = undefined;
+    this.#published = this.snapshot();
+    if (this.#again) this.#settle();
   }
 
   snapshot(): Snapshot {
@@ -100,12 +119,12 @@ class FolderSource implements Source, StatusWriter {
 
   async writeService(key: string, status: ServiceStatusWrite): Promise<void> {
     const folder = this.#stateFolder(`status of Service ${key}`);
-    if (this.#serviceFiles?.refresh(writeServiceState(folder, key, status)) === true) this.#changed();
+    if (this.#serviceFiles?.readNow(writeServiceState(folder, key, status)) === true) this.#changed();
   }
 
   async writePool(key: string, status: PoolStatusWrite): Promise<void> {
     const folder = this.#stateFolder(`status of IPAddressPool ${key}`);
-    if (this.#poolFiles?.refresh(writePoolState(folder, key, status)) === true) this.#changed();
+    if (this.#poolFiles?.readNow(writePoolState(folder, key, status)) === true) this.#changed();
   }
 
   async writeEvent(event: EventWrite): Promise<void> {
@@ -116,35 +135,56 @@ class FolderSource implements Source, StatusWriter {
   async forgetDeleted(): Promise<void> {
     const { complete, services, ipAddressPools } = this.snapshot();
     if (this.#state === undefined || !complete) return;
-    for (const key of byKey(this.#serviceFiles).keys())
-      if (!services.has(key)) removeState(this.#state, SERVICES_FOLDER, key);
-    for (const key of byKey(this.#poolFiles).keys())
-      if (!ipAddressPools.has(key)) removeState(this.#state, POOLS_FOLDER, key);
-    this.#serviceFiles?.refresh();
-    this.#poolFiles?.refresh();
+    await this.#forget(this.#serviceFiles, SERVICES_FOLDER, services);
+    await this.#forget(this.#poolFiles, POOLS_FOLDER, ipAddressPools);
+  }
+
+  async #forget(
+    files: FolderFiles<ServiceState> | FolderFiles<PoolState> | undefined,
+    folder: string,
+    objects: ReadonlyMap<string, unknown>,
+  ): Promise<void> {
+    if (files === undefined || this.#state === undefined) return;
+    const slices = new Slices();
+    for (const key of files.byKey.keys()) {
+      if (objects.has(key)) continue;
+      if (files.readNow(removeState(this.#state, folder, key))) this.#changed();
+      if (slices.due) await slices.pause();
+    }
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.#listeners.clear();
     for (const stop of this.#stopWatching) stop();
     await this.#events?.settled();
+    await this.#reading;
   }
 
-  #folders(): readonly Refreshable[] {
+  #folders(): readonly Watched[] {
     return [...this.#manifests, this.#serviceFiles, this.#poolFiles].filter((files) => files !== undefined);
   }
 
-  #touch(files: Refreshable, name: string | undefined): void {
-    const dirty = this.#dirty.get(files) ?? new Set<string>();
-    if (name === undefined || dirty === "all") this.#dirty.set(files, "all");
-    else this.#dirty.set(files, dirty.add(name));
-    this.#changed(false);
+  /** What a watch calls: with a name, without one, or because it is time to look anyway. */
+  #touching(files: Watched): WatchListener {
+    const touch = (name?: string): void => {
+      const dirty = this.#dirty.get(files) ?? new Set<string>();
+      if (name === undefined || dirty === "all") this.#dirty.set(files, "all");
+      else this.#dirty.set(files, dirty.add(name));
+      this.#changed(false);
+    };
+    const routine = (): void => {
+      const last = this.#looked.get(files);
+      if (last === undefined || performance.now() - last.at > last.milliseconds * ROUTINE_REST) touch();
+    };
+    return { changed: touch, routine };
   }
 
   /** Listeners are told when things have settled; `snapshot()` shows the change at once. */
   #changed(read = true): void {
     if (read) this.#snapshot = undefined;
+    if (this.#closed) return;
     const now = performance.now();
     this.#changedSince ??= now;
     clearTimeout(this.#timer);
@@ -152,26 +192,51 @@ class FolderSource implements Source, StatusWriter {
     this.#timer = setTimeout(() => this.#settle(), wait);
   }
 
+  /** While a look is under way, the next one waits for its end. */
   #settle(): void {
     this.#changedSince = undefined;
-    for (const [files, names] of this.#dirty) {
-      const each = names === "all" ? [undefined] : names;
-      for (const name of each) if (files.refresh(name)) this.#snapshot = undefined;
+    if (this.#reading !== undefined) {
+      this.#again = true;
+      return;
     }
+    this.#reading = this.#readAndPublish();
+  }
+
+  async #readAndPublish(): Promise<void> {
+    do {
+      this.#again = false;
+      await this.#read();
+      if (this.#closed) return;
+      // Merged now, although nobody may ask: new problems are logged by it.
+      const snapshot = this.snapshot();
+      if (snapshot === this.#published) continue;
+      this.#published = snapshot;
+      for (const listener of this.#listeners) listener();
+    } while (this.#again);
+    this.#reading = undefined;
+  }
+
+  /** Looks at what may have changed; all of it takes effect together. */
+  async #read(): Promise<void> {
+    const dirty = [...this.#dirty];
     this.#dirty.clear();
-    // Merged now, although nobody may ask: new problems are logged by it.
-    const snapshot = this.snapshot();
-    if (snapshot === this.#published) return;
-    this.#published = snapshot;
-    for (const listener of this.#listeners) listener();
+    const applies: (() => boolean)[] = [];
+    for (const [files, names] of dirty) {
+      const at = performance.now();
+      for (const name of names === "all" ? [undefined] : names) {
+        applies.push(await files.look(name, () => this.#closed));
+      }
+      if (names === "all") this.#looked.set(files, { at: performance.now(), milliseconds: performance.now() - at });
+    }
+    for (const apply of applies) if (apply()) this.#snapshot = undefined;
   }
 
   #merge(): Snapshot {
     const folders = this.#folders();
     const snapshot = this.#merger.merge({
       files: this.#manifests.flatMap((files) => files.readings),
-      serviceStates: byKey(this.#serviceFiles),
-      poolStates: byKey(this.#poolFiles),
+      serviceStates: this.#serviceFiles?.byKey ?? new Map<string, ServiceState>(),
+      poolStates: this.#poolFiles?.byKey ?? new Map<string, PoolState>(),
       problems: folders.flatMap((files) => files.problems),
       complete: !this.#manifests.some((files) => files.broken),
     });
@@ -195,37 +260,10 @@ class FolderSource implements Source, StatusWriter {
   }
 }
 
-interface Refreshable {
+/** The files of a folder, of whatever kind they are. */
+interface Watched {
   readonly folder: string;
   readonly problems: readonly Problem[];
-  refresh(name?: string): boolean;
-}
-
-/** The text of a manifest file as entries of a snapshot. */
-export function decodeFile(text: string, path: string): Reading<ManifestEntry> {
-  const { objects, problems } = decodeManifest(text);
-  return {
-    entries: objects.map((object) => ({ ...object, path, value: withoutConditions(object) })),
-    problems: problems.map((problem) => describe(problem, path)),
-    broken: problems.some((problem) => problem.broken),
-  };
-}
-
-/** A manifest copied from a cluster says what was true there; conditions are ours to write. */
-function withoutConditions(object: DecodedObject): DecodedObject["value"] {
-  if (object.collection !== "services") return object.value;
-  // The schema of a kind fixes the type of its collection; TypeScript cannot follow that through the table.
-  const service = object.value as Service;
-  const bare: Service = { ...service, status: { ...service.status, conditions: [] } };
-  return bare;
-}
-
-function describe(problem: DecodeProblem, file: string): Problem {
-  const object = problem.object === undefined ? "" : ` (${problem.object})`;
-  const subject = `${file} document ${problem.document}${object}`;
-  return { subject, message: problem.message, ...(problem.path === undefined ? {} : { path: problem.path }) };
-}
-
-function byKey<E extends Entry>(files: FolderFiles<E> | undefined): ReadonlyMap<string, E> {
-  return new Map((files?.readings ?? []).flatMap((reading) => reading.entries.map((entry) => [entry.key, entry])));
+  /** Resolves to what makes that take effect which was found. */
+  look(name: string | undefined, stopped: () => boolean): Promise<() => boolean>;
 }

@@ -3,6 +3,7 @@ import type { Problem } from "../../net/problem.ts";
 import { OUTPUT_ANNOTATIONS } from "../../pool/claim.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
 import type { Service } from "../../service/objects.ts";
+import { sameObjects } from "../../service/slices.ts";
 import type { Snapshot } from "../source.ts";
 import type { DecodedObject } from "./decode.ts";
 import type { Reading } from "./files.ts";
@@ -16,6 +17,7 @@ export interface ManifestEntry extends DecodedObject {
   readonly path: string;
 }
 
+/** Values: what changes is another map or list, not the same one. */
 export interface Inputs {
   /** In the order that decides whose object counts when two files hold one key: the first. */
   readonly files: readonly Reading<ManifestEntry>[];
@@ -25,62 +27,130 @@ export interface Inputs {
   readonly complete: boolean;
 }
 
-/** Remembers what it merged, so that the same inputs give the same object again. */
+/**
+ * Remembers what it merged: an object that did not change is the same one again, and so is a collection in which nothing did.
+ */
 export class Merger {
-  readonly #services = new WeakMap<Service, { readonly state: ServiceState; readonly merged: Service }>();
-  readonly #pools = new WeakMap<IPAddressPool, { readonly state: PoolState; readonly merged: IPAddressPool }>();
+  readonly #collected = new Map<Collection, Collected>();
+  #services: Combined<Service, ServiceState> = nothingCombined();
+  #pools: Combined<IPAddressPool, PoolState> = nothingCombined();
 
   merge(inputs: Inputs): Snapshot {
     const problems = [...inputs.problems];
-    const found = collect(inputs.files, problems);
-    const services = mapValues(found.services, (service, key) => this.#service(service, inputs.serviceStates.get(key)));
-    const ipAddressPools = mapValues(found.ipAddressPools, (pool, key) => this.#pool(pool, inputs.poolStates.get(key)));
-    const reserved = inputs.complete ? new Map<string, readonly string[]>() : orphans(inputs.serviceStates, services);
-    return { ...found, services, ipAddressPools, problems, complete: inputs.complete, reserved };
+    const collections = COLLECTIONS.map((c) => [c, this.#collect(c, inputs.files, problems)] as const);
+    // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
+    const found = Object.fromEntries(collections) as unknown as Collections;
+    this.#services = combine(this.#services, found.services, inputs.serviceStates, withServiceState);
+    this.#pools = combine(this.#pools, found.ipAddressPools, inputs.poolStates, withPoolState);
+    const { values: services } = this.#services;
+    const reserved = inputs.complete ? NOTHING_RESERVED : orphans(inputs.serviceStates, services);
+    const { complete } = inputs;
+    return { ...found, services, ipAddressPools: this.#pools.values, problems, complete, reserved };
   }
 
-  /** Once there is state about a Service, it replaces the status of the manifest: also where it says "no address". */
-  #service(service: Service, state: ServiceState | undefined): Service {
-    if (state === undefined) return service;
-    const known = this.#services.get(service);
-    if (known?.state === state) return known.merged;
-    // A manifest copied from a cluster may carry what a controller wrote there.
-    const own = Object.entries(service.metadata.annotations).filter(([name]) => !WRITTEN.includes(name));
-    const annotations = { ...Object.fromEntries(own), ...state.annotations };
-    const merged = { ...service, metadata: { ...service.metadata, annotations }, status: state.status };
-    this.#services.set(service, { state, merged });
-    return merged;
+  /** Of two objects with one key the first counts; the other is a problem, again with every snapshot. */
+  #collect(
+    collection: Collection,
+    files: readonly Reading<ManifestEntry>[],
+    problems: Problem[],
+  ): ReadonlyMap<string, ObjectOf<Collection>> {
+    const parts = files.map((file) => partsOf(file).get(collection) ?? NO_ENTRIES).filter((part) => part.length > 0);
+    let known = this.#collected.get(collection);
+    if (known === undefined || !sameParts(known.parts, parts)) {
+      known = { parts, ...collect(parts) };
+      this.#collected.set(collection, known);
+    }
+    problems.push(...known.problems);
+    return known.values;
   }
+}
 
-  #pool(pool: IPAddressPool, state: PoolState | undefined): IPAddressPool {
-    if (state === undefined) return pool;
-    const known = this.#pools.get(pool);
-    if (known?.state === state) return known.merged;
-    const merged = { ...pool, status: state.status };
-    this.#pools.set(pool, { state, merged });
-    return merged;
-  }
+interface Collected {
+  readonly parts: readonly (readonly ManifestEntry[])[];
+  readonly values: ReadonlyMap<string, ObjectOf<Collection>>;
+  readonly problems: readonly Problem[];
 }
 
 type Collections = { readonly [C in Collection]: ReadonlyMap<string, ObjectOf<C>> };
 
-function collect(files: readonly Reading<ManifestEntry>[], problems: Problem[]): Collections {
-  const found = new Map<Collection, Map<string, ObjectOf<Collection>>>(COLLECTIONS.map((c) => [c, new Map()]));
-  const first = new Map<string, string>();
-  for (const file of files) {
-    for (const entry of file.entries) {
-      const elsewhere = first.get(entry.key);
-      if (elsewhere !== undefined) {
-        const message = `the object is in ${elsewhere} too; that one counts, remove one of them`;
-        problems.push({ subject: `${entry.path} document ${entry.document} (${entry.key})`, message });
-        continue;
-      }
-      first.set(entry.key, `${entry.path} document ${entry.document}`);
-      found.get(entry.collection)?.set(entry.name, entry.value);
+const NO_ENTRIES: readonly ManifestEntry[] = [];
+const NOTHING_RESERVED: Snapshot["reserved"] = new Map();
+
+/** The entries of a file by collection: readings never change. */
+const known = new WeakMap<Reading<ManifestEntry>, ReadonlyMap<Collection, readonly ManifestEntry[]>>();
+
+function partsOf(file: Reading<ManifestEntry>): ReadonlyMap<Collection, readonly ManifestEntry[]> {
+  let parts = known.get(file);
+  if (parts === undefined) {
+    parts = Map.groupBy(file.entries, (entry) => entry.collection);
+    known.set(file, parts);
+  }
+  return parts;
+}
+
+/** The same entries in the same order, whichever files they are in now. */
+function sameParts(a: Collected["parts"], b: Collected["parts"]): boolean {
+  return a.length === b.length && a.every((part, i) => part === b[i] || sameObjects(part, b[i] ?? NO_ENTRIES));
+}
+
+function collect(parts: Collected["parts"]): Omit<Collected, "parts"> {
+  const values = new Map<string, ObjectOf<Collection>>();
+  const problems: Problem[] = [];
+  for (const part of parts) {
+    for (const entry of part) {
+      if (!values.has(entry.name)) values.set(entry.name, entry.value);
+      else problems.push(duplicate(entry, parts));
     }
   }
-  // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
-  return Object.fromEntries(found) as unknown as Collections;
+  return { values, problems };
+}
+
+function duplicate(entry: ManifestEntry, parts: Collected["parts"]): Problem {
+  const first = parts.flatMap((part) => part.find(({ name }) => name === entry.name) ?? [])[0] ?? entry;
+  const message = `the object is in ${first.path} document ${first.document} too; that one counts, remove one of them`;
+  return { subject: `${entry.path} document ${entry.document} (${entry.key})`, message };
+}
+
+/** Objects with the state written about them. */
+interface Combined<T, S> {
+  readonly objects: ReadonlyMap<string, T>;
+  readonly states: ReadonlyMap<string, S>;
+  readonly values: ReadonlyMap<string, T>;
+}
+
+function nothingCombined<T, S>(): Combined<T, S> {
+  return { objects: new Map(), states: new Map(), values: new Map() };
+}
+
+function combine<T, S>(
+  before: Combined<T, S>,
+  objects: ReadonlyMap<string, T>,
+  states: ReadonlyMap<string, S>,
+  merge: (object: T, state: S) => T,
+): Combined<T, S> {
+  if (before.objects === objects && before.states === states) return before;
+  const values = new Map<string, T>();
+  let changed = objects.size !== before.objects.size;
+  for (const [key, object] of objects) {
+    const state = states.get(key);
+    const kept = before.values.get(key);
+    const same = kept !== undefined && before.objects.get(key) === object && before.states.get(key) === state;
+    // Once there is state about an object, it replaces the status of the manifest: also where it says "no address".
+    values.set(key, same ? kept : state === undefined ? object : merge(object, state));
+    if (!same) changed = true;
+  }
+  return { objects, states, values: changed ? values : before.values };
+}
+
+function withServiceState(service: Service, state: ServiceState): Service {
+  // A manifest copied from a cluster may carry what a controller wrote there.
+  const own = Object.entries(service.metadata.annotations).filter(([name]) => !WRITTEN.includes(name));
+  const annotations = { ...Object.fromEntries(own), ...state.annotations };
+  return { ...service, metadata: { ...service.metadata, annotations }, status: state.status };
+}
+
+function withPoolState(pool: IPAddressPool, state: PoolState): IPAddressPool {
+  return { ...pool, status: state.status };
 }
 
 function orphans(
@@ -93,8 +163,4 @@ function orphans(
     if (!services.has(key) && ips.length > 0) reserved.set(key, ips);
   }
   return reserved;
-}
-
-function mapValues<T>(map: ReadonlyMap<string, T>, change: (value: T, key: string) => T): ReadonlyMap<string, T> {
-  return new Map([...map].map(([key, value]) => [key, change(value, key)]));
 }

@@ -13,6 +13,7 @@ import { poolStatusSchema, type PoolStatus } from "../../pool/objects.ts";
 import type { PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
 import { digestOf } from "./decode.ts";
 import type { Entry, Reading } from "./files.ts";
+import { share } from "./share.ts";
 
 export interface ServiceState extends Entry {
   readonly annotations: Readonly<Record<string, string>>;
@@ -40,8 +41,8 @@ export function decodeServiceState(text: string, path: string): Reading<ServiceS
   const entry: ServiceState = {
     key: objectKey({ metadata }),
     digest: digestOf(text),
-    annotations: metadata.annotations,
-    status,
+    annotations: share(metadata.annotations),
+    status: share(status),
   };
   return { entries: [entry], problems: [], broken: false };
 }
@@ -88,8 +89,11 @@ export function writePoolState(folder: string, key: string, write: PoolStatusWri
   return writeAtomically(join(folder, POOLS_FOLDER), fileName(key), object);
 }
 
-export function removeState(folder: string, subfolder: string, key: string): void {
-  rmSync(join(folder, subfolder, fileName(key)), { force: true });
+/** Returns the name of the file that is gone. */
+export function removeState(folder: string, subfolder: string, key: string): string {
+  const name = fileName(key);
+  rmSync(join(folder, subfolder, name), { force: true });
+  return name;
 }
 
 /** Writes beside the file and renames. Returns the name, for whoever wants to read it at once. */

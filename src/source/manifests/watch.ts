@@ -8,8 +8,15 @@ const TICK_MS = 500;
 /** While inotify works, look anyway at every so many ticks. */
 const TICKS_BETWEEN_LOOKS = 6;
 
-/** Calls back with the name of the file, or without one when any may have changed. Returns the way to stop. */
-export function watchFolder(path: string, changed: (name?: string) => void): () => void {
+export interface WatchListener {
+  /** With the name of the file, or without one when any may have changed. */
+  changed(name?: string): void;
+  /** Nothing seems to have changed, but it is time to look. */
+  routine(): void;
+}
+
+/** Returns the way to stop. */
+export function watchFolder(path: string, listener: WatchListener): () => void {
   let watcher: FSWatcher | undefined;
   let watched: string | undefined;
   let ticks = 0;
@@ -19,7 +26,7 @@ export function watchFolder(path: string, changed: (name?: string) => void): () 
     watched = identity(path);
     if (watched === undefined) return;
     try {
-      watcher = watch(path, (_event, name) => changed(name ?? undefined));
+      watcher = watch(path, (_event, name) => listener.changed(name ?? undefined));
       // No watch to be had, or lost: the timer looks instead.
       watcher.on("error", () => (watched = undefined));
     } catch {
@@ -31,7 +38,8 @@ export function watchFolder(path: string, changed: (name?: string) => void): () 
     ticks += 1;
     const replaced = watched === undefined || watched !== identity(path);
     if (replaced) start();
-    if (replaced || ticks % TICKS_BETWEEN_LOOKS === 0) changed();
+    if (replaced) listener.changed();
+    else if (ticks % TICKS_BETWEEN_LOOKS === 0) listener.routine();
   }, TICK_MS);
   return () => {
     clearInterval(timer);
