@@ -6,6 +6,7 @@ import { cpus, release } from "node:os";
 import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import { measureAgent } from "./agent.ts";
+import { measureController } from "./controller.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { measureProgramming } from "./program.ts";
@@ -14,6 +15,7 @@ import { measureTraffic } from "./traffic.ts";
 import { measureXdp } from "./xdp.ts";
 
 const LARGE = { services: 10_000, endpoints: 10 } as const;
+const HUGE = { services: 100_000, pools: 1000 } as const;
 const CHANGES = 20;
 
 const PARTS = {
@@ -24,6 +26,11 @@ const PARTS = {
   },
   pool: { description: "addresses for 10,000 and 100,000 Services, from nothing", run: printPool },
   agent: { description: "a whole agent with that cluster: start, memory, an edit of a manifest", run: printAgent },
+  controller: {
+    description:
+      "a whole controller with 100,000 Services and 1,000 pools: how long, and for how long nobody else had a turn",
+    run: printController,
+  },
   traffic: { description: "connections and throughput beside routing, iptables and nftables", run: printTraffic },
 } as const satisfies Record<string, { description: string; run: (options: Options) => Promise<void> }>;
 
@@ -135,6 +142,22 @@ async function printAgent(): Promise<void> {
       when,
       ...[sample.resident, sample.peak, sample.private, sample.mappedTables, sample.files].map((m) => m.toFixed(0)),
     ]),
+  );
+}
+
+async function printController(): Promise<void> {
+  const result = await measureController(HUGE);
+  print(
+    `A whole controller, ${HUGE.services} Services and ${HUGE.pools} pools in manifests of ${result.manifestMegabytes.map((size) => size.toFixed(1)).join(" + ")} MB`,
+    ["", "measured", "aim"],
+    [
+      ["start until every Service has its address, ms", result.assignedMilliseconds.toFixed(0), ""],
+      ["nobody else had a turn for at most, ms", result.loopDelayMilliseconds.toFixed(0), "< 200"],
+      ["one more Service, ms", result.oneMoreMilliseconds.toFixed(0), ""],
+      ["nobody else had a turn for at most, ms", result.oneMoreLoopDelayMilliseconds.toFixed(0), "< 200"],
+      ["resident memory, MB", result.residentMegabytes.toFixed(0), ""],
+      ["at most, MB", result.peakMegabytes.toFixed(0), ""],
+    ],
   );
 }
 
