@@ -3,39 +3,61 @@ import { z } from "zod";
 import { conditionSchema, metadataSchema, type Immutable } from "../service/objects.ts";
 import { labelSelectorSchema } from "../service/selector.ts";
 
-const serviceAllocationSchema = z.object({
-  /** Lower wins; 0 (the default) comes after every positive value. */
-  priority: z.number().int().default(0),
-  namespaces: z.array(z.string()).default([]),
-  namespaceSelectors: z.array(labelSelectorSchema).default([]),
-  serviceSelectors: z.array(labelSelectorSchema).default([]),
-});
+const serviceAllocationSchema = z
+  .object({
+    priority: z.number().int().default(0).describe("Pools with a lower one are tried first; 0 comes last."),
+    namespaces: z.array(z.string()).default([]).describe("Namespaces whose Services may use the pool."),
+    namespaceSelectors: z
+      .array(labelSelectorSchema)
+      .default([])
+      .describe("Namespaces by their labels, together with those named."),
+    serviceSelectors: z
+      .array(labelSelectorSchema)
+      .default([])
+      .describe("Only Services that match one of them may use the pool; empty: all."),
+  })
+  .describe("Who may use the pool. A pool that says so is tried before those that do not.");
 
-/** Counters of addresses (int64 in the API: read here as numbers, written exactly) and, beyond MetalLB, conditions. */
+/** int64 in the API: read here as numbers, written exactly. */
+const addresses = z.number().default(0).meta({ type: "integer", format: "int64", "x-required": true });
+
+/** Counters of addresses and, beyond MetalLB, conditions. */
 export const poolStatusSchema = z.object({
-  assignedIPv4: z.number().default(0),
-  assignedIPv6: z.number().default(0),
-  availableIPv4: z.number().default(0),
-  availableIPv6: z.number().default(0),
+  assignedIPv4: addresses.describe("IPv4 addresses in use; one that several Services share counts once."),
+  assignedIPv6: addresses.describe("IPv6 addresses in use."),
+  availableIPv4: addresses.describe("IPv4 addresses left."),
+  availableIPv6: addresses.describe("IPv6 addresses left."),
   conditions: z.array(conditionSchema).default([]),
-  /** Beyond MetalLB, for pools whose released addresses cool down: what a later decision must know. See pool/cool-down.ts. */
+  // What a later decision must know where released addresses cool down: cool-down.ts.
   coolDown: z
     .object({
-      /** Stretches of addresses in use. */
-      inUse: z.array(z.string()).default([]),
-      /** Stretches that were released, and when. */
-      released: z.array(z.object({ addresses: z.string(), at: z.string() })).default([]),
+      inUse: z.array(z.string()).default([]).describe("Stretches of addresses in use."),
+      released: z
+        .array(z.object({ addresses: z.string(), at: z.string() }))
+        .default([])
+        .describe("Stretches of addresses that were released and rest, and since when."),
     })
-    .optional(),
+    .optional()
+    .describe("Beyond MetalLB, of pools whose released addresses cool down."),
 });
 
 export const ipAddressPoolSchema = z.object({
   metadata: metadataSchema,
   spec: z.object({
-    /** CIDRs and `start-end` ranges; text here, read by pool/pools.ts so that all problems of a pool are reported together. */
-    addresses: z.array(z.string()).default([]),
-    autoAssign: z.boolean().default(true),
-    avoidBuggyIPs: z.boolean().default(false),
+    // Text here, read by pools.ts so that all problems of a pool are reported together.
+    addresses: z
+      .array(z.string())
+      .default([])
+      .meta({ "x-required": true, minItems: 1 })
+      .describe("CIDRs (192.0.2.0/24) and ranges (192.0.2.10-192.0.2.20), given out in this order."),
+    autoAssign: z
+      .boolean()
+      .default(true)
+      .describe("Give addresses also to Services that ask for neither the pool nor an address of it."),
+    avoidBuggyIPs: z
+      .boolean()
+      .default(false)
+      .describe("Do not give out IPv4 addresses that end in .0 or .255, which some old devices refuse."),
     serviceAllocation: serviceAllocationSchema.optional(),
   }),
   status: poolStatusSchema.optional(),

@@ -22,10 +22,18 @@ const requirementSchema = z
   });
 
 /** metav1.LabelSelector, validated as the API server does. */
-export const labelSelectorSchema = z.object({
-  matchLabels: z.record(z.string(), z.string()).default({}),
-  matchExpressions: z.array(requirementSchema).default([]),
-});
+export const labelSelectorSchema = z
+  .object({
+    matchLabels: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe("Labels an object must have, with these values."),
+    matchExpressions: z
+      .array(requirementSchema)
+      .default([])
+      .describe("Requirements an object's labels must meet, all of them."),
+  })
+  .meta({ "x-kubernetes-map-type": "atomic" });
 
 export interface LabelSelector {
   readonly matchLabels?: Labels;

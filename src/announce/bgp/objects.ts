@@ -41,6 +41,18 @@ const peerSpecSchema = z.object({
   keepaliveTime: duration.optional().describe("Requested keepalive time; a third of the hold time when absent."),
   connectTime: duration
     .optional()
+    .meta({
+      "x-kubernetes-validations": [
+        {
+          rule: "duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535",
+          message: "connect time should be between 1 seconds to 65535",
+        },
+        {
+          rule: "duration(self).getMilliseconds() % 1000 == 0",
+          message: "connect time should contain a whole number of seconds",
+        },
+      ],
+    })
     .describe("Pause between attempts to connect: a whole number of seconds from 1s to 65535s."),
   routerID: z.string().default("").describe("BGP identifier to use instead of one derived from the node."),
   nodeSelectors: z
@@ -53,10 +65,16 @@ const peerSpecSchema = z.object({
     .default({ name: "", namespace: "" })
     .describe("Instead of password: a Secret of type kubernetes.io/basic-auth beside the peer, with the key password."),
   bfdProfile: z.string().default("").describe("Name of the BFDProfile to run BFD with; empty: no BFD."),
+  // Without a default: the rule holds only where both versions of the object have the field, as in MetalLB.
   enableGracefulRestart: z
     .boolean()
-    .default(false)
-    .describe("Ask the peer to keep our routes while we restart (RFC 4724). Cannot be changed after creation."),
+    .optional()
+    .meta({
+      "x-kubernetes-validations": [
+        { rule: "self == oldSelf", message: "EnableGracefulRestart cannot be changed after creation" },
+      ],
+    })
+    .describe("Ask the peer to keep our routes while we restart (RFC 4724)."),
   ebgpMultiHop: z.boolean().default(false).describe("The peer is not on a network of the node. For eBGP only."),
   vrf: z.string().default("").describe("VRF to open the session in; it must exist on the node."),
   disableMP: z.boolean().default(false).describe("Deprecated, without effect."),
@@ -66,8 +84,32 @@ const peerSpecSchema = z.object({
     .describe("Announce IPv4 and IPv6 over this session, whichever it runs over."),
 });
 
+/** What peers.ts judges too: here the API server refuses it at once. */
+const PEER_RULES = [
+  { rule: "self.myASN != 0", message: "missing local ASN" },
+  {
+    rule: "(has(self.peerASN) && self.peerASN != 0) || has(self.dynamicASN)",
+    message: "missing peer ASN and dynamicASN",
+  },
+  {
+    rule: "!(has(self.peerASN) && self.peerASN != 0 && has(self.dynamicASN))",
+    message: "both peer ASN and dynamicASN specified",
+  },
+  {
+    rule: "!(has(self.peerAddress) && self.peerAddress != '' && has(self.interface) && self.interface != '')",
+    message: "peer has both Address and Interface specified",
+  },
+  {
+    rule: "!(has(self.ebgpMultiHop) && self.ebgpMultiHop) || !((has(self.peerASN) && self.peerASN == self.myASN) || (has(self.dynamicASN) && self.dynamicASN == 'internal'))",
+    message: "invalid ebgp-multihop parameter set for an ibgp peer",
+  },
+];
+
 /** v1beta2, the version kept. */
-export const bgpPeerSchema = z.object({ metadata: metadataSchema, spec: peerSpecSchema });
+export const bgpPeerSchema = z.object({
+  metadata: metadataSchema,
+  spec: peerSpecSchema.meta({ "x-kubernetes-validations": PEER_RULES }),
+});
 
 const peerSpecV1Beta1Schema = z.object({
   myASN: peerSpecSchema.shape.myASN,
@@ -98,7 +140,7 @@ const peerSpecV1Beta1Schema = z.object({
 });
 
 /** v1beta1 as it is written. */
-const bgpPeerV1Beta1ObjectSchema = z.object({ metadata: metadataSchema, spec: peerSpecV1Beta1Schema });
+export const bgpPeerV1Beta1ObjectSchema = z.object({ metadata: metadataSchema, spec: peerSpecV1Beta1Schema });
 
 /**
  * The old version, read as the new one. Unlike MetalLB's conversion a timer that was left out stays left out: there it
@@ -112,7 +154,6 @@ export const bgpPeerV1Beta1Schema = bgpPeerV1Beta1ObjectSchema.transform(
       peerPort: spec.peerPort === 0 ? 179 : spec.peerPort,
       interface: "",
       passwordSecret: { name: "", namespace: "" },
-      enableGracefulRestart: false,
       vrf: "",
       disableMP: false,
       dualStackAddressFamily: false,
@@ -126,11 +167,13 @@ const advertisementSpecSchema = z.object({
     .int()
     .min(1)
     .default(32)
+    .meta({ format: "int32" })
     .describe("Announce IPv4 addresses as the prefix of this length around them, at most 32."),
   aggregationLengthV6: z
     .number()
     .int()
     .default(128)
+    .meta({ format: "int32" })
     .describe("Announce IPv6 addresses as the prefix of this length around them, at most 128."),
   localPref: z
     .number()
@@ -164,7 +207,16 @@ const advertisementSpecSchema = z.object({
 
 export const bgpAdvertisementSchema = z.object({
   metadata: metadataSchema,
-  spec: advertisementSpecSchema.prefault({}),
+  spec: advertisementSpecSchema
+    .meta({
+      "x-kubernetes-validations": [
+        {
+          rule: "!has(self.serviceSelectors) || size(self.serviceSelectors) == 0 || ((!has(self.aggregationLength) || self.aggregationLength == 32) && (!has(self.aggregationLengthV6) || self.aggregationLengthV6 == 128))",
+          message: "aggregationLength and aggregationLengthV6 must be 32 and 128 when serviceSelectors is set",
+        },
+      ],
+    })
+    .prefault({}),
 });
 
 const bfdMilliseconds = z.number().int().min(10).max(60_000).optional();
@@ -200,7 +252,9 @@ const communityAliasSchema = z.object({
 
 export const communitySchema = z.object({
   metadata: metadataSchema,
-  spec: z.object({ communities: z.array(communityAliasSchema).default([]) }).prefault({}),
+  spec: z
+    .object({ communities: z.array(communityAliasSchema).default([]).describe("Aliases and what they stand for.") })
+    .prefault({}),
 });
 
 export type BGPPeer = Immutable<z.infer<typeof bgpPeerSchema>>;

@@ -133,7 +133,7 @@ function judgePeer(object: BGPPeer, world: PeerWorld): Judged<Peer> {
     location: location.value as PeerLocation,
     port: spec.peerPort,
     nodeSelectors: spec.nodeSelectors,
-    enableGracefulRestart: spec.enableGracefulRestart,
+    enableGracefulRestart: spec.enableGracefulRestart ?? false,
     ebgpMultiHop: spec.ebgpMultiHop,
     dualStackAddressFamily: spec.dualStackAddressFamily,
     ...(spec.localASN === undefined ? {} : { localASN: spec.localASN }),
