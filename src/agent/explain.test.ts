@@ -118,7 +118,7 @@ async function explained(given: Case): Promise<ExplainDocument> {
   given.spoil?.(state);
   const way = { device: "eth0", via: "192.168.10.202", neighbor: "REACHABLE" };
   const query = new URLSearchParams(given.ask ?? "service=default/web");
-  return explainDocument(state, me, new Map(query), async () => given.route ?? { ok: true, way });
+  return explainDocument(state, me, new Map(query), async (asked) => asked.map(() => given.route ?? { ok: true, way }));
 }
 
 const ad = (spec: object): object => ({ metadata: metadata("ad"), spec });
@@ -494,6 +494,15 @@ describe("explain", () => {
       conditions: [{ type: "fairlead.io/RequestMet", status: "False", message: "10.9.9.9 is taken" }],
       step: "address",
       found: /not as it asks for/,
+    },
+    {
+      name: "addresses of two pools of which one is not advertised",
+      annotations: { "fairlead.io/dual-stack-pools": "span" },
+      ips: [MINE, "fc00::1"],
+      pools: [pool("demo", { addresses: ["192.168.10.0/30"] }), pool("six", { addresses: ["fc00::/124"] })],
+      ads: [ad({ ipAddressPools: ["demo"] })],
+      step: "announcer",
+      found: /me, but not for all of its addresses/,
     },
     { name: "an agent that has just started", complete: false, step: "announcer", found: /has just started/ },
     { name: "a node that hears nobody", isolated: true, step: "announcer", found: /hears none of its peers/ },

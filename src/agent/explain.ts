@@ -1,7 +1,7 @@
 /** Gathers what this agent knows about one Service for src/observe/explain, and looks at the machine where that proves something. */
 import { surveyElection } from "../announce/survey.ts";
 import { formatAddress, parseAddress, type Family } from "../net/address.ts";
-import { findWay } from "../kernel/routes.ts";
+import { findWays } from "../kernel/routes.ts";
 import { BadRequest, type Query } from "../observe/api.ts";
 import { explain } from "../observe/explain/explain.ts";
 import type { EndpointFacts, Facts, NodeFacts, PoolFacts, RouteFacts } from "../observe/explain/facts.ts";
@@ -16,8 +16,8 @@ import { linkRefusal } from "./devices.ts";
 import { announcedRows, frontendRows, stampSeconds } from "./map-rows.ts";
 import type { AgentState } from "./state.ts";
 
-/** Each costs two processes. */
-const ROUTES_MAX = 8;
+/** As many as somebody wants to read. */
+const ROUTES_MAX = 16;
 
 const KEY = /^[^/]+\/[^/]+$/;
 
@@ -26,7 +26,7 @@ export async function explainDocument(
   state: AgentState,
   me: Me,
   query: Query,
-  lookUp: typeof findWay = findWay,
+  lookUp: typeof findWays = findWays,
 ): Promise<ExplainDocument> {
   const { world } = state;
   if (world === undefined) throw new Error("Cannot explain anything yet: this agent has not read its objects");
@@ -163,21 +163,20 @@ function backendText({ address, port }: Backend): string {
 async function routeFacts(
   backends: readonly Backend[],
   { endpoints }: World,
-  lookUp: typeof findWay,
+  lookUp: typeof findWays,
 ): Promise<readonly RouteFacts[]> {
   const ours = new Set(endpoints.flatMap(({ addresses }) => addresses.map(formatAddress)));
-  const texts = [...new Set(backends.map(({ address }) => formatAddress(address)))];
-  return Promise.all(
-    texts.slice(0, ROUTES_MAX).map(async (backend): Promise<RouteFacts> => {
-      if (ours.has(backend)) return { backend, way: "straight into its namespace", refusal: undefined };
-      const found = await lookUp(backend);
-      if (!found.ok) return { backend, way: "none", refusal: found.refusal };
-      const { device, via, neighbor } = found.way;
-      const way = `over ${device}${via === undefined ? "" : ` by ${via}`}`;
-      const dead = `${via ?? "it"} does not answer on ${device}`;
-      return { backend, way, refusal: neighbor === "FAILED" ? dead : undefined };
-    }),
-  );
+  const texts = [...new Set(backends.map(({ address }) => formatAddress(address)))].slice(0, ROUTES_MAX);
+  const routed = texts.filter((text) => !ours.has(text));
+  const ways = await lookUp(routed);
+  return texts.map((backend): RouteFacts => {
+    const found = ways[routed.indexOf(backend)];
+    if (found === undefined) return { backend, way: "straight into its namespace", refusal: undefined };
+    if (!found.ok) return { backend, way: "none", refusal: found.refusal };
+    const { device, via, neighbor } = found.way;
+    const way = `over ${device}${via === undefined ? "" : ` by ${via}`}`;
+    return { backend, way, refusal: neighbor === "FAILED" ? `${via ?? "it"} does not answer on ${device}` : undefined };
+  });
 }
 
 function canonical(text: string): string {

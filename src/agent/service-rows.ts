@@ -59,10 +59,10 @@ function announcedBy(key: string, state: AgentState, unplaced: ReadonlySet<strin
   if (unplaced.has(key)) return { announceReason: "noInterface" };
   const announcers = election.addresses.map((each) => {
     const address = formatAddress(each);
-    return { address, node: state.announcing.addresses.get(address)?.announcer ?? election.announcer };
+    const node = state.announcing.addresses.get(address)?.announcer;
+    return node === undefined ? { address } : { address, node };
   });
-  const [first] = announcers;
-  const announcer = first?.node ?? election.announcer;
+  const announcer = announcers[0]?.node ?? election.announcer;
   const same = announcers.every(({ node }) => node === announcer);
   return same ? { announcer } : { announcer, announcers };
 }

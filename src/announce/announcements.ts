@@ -63,10 +63,12 @@ function byAddress(elections: ReadonlyMap<string, Election>): ReadonlyMap<string
     if (election.announcer === undefined) continue;
     const texts = textsOf(election);
     for (const [index, address] of election.addresses.entries()) {
+      const elected = election.parts === undefined ? election : election.parts[index];
+      if (elected?.announcer === undefined) continue;
       const text = texts[index] ?? formatAddress(address);
       const list = sharers.get(text) ?? [];
       if (list.some((other) => other.service === service && sameAddress(other.address, address))) continue;
-      list.push({ service, address, elected: election, isFirst: index === 0 });
+      list.push({ service, address, elected, isFirst: index === 0 });
       sharers.set(text, list);
     }
   }

@@ -18,6 +18,7 @@ import {
   world,
   type Shape,
 } from "./cluster.fixture.ts";
+import { announcementsOf, electAddresses } from "./announcements.ts";
 import { electAnnouncers, type Election, type ElectionMemo } from "./election.ts";
 
 describe("the order of nodes", () => {
@@ -423,6 +424,47 @@ describe("a Service is announced by nobody:", () => {
       [...elect({ ...web({}), services: [service("web", ["10.20.30.1"], { type: "ClusterIP" })] }).keys()],
       [],
     );
+  });
+});
+
+describe("a Service that may have addresses of two pools", () => {
+  const SPANS = { annotations: { "fairlead.io/dual-stack-pools": "span" } };
+  const pools = [pool("four", ["10.0.0.0/8"]), pool("six", ["fc00::/8"])];
+  const shape = (ads: Shape["ads"], spec = SPANS, ips = ["10.20.30.1", "fc00::1"]): Shape => ({
+    ...web({ pools, ads: ads ?? [] }),
+    services: [service("web", ips, spec)],
+  });
+  const announcing = (made: Shape): readonly string[] => {
+    const addresses = electAddresses(elect(made));
+    return [...addresses].map(([text, { announcer }]) => `${text} ${announcer}`).toSorted();
+  };
+
+  test("is announced address by address, each by the advertisements of its pool", () => {
+    const ads = [
+      ad({ ipAddressPools: ["four"], ...onNode("iris1") }, "a"),
+      ad({ ipAddressPools: ["six"], ...onNode("iris2"), interfaces: ["eth1"] }, "b"),
+    ];
+    assert.deepEqual(announcing(shape(ads)), ["10.20.30.1 iris1", "fc00::1 iris2"]);
+    const [six] = announcementsOf("iris2", electAddresses(elect(shape(ads))));
+    assert.deepEqual(six?.interfaces, ["eth1"]);
+  });
+
+  test("has one address announced where only that one's pool is advertised", () => {
+    assert.deepEqual(announcing(shape([ad({ ipAddressPools: ["six"] })])), ["fc00::1 iris2"]);
+  });
+
+  test("has the reason of its first address where none is announced", () => {
+    assert.equal(outcome(shape([])), "noMatchingAdvertisement");
+    assert.equal(outcome(shape([ad()], SPANS, ["10.20.30.1", "192.0.2.1"])), "ipNotAllowed");
+  });
+
+  test("without the annotation is announced by nobody, as ever", () => {
+    assert.equal(outcome(shape([ad()], { annotations: { "fairlead.io/dual-stack-pools": "no" } })), "ipNotAllowed");
+  });
+
+  test("with both addresses in one pool is announced by one node", () => {
+    const one = { ...shape([ad()]), pools: [pool("both", ["10.0.0.0/8", "fc00::/8"])] };
+    assert.deepEqual(announcing(one), ["10.20.30.1 iris2", "fc00::1 iris2"]);
   });
 });
 

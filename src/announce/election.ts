@@ -5,6 +5,7 @@
  * Deviation: a shared address that two Services would give to different nodes has one announcer (announcements.ts).
  */
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
+import { readClaim } from "../pool/claim.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
 import { parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
 import type { EndpointSlice, Node, Service } from "../service/objects.ts";
@@ -50,6 +51,8 @@ export interface Elected {
   /** Where the announcer may answer: names of its network interfaces. */
   readonly interfaces: readonly string[] | "all";
   readonly reason?: undefined;
+  /** Of a Service whose addresses come from several pools: the elections of each address, in their order. */
+  readonly parts?: readonly Election[];
 }
 
 export interface Unannounced {
@@ -147,7 +150,27 @@ function elect(service: Service, slices: readonly EndpointSlice[], world: World,
   if (ingress.length === 0) return nobody("noAddress");
   if (first === undefined || addresses.length < ingress.length) return nobody("invalidIP");
   const pool = poolOfAll(addresses, world.pools);
-  if (pool === undefined) return nobody("ipNotAllowed");
+  if (pool !== undefined) return electIn(pool, addresses, service, slices, world, ranks);
+  const pools = poolOfEach(addresses, service, world.pools);
+  if (pools === undefined) return nobody("ipNotAllowed");
+  // Other pools may have other advertisements, and those other nodes: each address has an election of its own.
+  const parts = addresses.map((address, index) =>
+    electIn(pools[index] as Pool, [address], service, slices, world, ranks),
+  );
+  const elected = parts.find((part) => part.announcer !== undefined);
+  return elected === undefined ? nobody(parts[0]?.reason ?? "ipNotAllowed") : { ...elected, addresses, parts };
+}
+
+function electIn(
+  pool: Pool,
+  addresses: readonly Address[],
+  service: Service,
+  slices: readonly EndpointSlice[],
+  world: World,
+  ranks: Ranks,
+): Election {
+  const nobody = (reason: Reason): Election => ({ addresses, reason });
+  const [first] = addresses;
   const usable = usableNodes(slices);
   if (usable === undefined) return nobody("noEndpoints");
 
@@ -159,7 +182,7 @@ function elect(service: Service, slices: readonly EndpointSlice[], world: World,
 
   const local = service.spec.externalTrafficPolicy === "Local";
   const candidates = world.eligible.filter((node) => covered(node) && (!local || usable.has(node.metadata.name)));
-  const winner = firstOf(candidates, matching, formatAddress(first), ranks);
+  const winner = first === undefined ? undefined : firstOf(candidates, matching, formatAddress(first), ranks);
   if (winner === undefined) return nobody("noEligibleNode");
   return { addresses, announcer: winner.metadata.name, interfaces: interfacesOf(matching, winner) };
 }
@@ -168,6 +191,17 @@ function elect(service: Service, slices: readonly EndpointSlice[], world: World,
 export function poolOfAll(addresses: readonly Address[], pools: PoolSet): Pool | undefined {
   const [first = [], ...others] = addresses.map((address) => pools.poolsOf(address));
   return first.find((pool) => others.every((list) => list.includes(pool)));
+}
+
+/** The pools of a Service that may span several, one for each address; undefined: it may not, or one lies in no pool. */
+export function poolOfEach(
+  addresses: readonly Address[],
+  service: Service,
+  pools: PoolSet,
+): readonly Pool[] | undefined {
+  if (addresses.length < 2 || !readClaim(service).spans) return undefined;
+  const found = addresses.flatMap((address) => pools.poolsOf(address)[0] ?? []);
+  return found.length === addresses.length ? found : undefined;
 }
 
 /** Preference first, then the hashes. */

@@ -3,7 +3,7 @@
  * as election.ts, which decides for thousands of Services at a time and remembers no reasons. Pure.
  */
 import { formatAddress, parseAddress } from "../net/address.ts";
-import { parsePools } from "../pool/pools.ts";
+import { parsePools, type Pool } from "../pool/pools.ts";
 import type { Service } from "../service/objects.ts";
 import { slicesOf } from "../service/slices.ts";
 import {
@@ -18,13 +18,13 @@ import {
   type Obstacle,
   type Unconcerned,
 } from "./coverage.ts";
-import { poolOfAll, type ElectionInput } from "./election.ts";
+import { poolOfAll, poolOfEach, type ElectionInput } from "./election.ts";
 import type { L2Advertisement } from "./objects.ts";
 import { compareRanks, type Sha256 } from "./ranks.ts";
 
 export interface Survey {
-  /** The pool that holds all addresses; undefined: there is none. */
-  readonly pool: string | undefined;
+  /** Names of the pools that hold its addresses, one where possible; empty: an address lies in none, or they must not differ. */
+  readonly pools: readonly string[];
   /** All there are, by key. */
   readonly advertisements: readonly SurveyedAdvertisement[];
   /** The advertisements that concern the Service must not be used for a shared address. */
@@ -58,22 +58,23 @@ export function surveyElection(key: string, input: ElectionInput, members: Membe
   const service = input.services.get(key);
   const usable = usableNodes(slicesOf(input.endpointSlices, key));
   if (service === undefined)
-    return { pool: undefined, advertisements: [], sharedBySelector: false, hasEndpoint: false, nodes: [] };
+    return { pools: [], advertisements: [], sharedBySelector: false, hasEndpoint: false, nodes: [] };
   const addresses = service.status.loadBalancer.ingress
     .map(({ ip }) => parseAddress(ip ?? ""))
     .filter((address) => address !== undefined);
-  const pool = poolOfAll(addresses, parsePools(input.ipAddressPools, new Map()));
-  const labels = input.ipAddressPools.get(pool?.key ?? "")?.metadata.labels ?? {};
+  const set = parsePools(input.ipAddressPools, new Map());
+  const one = poolOfAll(addresses, set);
+  const pools = one === undefined ? (poolOfEach(addresses, service, set) ?? []) : [one];
   const reasons = [...input.l2Advertisements].map(([name, advertisement]) => ({
     name,
     advertisement,
-    reason: pool === undefined ? ("otherPool" as const) : unconcerned(advertisement, pool, labels, service),
+    reason: unconcernedWithAll(advertisement, pools, input, service),
   }));
   const concerned = reasons.filter(({ reason }) => reason === undefined).map(({ advertisement }) => advertisement);
   const nodes = [...input.nodes.values()];
   const [first] = addresses;
   return {
-    pool: pool?.name,
+    pools: pools.map(({ name }) => name),
     advertisements: reasons.map(({ name, advertisement, reason }) => ({
       key: name,
       unconcerned: reason,
@@ -88,6 +89,20 @@ export function surveyElection(key: string, input: ElectionInput, members: Membe
         compareRanks(a.name, b.name, first === undefined ? "" : formatAddress(first), sha256),
     ),
   };
+}
+
+/** Where a Service has addresses of several pools, an advertisement of one of them speaks for it. */
+function unconcernedWithAll(
+  advertisement: L2Advertisement,
+  pools: readonly Pool[],
+  { ipAddressPools }: ElectionInput,
+  service: Service,
+): Unconcerned | undefined {
+  const reasons = pools.map((pool) =>
+    unconcerned(advertisement, pool, ipAddressPools.get(pool.key)?.metadata.labels ?? {}, service),
+  );
+  if (reasons.includes(undefined) && reasons.length > 0) return undefined;
+  return reasons.includes("otherService") ? "otherService" : "otherPool";
 }
 
 /** Whether the node takes part in the election. */

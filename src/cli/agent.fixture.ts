@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly runFolder?: string;
   readonly isTTY?: boolean;
   readonly stop?: AbortSignal;
+  /** Default 200: the agents of most tests answer at once or never. */
+  readonly answerTimeoutMilliseconds?: number;
   /** Called with everything written so far. */
   readonly onOutput?: (text: string) => void;
 }
@@ -39,7 +41,7 @@ export async function fairlead(line: string, around: Surroundings = {}): Promise
     stderr: { isTTY, write: (text) => void (stderr += text) },
     env: around.env ?? {},
     runFolder: around.runFolder ?? "/nonexistent/fairlead",
-    answerTimeoutMilliseconds: 200,
+    answerTimeoutMilliseconds: around.answerTimeoutMilliseconds ?? 200,
     stop: around.stop ?? new AbortController().signal,
     now: () => NOW,
     exitCode: 0,

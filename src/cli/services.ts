@@ -58,6 +58,6 @@ function announcerText(row: ServiceRow, paint: Paint): string {
 }
 
 function announcersOf({ announcer, announcers }: ServiceRow): readonly string[] {
-  if (announcers !== undefined) return announcers.map(({ address, node }) => `${address}: ${node}`);
+  if (announcers !== undefined) return announcers.map(({ address, node = "nobody" }) => `${address}: ${node}`);
   return announcer === undefined ? [] : [announcer];
 }

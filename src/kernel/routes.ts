@@ -1,9 +1,9 @@
 /**
- * How this namespace would send a packet to an address, through iproute2: the route, and what is known of the next hop.
- * Asked for by people only, so a process is fine here.
+ * How this namespace would send packets to some addresses, through iproute2: their routes, and what is known of the next hops.
+ * Asked for by people only, so two processes are fine here.
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
 import { z } from "zod";
 
 export interface Way {
@@ -17,53 +17,76 @@ export interface Way {
 /** `refusal`: in the kernel's words. */
 export type Routing = { readonly ok: true; readonly way: Way } | { readonly ok: false; readonly refusal: string };
 
-const run = promisify(execFile);
+/** In the order of the addresses, which are canonical text. */
+export async function findWays(addresses: readonly string[]): Promise<readonly Routing[]> {
+  if (addresses.length === 0) return [];
+  const asked = run(["-force", "-batch", "-"], addresses.map((address) => `route get ${address}\n`).join(""));
+  const [routes, neighbors] = await Promise.all([asked, run(["neigh", "show"], "")]);
+  return readWays(addresses, { ...routes, neighbors: neighbors.stdout });
+}
 
-export async function findWay(address: string): Promise<Routing> {
-  let routes: string;
-  try {
-    ({ stdout: routes } = await run("ip", ["-j", "route", "get", address]));
-  } catch (error) {
-    const { stderr = "" } = error as { readonly stderr?: string };
-    return { ok: false, refusal: stderr.trim().replace(/^RTNETLINK answers: /, "") || (error as Error).message };
-  }
-  const route = parseRoute(routes);
-  if (route === undefined)
-    return { ok: false, refusal: `ip route get printed ${JSON.stringify(routes.slice(0, 200))}` };
-  const { stdout: neighbors } = await run("ip", [
-    "-j",
-    "neigh",
-    "show",
-    "to",
-    route.via ?? address,
-    "dev",
-    route.device,
-  ]);
-  return { ok: true, way: { ...route, neighbor: parseNeighbor(neighbors) } };
+interface Printed {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(options: readonly string[], input: string): Promise<Printed> {
+  const child = spawn("ip", ["-j", ...options]);
+  const failure = new Promise<never>((_, reject) => child.once("error", reject));
+  // Its end before all was read would be an error of the pipe, and is told by what it printed.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  const [stdout, stderr] = await Promise.race([Promise.all([text(child.stdout), text(child.stderr)]), failure]);
+  return { stdout, stderr };
 }
 
 const routesSchema = z.array(
   z.object({
+    dst: z.string(),
     dev: z.string(),
     gateway: z.string().optional(),
     /** An IPv4 route by an IPv6 next hop. */
     via: z.object({ host: z.string() }).optional(),
   }),
 );
-const neighborsSchema = z.array(z.object({ state: z.array(z.string()) }));
+const neighborsSchema = z.array(z.object({ dst: z.string(), dev: z.string(), state: z.array(z.string()) }));
 
-/** The output of `ip -j route get`. */
-export function parseRoute(json: string): Pick<Way, "device" | "via"> | undefined {
-  const [row] = parseRows(json, routesSchema);
-  return row === undefined ? undefined : { device: row.dev, via: row.via?.host ?? row.gateway };
+/** What `ip -j -force -batch -` printed about `route get`, a line for each that there is, and `ip -j neigh show`. */
+export function readWays(
+  addresses: readonly string[],
+  printed: Printed & { readonly neighbors: string },
+): readonly Routing[] {
+  const routes = new Map(
+    printed.stdout.split("\n").flatMap((line) => parseRows(line, routesSchema).map((row) => [row.dst, row])),
+  );
+  const refusals = parseRefusals(printed.stderr);
+  const neighbors = parseRows(printed.neighbors, neighborsSchema);
+  return addresses.map((address, index): Routing => {
+    const route = routes.get(address);
+    if (route === undefined) return { ok: false, refusal: refusals.get(index + 1) ?? "ip route get says nothing" };
+    const { dev: device } = route;
+    const via = route.via?.host ?? route.gateway;
+    const [neighbor] = neighbors.find(({ dst, dev }) => dst === (via ?? address) && dev === device)?.state ?? [];
+    return { ok: true, way: { device, via, neighbor } };
+  });
 }
 
-/** The output of `ip -j neigh show`. */
-export function parseNeighbor(json: string): string | undefined {
-  return parseRows(json, neighborsSchema)[0]?.state[0];
+/** By line: the words that come before `Command failed -:LINE`. */
+function parseRefusals(stderr: string): ReadonlyMap<number, string> {
+  const refusals = new Map<number, string>();
+  let words: string[] = [];
+  for (const line of stderr.split("\n")) {
+    const found = /^Command failed -:(\d+)$/.exec(line);
+    if (found === null) words.push(line.replace(/^(RTNETLINK answers|Error): /, ""));
+    else {
+      refusals.set(Number(found[1]), words.join(" ").trim());
+      words = [];
+    }
+  }
+  return refusals;
 }
 
-/** Nothing where it is not what we expect: who asks shows the text then. */
+/** Nothing where it is not what we expect. */
 function parseRows<T>(json: string, schema: z.ZodType<readonly T[]>): readonly T[] {
   if (json.trim() === "") return [];
   const parsed = schema.safeParse(JSON.parse(json));

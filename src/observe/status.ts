@@ -93,8 +93,11 @@ export interface ServiceRow {
   readonly announcer?: string;
   /** Why nobody does: a word of announce/election.ts, or `noInterface`: the node elected, this one, has none it might use. */
   readonly announceReason?: string;
-  /** Where its addresses do not all have the same announcer: each of them, because another Service shares one. */
-  readonly announcers?: readonly { readonly address: string; readonly node: string }[];
+  /**
+   * Where its addresses do not all have the same announcer: each of them. Another Service shares one, or they come from
+   * pools with different advertisements. Without a node: nobody.
+   */
+  readonly announcers?: readonly { readonly address: string; readonly node?: string }[];
   /** Why it has no address, or not what it asked for: the words of the controller. */
   readonly addressReason?: string;
   /** BGPPeers that this node announces it to; absent where BGP is not used. */

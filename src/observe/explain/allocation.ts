@@ -43,7 +43,7 @@ export function explainPool(facts: Facts): Finding {
   const addresses = addressTexts(object);
   if (addresses.some((text) => parseAddress(text) === undefined)) return skipped("its status has no valid address");
   if (addresses.length > 0) {
-    if (survey.pool !== undefined) return well(survey.pool);
+    if (survey.pools.length > 0) return well(listed(survey.pools));
     return failed(`no pool holds ${addresses.join(" and ")}`, {
       details: poolLines(pools),
       todo: "Put the address back into an IPAddressPool's spec.addresses, or let the controller give another one.",

@@ -17,7 +17,7 @@ const FACTS: Facts = {
   namesakes: [],
   problems: [],
   pools: [],
-  survey: { pool: "demo", advertisements: [], sharedBySelector: false, hasEndpoint: true, nodes: [] },
+  survey: { pools: ["demo"], advertisements: [], sharedBySelector: false, hasEndpoint: true, nodes: [] },
   announcers: new Map(),
   settled: true,
   isolated: false,

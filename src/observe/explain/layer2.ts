@@ -32,7 +32,7 @@ function concerned({ survey }: Facts): Facts["survey"]["advertisements"] {
 
 function explainAdvertisement(facts: Facts): Finding {
   const { survey, problems } = facts;
-  if (survey.pool === undefined) return skipped("no pool, so no advertisement");
+  if (survey.pools.length === 0) return skipped("no pool, so no advertisement");
   const broken = problems.filter(({ subject }) => subject.includes("L2Advertisement")).map(formatProblem);
   const details = [
     ...survey.advertisements.map(
@@ -50,7 +50,7 @@ function explainAdvertisement(facts: Facts): Finding {
     });
   const found = concerned(facts);
   if (found.length === 0)
-    return failed(`no L2Advertisement is for pool ${survey.pool} and this Service`, {
+    return failed(`no L2Advertisement is for pool ${listed(survey.pools)} and this Service`, {
       details,
       todo: "Name the pool in an advertisement's spec.ipAddressPools, or correct its selectors.",
     });
@@ -119,18 +119,29 @@ function explainAnnouncer(facts: Facts): Finding {
     return failed("nobody was elected", {
       todo: "This agent has not caught up with its objects: `fairlead status` says why.",
     });
-  const order = survey.nodes.filter(mayAnnounce).map(({ name }) => name);
-  const why = `first of ${listed(order)}${first.score > 0 ? ", by preference" : ", by hash"}`;
-  const details =
-    nodes.length > 1 || nodes[0] !== first.name ? [...announcers].map(([address, node]) => `${address}: ${node}`) : [];
   if (isolated)
     return warning(`${listed(nodes)}, but this node hears none of its peers and may be wrong`, {
-      details,
       todo: "Ask another node; repair this node's network.",
     });
-  if (details.length > 0)
-    return well(`${listed(nodes)}: another Service shares an address and decides for it`, details);
-  return well(`${listed(nodes)}, ${why}`);
+  return explainElected(facts, nodes, first);
+}
+
+function explainElected({ survey, announcers, object }: Facts, nodes: readonly string[], first: SurveyedNode): Finding {
+  const details = [...announcers].map(([address, node]) => `${address}: ${node}`);
+  if (announcers.size < (object?.status.loadBalancer.ingress.length ?? 0))
+    return warning(`${listed(nodes)}, but not for all of its addresses`, {
+      details,
+      todo: "Let advertisements of every pool it has an address of cover a node that may announce.",
+    });
+  if (nodes.length > 1 || nodes[0] !== first.name) {
+    const why =
+      survey.pools.length > 1
+        ? "its addresses come from several pools"
+        : "another Service shares an address and decides for it";
+    return well(`${listed(nodes)}: ${why}`, details);
+  }
+  const order = survey.nodes.filter(mayAnnounce).map(({ name }) => name);
+  return well(`${listed(nodes)}, first of ${listed(order)}${first.score > 0 ? ", by preference" : ", by hash"}`);
 }
 
 function explainInterface(facts: Facts): Finding {
