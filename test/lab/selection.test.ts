@@ -188,6 +188,7 @@ labSuite("an L2Advertisement", SCENE, { capture: false }, (it) => {
       );
       assert.equal(code, 0);
     }
+    assert.deepEqual(await answererOn(lab, "eth0"), [NATURAL, "eth0"]);
     const { document } = await explain(lab, NATURAL);
     const answers = document.steps.find(({ step }) => step === "answers");
     assert.match(answers?.details.join() ?? "", /192\.168\.10\.29 on eth0: [1-9]\d* questions?, [1-9]\d* answers?/);
