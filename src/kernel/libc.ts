@@ -43,6 +43,26 @@ export const send: (fd: number, bytes: Uint8Array, length: number, flags: number
 export const recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
   "int64_t recv(int fd, void *buf, size_t len, int flags)",
 );
+export const sendto: (
+  fd: number,
+  bytes: Uint8Array,
+  length: number,
+  flags: number,
+  address: Uint8Array,
+  addressLength: number,
+) => number = libc.func(
+  "int64_t sendto(int fd, const void *buf, size_t len, int flags, const void *addr, uint32_t addrlen)",
+);
+export const recvfrom: (
+  fd: number,
+  bytes: Uint8Array,
+  length: number,
+  flags: number,
+  address: Uint8Array,
+  addressLength: Uint32Array,
+) => number = libc.func(
+  "int64_t recvfrom(int fd, _Out_ void *buf, size_t len, int flags, _Out_ void *addr, _Inout_ void *addrlen)",
+);
 export const setsockopt: (fd: number, level: number, option: number, value: Uint8Array, length: number) => number =
   libc.func("int setsockopt(int fd, int level, int optname, const void *optval, uint32_t optlen)");
 /** 0: there is none of this name. */

@@ -14,6 +14,7 @@ import { later } from "../../time/instant.ts";
 import type { Random } from "../../time/jitter.ts";
 import type { PeerLocation, SessionConfig } from "./config.ts";
 import { BGP_PORT } from "./config.ts";
+import { startDiscovery, type Discovery } from "./discovery/driver.ts";
 import { createListener, type Listened, type Listener } from "./listener/driver.ts";
 import { ceaseNotification } from "./notification.ts";
 import { Peering } from "./peering/driver.ts";
@@ -54,11 +55,14 @@ class SpeakerDriver implements Speaker {
   readonly #clock: Clock;
   readonly #peerings = new Map<string, Peering>();
   readonly #listener: Listener;
+  /** By the session's name. */
+  readonly #discoveries = new Map<string, Discovery>();
   readonly #listeners = new Set<() => void>();
   readonly #restarting: ReadonlySet<string>;
   #configs: readonly SessionConfig[] = [];
   #routes: ReadonlyMap<string, readonly Route[]> = new Map();
   #listenProblems: readonly string[] = [];
+  #stateProblem: string | undefined;
   #complete = false;
   #draining = false;
   #remembered = "";
@@ -84,7 +88,10 @@ class SpeakerDriver implements Speaker {
     for (const [name, peering] of this.#peerings) {
       const config = byName.get(name) ?? dynamicConfig(peering.session.config, byName);
       if (config === undefined) this.#remove(name, peering);
-      else peering.handle({ type: "configure", config });
+      else {
+        peering.handle({ type: "configure", config });
+        this.#discover(config, peering);
+      }
     }
     for (const config of sessions)
       if (config.peer.type !== "prefix" && !this.#peerings.has(config.name)) this.#add(config);
@@ -122,8 +129,18 @@ class SpeakerDriver implements Speaker {
   view(): ReturnType<Speaker["view"]> {
     const now = this.#clock.now();
     const wallClock = Date.now();
-    const prefixes = this.#configs.filter(({ peer }) => peer.type === "prefix");
-    return viewOf({ peerings: this.#peerings, prefixes, listenProblems: this.#listenProblems, now, wallClock });
+    return viewOf({ peerings: this.#peerings, problems: (name) => this.#problemsOf(name), now, wallClock });
+  }
+
+  /** Of what a session needs beside itself. */
+  #problemsOf(name: string): readonly string[] {
+    const config = this.#peerings.get(name)?.session.config;
+    const discovery = this.#discoveries.get(name)?.problem;
+    return [
+      ...(config === undefined || config.initiation === "dial" ? [] : this.#listenProblems),
+      ...(discovery === undefined ? [] : [discovery]),
+      ...(this.#stateProblem === undefined ? [] : [this.#stateProblem]),
+    ];
   }
 
   received(): ReturnType<Speaker["received"]> {
@@ -137,6 +154,7 @@ class SpeakerDriver implements Speaker {
 
   async stop(mode: "leave" | "restart"): Promise<void> {
     this.#listener.close();
+    for (const discovery of this.#discoveries.values()) discovery.close();
     const established = [...this.#peerings.values()].filter((peering) => peering.established);
     // Without graceful restart a restart costs the routes as well: then rather well.
     const leaving = established.filter(
@@ -194,10 +212,25 @@ class SpeakerDriver implements Speaker {
     peering.drain(this.#draining);
     peering.announce(this.#routesOf(config.name));
     peering.handle({ type: "start" });
+    this.#discover(config, peering);
     return peering;
   }
 
+  /** Looks for an unnumbered peer where it is now, and nowhere else. */
+  #discover({ name, peer }: SessionConfig, peering: Peering): void {
+    const device = peer.type === "interface" ? peer.device : undefined;
+    const found = this.#discoveries.get(name);
+    if (found?.device === device) return;
+    found?.close();
+    this.#discoveries.delete(name);
+    if (device === undefined) return;
+    const onRouter = (router: Address): void => peering.handle({ type: "target", target: { address: router, device } });
+    this.#discoveries.set(name, startDiscovery(device, onRouter));
+  }
+
   #remove(name: string, peering: Peering): void {
+    this.#discoveries.get(name)?.close();
+    this.#discoveries.delete(name);
     peering.handle({
       type: "stop",
       reason: "it is no longer configured",
@@ -262,7 +295,7 @@ class SpeakerDriver implements Speaker {
       renameSync(`${stateFile}.new`, stateFile);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#listenProblems = [`Cannot remember the sessions for a restart: ${reason}`];
+      this.#stateProblem = `Cannot remember the session for a restart: ${reason}`;
     }
   }
 

@@ -15,7 +15,7 @@ export interface LocalInterface {
 
 const LINK_LOCAL = parsePrefix("fe80::/10");
 
-function isLinkLocal(address: Address): boolean {
+export function isLinkLocal(address: Address): boolean {
   return LINK_LOCAL !== undefined && prefixContains(LINK_LOCAL, address);
 }
 

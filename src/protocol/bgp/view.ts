@@ -3,7 +3,7 @@ import { formatAddress } from "../../net/address.ts";
 import { formatPrefix } from "../../net/prefix.ts";
 import type { Instant } from "../../time/instant.ts";
 import { formatCapability } from "./capability-text.ts";
-import type { PeerLocation, SessionConfig } from "./config.ts";
+import type { PeerLocation } from "./config.ts";
 import type { MutableCounters } from "./counters.ts";
 import type { Negotiated } from "./negotiate.ts";
 import type { Outbound } from "./outbound.ts";
@@ -27,9 +27,8 @@ interface End {
 
 export interface Seeing {
   readonly peerings: ReadonlyMap<string, Seen>;
-  /** Configurations for peers that call. */
-  readonly prefixes: readonly SessionConfig[];
-  readonly listenProblems: readonly string[];
+  /** Of what a session needs beside itself: a port to listen on, a device. */
+  problems(name: string): readonly string[];
   readonly now: Instant;
   /** Milliseconds since the epoch. */
   readonly wallClock: number;
@@ -81,10 +80,12 @@ function sessionView({ session, outbound, counters, up, wire }: Seen, seeing: Se
 
 function problemsOf(
   { session, outbound, up }: Pick<Seen, "session" | "outbound" | "up">,
-  { listenProblems }: Seeing,
+  seeing: Seeing,
 ): readonly string[] {
   const { config, lastReason, offer } = session;
-  const problems: string[] = config.initiation === "dial" ? [] : [...listenProblems];
+  const problems: string[] = [...seeing.problems(config.name)];
+  if (config.peer.type === "interface" && session.target === undefined)
+    problems.push(`no router has advertised itself on ${config.peer.device} so far`);
   if (lastReason !== undefined && stateOf(session) !== "established") problems.push(lastReason);
   if (up === undefined && lastReason !== undefined && config.password !== undefined && NO_ANSWER.test(lastReason))
     problems.push("a password is set: one that differs from the peer's looks like a peer that does not answer");
