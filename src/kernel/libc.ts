@@ -43,16 +43,6 @@ export const send: (fd: number, bytes: Uint8Array, length: number, flags: number
 export const recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
   "int64_t recv(int fd, void *buf, size_t len, int flags)",
 );
-export const sendto: (
-  fd: number,
-  bytes: Uint8Array,
-  length: number,
-  flags: number,
-  address: Uint8Array,
-  addressLength: number,
-) => number = libc.func(
-  "int64_t sendto(int fd, const void *buf, size_t len, int flags, const void *addr, uint32_t addrlen)",
-);
 export const recvfrom: (
   fd: number,
   bytes: Uint8Array,

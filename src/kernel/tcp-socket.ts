@@ -4,10 +4,27 @@
  * then on it is theirs, and they close it.
  */
 import type { Address, Family } from "../net/address.ts";
-import { addressBytes, formatAddress } from "../net/address.ts";
+import { formatAddress } from "../net/address.ts";
 import { addressBits, formatPrefix, type Prefix } from "../net/prefix.ts";
 import { SystemError } from "./error.ts";
-import { bind, close, ifIndex, lastErrno, setsockopt, socket } from "./libc.ts";
+import { bind, close, lastErrno, setsockopt, socket } from "./libc.ts";
+import {
+  AF,
+  int,
+  IP_TOS,
+  IP_TTL,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_TCLASS,
+  IPV6_UNICAST_HOPS,
+  IPV6_V6ONLY,
+  SO_BINDTODEVICE,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  socketAddress,
+  SOL_SOCKET,
+  TOS_NETWORK_CONTROL,
+} from "./socket-options.ts";
 
 export interface TcpSocketOptions {
   readonly family: Family;
@@ -25,32 +42,17 @@ export interface TcpSocketOptions {
   readonly reuseAddress?: boolean;
 }
 
-const AF = { IPv4: 2, IPv6: 10 } as const satisfies Record<Family, number>;
 const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 
 /** Option levels and names of Linux. */
-const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
-const SO_BINDTODEVICE = 25;
-const IPPROTO_IP = 0;
-const IP_TOS = 1;
-const IP_TTL = 2;
 const IP_MINTTL = 21;
 const IP_BIND_ADDRESS_NO_PORT = 24;
 const IPPROTO_TCP = 6;
 const TCP_MD5SIG = 14;
 const TCP_USER_TIMEOUT = 18;
 const TCP_MD5SIG_EXT = 32;
-const IPPROTO_IPV6 = 41;
-const IPV6_UNICAST_HOPS = 16;
-const IPV6_V6ONLY = 26;
-const IPV6_TCLASS = 67;
 const IPV6_MINHOPCOUNT = 73;
-
-/** CS6, "network control": routers queue their own protocols there. */
-const TOS_NETWORK_CONTROL = 0xc0;
 
 /** struct tcp_md5sig: sockaddr_storage 128, flags 1, prefixlen 1, keylen 2, ifindex 4, key 80. */
 const MD5SIG = { bytes: 216, flags: 128, prefixLength: 129, keyLength: 130, key: 136, keyMax: 80 } as const;
@@ -118,7 +120,7 @@ export function setMd5Key(fd: number, peer: Prefix, password: string | undefined
     throw new RangeError(`A TCP MD5 password is at most ${MD5SIG.keyMax} bytes, got ${key.length}`);
   const whole = peer.length === addressBits(peer.family);
   const bytes = new Uint8Array(MD5SIG.bytes);
-  bytes.set(sockaddr(peer, 0, 0));
+  bytes.set(socketAddress(peer, 0));
   const view = new DataView(bytes.buffer);
   if (!whole) {
     view.setUint8(MD5SIG.flags, TCP_MD5SIG_FLAG_PREFIX);
@@ -133,26 +135,11 @@ export function setMd5Key(fd: number, peer: Prefix, password: string | undefined
 function bindTo(fd: number, { address, port, device }: NonNullable<TcpSocketOptions["source"]>): void {
   // Port 0: connect() chooses it, so that two connections from one address may share a port.
   if (port === 0) set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, int(1), "IP_BIND_ADDRESS_NO_PORT");
-  const scope = device === undefined ? 0 : ifIndex(device);
-  const where = sockaddr(address, port, scope);
+  const where = socketAddress(address, port, device);
   if (bind(fd, where, where.length) === 0) return;
   const errno = lastErrno();
   const subject = `${formatAddress(address)}${device === undefined ? "" : `%${device}`} port ${port}`;
   throw new SystemError({ call: "bind", errno, subject, attempt: `use ${subject} as a local address` });
-}
-
-/** struct sockaddr_in, sockaddr_in6. */
-function sockaddr(address: Address, port: number, scope: number): Uint8Array {
-  const six = address.family === "IPv6";
-  const bytes = new Uint8Array(six ? 28 : 16);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, AF[address.family], true);
-  view.setUint16(2, port);
-  if (six) {
-    bytes.set(addressBytes(address), 8);
-    view.setUint32(24, scope, true);
-  } else view.setUint32(4, Number(address.value));
-  return bytes;
 }
 
 function set(fd: number, level: number, option: number, value: Uint8Array, what: string): void {
@@ -163,10 +150,4 @@ function set(fd: number, level: number, option: number, value: Uint8Array, what:
     subject: what,
     attempt: `set ${what} on a TCP socket`,
   });
-}
-
-function int(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, true);
-  return bytes;
 }
