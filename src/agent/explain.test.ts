@@ -1,13 +1,18 @@
 /** Each misfortune, and the first step of the explanation that fails because of it. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { bgpAdvertisementSchema, bgpPeerSchema } from "../announce/bgp/objects.ts";
+import { desiredBgp } from "../announce/bgp/desired.ts";
 import { l2AdvertisementSchema } from "../announce/objects.ts";
 import { runtime } from "../datapath/abi.generated.ts";
 import type { Routing } from "../kernel/routes.ts";
+import type { SessionView, Speaker } from "../protocol/bgp/speaker.ts";
 import { objectKey, endpointSliceSchema, nodeSchema, serviceSchema } from "../service/objects.ts";
 import { ipAddressPoolSchema } from "../pool/objects.ts";
 import type { Snapshot } from "../source/source.ts";
 import type { ExplainDocument } from "../observe/status.ts";
+import { virtualClock } from "../time/clock.ts";
+import { bgpOf } from "./bgp.ts";
 import { emptyMemo, type Me, type World } from "./desired.ts";
 import { explainDocument } from "./explain.ts";
 import { runPass } from "./pass.ts";
@@ -47,6 +52,12 @@ interface Case {
   readonly route?: Routing;
   readonly complete?: boolean;
   readonly isolated?: boolean;
+  /** Advertisements' specs; a session for each peer, in this state. */
+  readonly bgp?: {
+    readonly ads: readonly object[];
+    readonly peers: readonly object[];
+    readonly session?: Partial<SessionView>;
+  };
   /** After the pass. */
   readonly spoil?: (state: AgentState) => void;
 }
@@ -90,7 +101,37 @@ function snapshotOf(given: Case): Partial<Snapshot> {
     l2Advertisements: keyed(
       (given.ads ?? [{ metadata: metadata("all"), spec: {} }]).map((each) => l2AdvertisementSchema.parse(each)),
     ),
+    bgpAdvertisements: keyed(
+      (given.bgp?.ads ?? []).map((spec, index) =>
+        bgpAdvertisementSchema.parse({ metadata: metadata(`bgp${index}`), spec }),
+      ),
+    ),
+    bgpPeers: keyed(
+      (given.bgp?.peers ?? []).map((spec, index) => {
+        const full = { myASN: 64512, peerASN: 64513, peerAddress: `192.0.2.${index + 1}`, ...spec };
+        return bgpPeerSchema.parse({ metadata: metadata(`tor${index}`), spec: full });
+      }),
+    ),
     problems: given.problems ?? [],
+  };
+}
+
+/** Has the sessions it is told to have. */
+function fakeSpeaker(session: Partial<SessionView> = { state: "established" }): Speaker {
+  let views: readonly SessionView[] = [];
+  return {
+    configure: (configs) => {
+      views = configs.map(({ name }) => ({ name, peer: name, ...session }) as unknown as SessionView);
+    },
+    announce: () => undefined,
+    complete: () => undefined,
+    bfd: () => undefined,
+    reset: () => false,
+    view: () => views,
+    received: () => [],
+    onChange: () => () => undefined,
+    drain: () => undefined,
+    stop: async () => undefined,
   };
 }
 
@@ -115,6 +156,8 @@ async function explained(given: Case): Promise<ExplainDocument> {
     announce: (): void => {},
   };
   runPass(parts, { ...world, links: given.links ?? world.links });
+  const options = { nodeName: "me", ignoreExcludeLabel: false, clock: virtualClock(), soon: () => undefined };
+  bgpOf(fakeSpeaker(given.bgp?.session), options).apply(state);
   given.spoil?.(state);
   const way = { device: "eth0", via: "192.168.10.202", neighbor: "REACHABLE" };
   const query = new URLSearchParams(given.ask ?? "service=default/web");
@@ -549,3 +592,84 @@ describe("explain", () => {
     assert.deepEqual(step(document, "interface")?.details, ["eth7: no such interface on this node"]);
   });
 });
+
+describe("explain by BGP", () => {
+  const bgpSteps = ({ steps }: ExplainDocument): readonly string[] =>
+    steps.filter(({ protocol }) => protocol === "bgp").map(({ step, result }) => `${step} ${result}`);
+  const one = { ads: [{}], peers: [{}] };
+  const onNode = (name: string): object => ({ nodeSelectors: [{ matchLabels: { name } }] });
+  const named = ["me", "peer"].map((name) => ({ metadata: { name, labels: { name } } }));
+
+  test("has no steps where no object is about it", async () => assert.deepEqual(bgpSteps(await explained({})), []));
+
+  test("is well where a session is established, and layer 2 is passed over where it does not advertise", async () => {
+    const document = await explained({ ads: [], bgp: one });
+    assert.deepEqual(bgpSteps(document), ["advertisement ok", "nodes ok", "peers ok", "routes ok"]);
+    assert.equal(document.steps.find(({ step }) => step === "routes")?.found, "192.168.10.2/32, told");
+    assert.equal(document.steps.find(({ step }) => step === "advertisement")?.result, "skipped");
+    assert.equal(document.reachable, true);
+  });
+
+  test("names a node to ask where this one does not announce", async () => {
+    const document = await explained({ ads: [], nodes: named, bgp: { ads: [onNode("peer")], peers: [{}] } });
+    assert.deepEqual(bgpSteps(document), ["advertisement ok", "nodes ok", "peers elsewhere", "routes elsewhere"]);
+    assert.deepEqual([document.reachable, document.ask], [true, "peer"]);
+  });
+
+  const failures: readonly (Case & { name: string; fails: string; found: RegExp })[] = [
+    {
+      name: "no BGPAdvertisement for the pool",
+      bgp: { ads: [{ ipAddressPools: ["gold"] }], peers: [{}] },
+      fails: "advertisement",
+      found: /no BGPAdvertisement covers its pool/,
+    },
+    {
+      name: "service selectors",
+      bgp: { ads: [{ serviceSelectors: [{ matchLabels: { app: "x" } }] }], peers: [{}] },
+      fails: "advertisement",
+      found: /selects the Service/,
+    },
+    {
+      name: "every node excluded",
+      nodes: ["me", "peer"].map((name) => ({ metadata: { name, labels: EXCLUDED } })),
+      bgp: one,
+      fails: "nodes",
+      found: /no node announces it/,
+      spoil: (state) => void (state.bgp = excludedBgp(state)),
+    },
+    { name: "no BGPPeer", bgp: { ads: [{}], peers: [] }, fails: "peers", found: /no BGPPeer is told of it/ },
+    {
+      name: "a session that is down",
+      bgp: { ...one, session: { state: "idle", lastReason: "connection refused" } },
+      fails: "peers",
+      found: /none of 1 session is established/,
+    },
+    {
+      name: "no ready endpoint",
+      endpoints: [unready("me")],
+      bgp: one,
+      fails: "endpoints",
+      found: /none of 1 endpoint is ready/,
+    },
+  ];
+  for (const { name, fails, found, ...given } of failures)
+    test(`fails for ${name}: ${fails}`, async () => {
+      const document = await explained({ ads: [], ...given });
+      const own = document.steps.find(({ result, protocol }) => result === "failed" && protocol !== "layer2");
+      assert.equal(own?.step, fails, JSON.stringify(document.steps, undefined, 1));
+      assert.match(own.found, found);
+      assert.equal(document.reachable, false);
+    });
+
+  test("is a warning where layer 2 answers and no session is established", async () => {
+    const document = await explained({ bgp: { ...one, session: { state: "idle" } } });
+    assert.deepEqual(bgpSteps(document).slice(2), ["peers warning", "routes skipped"]);
+    assert.equal(document.reachable, true);
+  });
+});
+
+/** As if the pause of a node on its way out were over. */
+function excludedBgp({ bgp, world }: AgentState): AgentState["bgp"] {
+  if (bgp === undefined || world === undefined) return undefined;
+  return { ...bgp, desired: desiredBgp(world.snapshot, { name: "me" }) };
+}

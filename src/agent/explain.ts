@@ -13,6 +13,7 @@ import { formatFrontend, type Backend, type Frontend } from "../service/frontend
 import { slicesOf } from "../service/slices.ts";
 import { thisNode, type Me, type World } from "./desired.ts";
 import { linkRefusal } from "./devices.ts";
+import { bgpFacts } from "./explain-bgp.ts";
 import { announcedRows, frontendRows, stampSeconds } from "./map-rows.ts";
 import type { AgentState } from "./state.ts";
 
@@ -72,6 +73,7 @@ function gatherFacts(service: string, world: World, state: AgentState, me: Me, r
     settled: complete,
     isolated,
     endpoints: endpointFacts(service, world, me),
+    bgp: bgpFacts(service, world, state, me),
     here: { ...nodeFacts(service, new Set(addresses), world, state, me), routes },
   };
 }

@@ -48,27 +48,33 @@ const MARKS: Readonly<Record<ExplainStep["result"], readonly [string, Colour]>> 
   elsewhere: ["?", "yellow"],
 };
 const RESULT_WIDTH = 9;
-const STEP_WIDTH = 15;
-const INDENT = " ".repeat(RESULT_WIDTH + STEP_WIDTH);
 
 function draw(document: ExplainDocument, paint: Paint): string {
-  const lines = [paint("bold", `Service ${document.service}, as ${document.node} sees it`), ""];
-  for (const step of document.steps) lines.push(...drawStep(step, paint));
-  return `${[...lines, "", verdict(document, paint)].join("\n")}\n`;
+  const { service, node, steps } = document;
+  const width = Math.max(...steps.map((step) => nameOf(step).length), 0) + 2;
+  const lines = steps.flatMap((step) => drawStep(step, width, paint));
+  return `${[paint("bold", `Service ${service}, as ${node} sees it`), "", ...lines, "", verdict(document, paint)].join("\n")}\n`;
 }
 
-function drawStep({ step, result, found, details, todo }: ExplainStep, paint: Paint): readonly string[] {
+function drawStep(step: ExplainStep, width: number, paint: Paint): readonly string[] {
+  const { result, found, details, todo } = step;
   const [mark, colour] = MARKS[result];
+  const indent = " ".repeat(RESULT_WIDTH + width);
   return [
-    `${paint(colour, mark.padEnd(RESULT_WIDTH))}${step.padEnd(STEP_WIDTH)}${found}`,
-    ...details.map((line) => paint("dim", `${INDENT}  ${line}`)),
-    ...(todo === undefined ? [] : [paint("yellow", `${INDENT}→ ${todo}`)]),
+    `${paint(colour, mark.padEnd(RESULT_WIDTH))}${nameOf(step).padEnd(width)}${found}`,
+    ...details.map((line) => paint("dim", `${indent}  ${line}`)),
+    ...(todo === undefined ? [] : [paint("yellow", `${indent}→ ${todo}`)]),
   ];
+}
+
+/** Steps of layer 2 need no prefix: it is what most people use. */
+function nameOf({ step, protocol = "layer2" }: ExplainStep): string {
+  return protocol === "layer2" ? step : `${protocol} ${step}`;
 }
 
 function verdict({ steps, reachable, node, ask }: ExplainDocument, paint: Paint): string {
   const first = steps.find(({ result }) => result === "failed");
-  if (!reachable && first !== undefined) return paint("red", `Not reachable: it fails at the step "${first.step}".`);
+  if (!reachable && first !== undefined) return paint("red", `Not reachable: it fails at the step "${nameOf(first)}".`);
   if (ask !== undefined) return `Well as far as ${node} can tell; the agent on ${ask} knows the rest.`;
   return paint("green", "Reachable: every step is well.");
 }

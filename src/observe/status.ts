@@ -141,6 +141,8 @@ export interface ExplainStep {
   readonly details: readonly string[];
   /** What to do about it. */
   readonly todo?: string;
+  /** The node that knows, where it is another one. */
+  readonly ask?: string;
 }
 
 export interface NodeRow {

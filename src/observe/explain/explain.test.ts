@@ -22,6 +22,7 @@ const FACTS: Facts = {
   settled: true,
   isolated: false,
   endpoints: [{ address: "10.244.0.2", pod: "web-1", node: "me", state: "active", nodeGone: false }],
+  bgp: undefined,
   here: {
     stampSeconds: 60,
     announcements: [],

@@ -9,24 +9,25 @@ import type { ExplainDocument, ExplainStep } from "../status.ts";
 import { explainAddress, explainPool, explainService } from "./allocation.ts";
 import { explainDatapath, explainEndpoints } from "./delivery.ts";
 import type { Facts } from "./facts.ts";
+import { explainBgp, routedHere } from "./bgp.ts";
 import { announcedHere, explainLayer2 } from "./layer2.ts";
 import type { Finding } from "./steps.ts";
 
-/** The steps of one protocol. The first says whether the protocol advertises the address at all. */
+/** The steps of one protocol, none where it is not used. The first says whether it advertises the address at all. */
 export type Branch = (facts: Facts) => readonly ExplainStep[];
 
-const BRANCHES: readonly Branch[] = [explainLayer2];
+const BRANCHES: readonly Branch[] = [explainLayer2, explainBgp];
 
 export function explain(facts: Facts, branches: readonly Branch[] = BRANCHES): ExplainDocument {
   const { service, node } = facts;
   const steps = stepsOf(facts, branches);
-  const elsewhere = steps.some(({ result }) => result === "elsewhere") ? [...facts.announcers.values()][0] : undefined;
+  const ask = steps.find((step) => step.ask !== undefined)?.ask;
   return {
     service,
     node,
     reachable: !steps.some(({ result }) => result === "failed"),
     steps,
-    ...(elsewhere === undefined ? {} : { ask: elsewhere }),
+    ...(ask === undefined ? {} : { ask }),
   };
 }
 
@@ -35,7 +36,7 @@ function stepsOf(facts: Facts, branches: readonly Branch[]): readonly ExplainSte
   const service = common("service", explainService(facts));
   if (facts.object === undefined) return [service];
   const pool = common("pool", explainPool(facts));
-  const here = announcedHere(facts).length > 0;
+  const here = announcedHere(facts).length > 0 || routedHere(facts);
   return [
     service,
     pool,
@@ -47,7 +48,8 @@ function stepsOf(facts: Facts, branches: readonly Branch[]): readonly ExplainSte
 }
 
 /** Where one protocol is well, what another lacks is no failure. */
-function settle(branches: readonly (readonly ExplainStep[])[]): readonly ExplainStep[] {
+function settle(all: readonly (readonly ExplainStep[])[]): readonly ExplainStep[] {
+  const branches = all.filter((steps) => steps.length > 0);
   const isWell = (steps: readonly ExplainStep[]): boolean => !steps.some(({ result }) => result === "failed");
   if (!branches.some(isWell)) return branches.flat();
   return branches.flatMap((steps) =>

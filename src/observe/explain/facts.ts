@@ -1,4 +1,5 @@
 /** What an agent knows about one Service, from which its way to the backends is explained. Values only. */
+import type { BgpReason } from "../../announce/bgp/verdict.ts";
 import type { Survey } from "../../announce/survey.ts";
 import type { Problem } from "../../net/problem.ts";
 import type { Service } from "../../service/objects.ts";
@@ -23,7 +24,34 @@ export interface Facts {
   /** All peers are silent. */
   readonly isolated: boolean;
   readonly endpoints: readonly EndpointFacts[];
+  /** Absent: no object is about BGP. */
+  readonly bgp: BgpFacts | undefined;
   readonly here: NodeFacts;
+}
+
+export interface BgpFacts {
+  /** All there are, or as many as are worth a look, by name. */
+  readonly nodes: readonly BgpNodeFacts[];
+  /** Names of the BGPAdvertisements that speak for it on this node. */
+  readonly advertisements: readonly string[];
+  /** This node's, with the peers that are to be told. */
+  readonly sessions: readonly {
+    readonly name: string;
+    readonly peer: string;
+    readonly state: string;
+    /** Why it is not established. */
+    readonly reason: string | undefined;
+  }[];
+  readonly routes: readonly { readonly prefix: string; readonly peer: string; readonly told: boolean }[];
+}
+
+export interface BgpNodeFacts {
+  readonly name: string;
+  readonly gone: boolean;
+  /** Why it does not announce the Service. */
+  readonly reason: BgpReason | undefined;
+  /** BGPPeers it tells. */
+  readonly peers: readonly string[];
 }
 
 export interface PoolFacts {

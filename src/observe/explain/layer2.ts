@@ -209,5 +209,5 @@ function explainAnswers(facts: Facts): Finding {
 
 function askElsewhere({ announcers, node }: Facts): Finding {
   const [announcer = ""] = announcers.values();
-  return elsewhere(`${announcer} announces, this is ${node}`, `Ask there: fairlead explain on ${announcer}.`);
+  return elsewhere(`${announcer} announces, this is ${node}`, announcer);
 }

@@ -26,8 +26,9 @@ export function skipped(found: string, details: readonly string[] = []): Finding
   return { result: "skipped", found, details };
 }
 
-export function elsewhere(found: string, todo: string): Finding {
-  return { result: "elsewhere", found, details: [], todo };
+/** The agent on the node `ask` knows. */
+export function elsewhere(found: string, ask: string): Finding {
+  return { result: "elsewhere", found, details: [], ask, todo: `Ask there: fairlead explain on ${ask}.` };
 }
 
 function finding(result: ExplainStep["result"], found: string, { details = [], todo }: More): Finding {
