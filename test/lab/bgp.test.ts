@@ -106,4 +106,45 @@ labSuite("the walk-through with FRR", "bgp", {}, (it) => {
     const [service] = (await lab.agent("worker1", "/v1/services")) ?? [];
     assert.deepEqual(service?.bgpPeers, ["test"]);
   });
+
+  it("explain: every step of BGP is well; with the router's daemon away the session is the step that fails", async (lab) => {
+    const explained = async () => {
+      const document = await lab.agent("worker1", "/v1/explain", `?address=${VIP}`);
+      assert.ok(document !== undefined);
+      return document;
+    };
+    const steps = (await explained()).steps.filter(({ protocol }) => protocol === "bgp");
+    assert.deepEqual(
+      steps.map(({ step, result }) => `${step} ${result}`),
+      ["advertisement ok", "nodes ok", "peers ok", "routes ok"],
+    );
+    assert.match(steps[3]?.found ?? "", /10\.254\.254\.1\/32, told/);
+    assert.equal((await explained()).reachable, true);
+    await lab.exec(
+      "router",
+      "vtysh",
+      "-c",
+      "configure",
+      "-c",
+      "router bgp 7675",
+      "-c",
+      "neighbor 172.16.2.21 shutdown",
+    );
+    await waitFor("the failing step", async () => {
+      const { reachable, steps: now } = await explained();
+      const failed = now.find(({ result, protocol }) => result === "failed" && protocol === "bgp");
+      return !reachable && failed?.step === "peers" ? true : undefined;
+    });
+    await lab.exec(
+      "router",
+      "vtysh",
+      "-c",
+      "configure",
+      "-c",
+      "router bgp 7675",
+      "-c",
+      "no neighbor 172.16.2.21 shutdown",
+    );
+    await waitForNextHops(lab.lab, "router", [VIP], ["master1", "worker1"]);
+  });
 });

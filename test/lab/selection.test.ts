@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readAnnouncers } from "../../lab/observe.ts";
+import { readAnnouncers, waitForAgents } from "../../lab/observe.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { fairlead } from "../../src/cli/agent.fixture.ts";
 import type { ExplainDocument } from "../../src/observe/status.ts";
@@ -211,9 +211,30 @@ labSuite("an L2Advertisement", SCENE, { capture: false }, (it) => {
     await failsAt(lab, "advertisement");
   });
 
-  it("is forgotten with its Service: the status goes, and the metric", async (lab) => {
+  it("announces on over a restart of the agent: the status stays, and no event is repeated", async (lab) => {
+    const begun = Date.now();
     await advertise(lab, {});
     await announcedBy(lab, NATURAL);
+    await statusSays(lab, NATURAL, []);
+    await waitFor("the event of this announcement, which is written a moment later", async () =>
+      (await readEvents(lab, NATURAL)).some(({ lastTimestamp }) => Date.parse(lastTimestamp) >= begun)
+        ? true
+        : undefined,
+    );
+    const before = await eventsOf(lab, NATURAL);
+    await lab.fault(NATURAL, "agent-stop");
+    await statusSays(lab, NATURAL, []);
+    await lab.fault(NATURAL, "agent-start");
+    await waitForAgents(lab.lab);
+    await announcedBy(lab, NATURAL);
+    // A status that changes is written within the same moment as the announcement; this one must not.
+    await lab.conditions({ nodes: { node2: { labels: { touched: "yes" } } } });
+    await announcedBy(lab, NATURAL);
+    assert.equal(await eventsOf(lab, NATURAL), before);
+    await statusSays(lab, NATURAL, []);
+  });
+
+  it("is forgotten with its Service: the status goes, and the metric", async (lab) => {
     await lab.remove("service.yaml");
     await statusSays(lab, undefined, []);
     assert.doesNotMatch(await metricsOf(lab, NATURAL), /metallb_speaker_announced\{service="default\/web"/);
@@ -310,18 +331,27 @@ function statusLine(text: string): string {
   return status === undefined ? "gone" : `${status.node} ${status.interfaces.map(({ name }) => name).join()}`;
 }
 
-/** The node's events about the Service, one a line. */
-async function eventsOf(lab: TestLab, node: string): Promise<string> {
+interface Event {
+  readonly reason: string;
+  readonly message: string;
+  readonly count: number;
+  readonly lastTimestamp: string;
+  readonly involvedObject: { readonly name: string };
+}
+
+/** The node's about the Service. */
+async function readEvents(lab: TestLab, node: string): Promise<readonly Event[]> {
   const text = await waitFor("events", () =>
     readFile(join(lab.lab.paths.nodeState, `events-${node}.json`), "utf8").catch(() => undefined),
   );
-  const { items } = JSON.parse(text) as {
-    items: readonly { reason: string; message: string; count: number; involvedObject: { name: string } }[];
-  };
-  return items
-    .filter(({ involvedObject }) => involvedObject.name === SERVICE)
-    .map(({ reason, message, count }) => `${reason} ${message} ×${count}`)
-    .join("\n");
+  const { items } = JSON.parse(text) as { readonly items: readonly Event[] };
+  return items.filter(({ involvedObject }) => involvedObject.name === SERVICE);
+}
+
+/** One a line. */
+async function eventsOf(lab: TestLab, node: string): Promise<string> {
+  const events = await readEvents(lab, node);
+  return events.map(({ reason, message, count }) => `${reason} ${message} ×${count}`).join("\n");
 }
 
 async function metricsOf(lab: TestLab, node: string): Promise<string> {
