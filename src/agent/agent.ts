@@ -24,6 +24,7 @@ import { createAttacher } from "./attach.ts";
 import { startBgp, type Bgp } from "./bgp.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { AgentConfig } from "./config.ts";
+import { ConfigurationJudge } from "./configuration.ts";
 import type { Datapath } from "./datapath.ts";
 import { desiredPeers, emptyMemo, type Me } from "./desired.ts";
 import { openInputs, type Inputs } from "./inputs.ts";
@@ -147,6 +148,7 @@ function preparePass(
   { source, inputs, membership, gratuitous, bgp, report }: PassInputs,
 ): () => Passed {
   const { state, me } = parts;
+  const judge = new ConfigurationJudge();
   let reunions = 0;
   let readBackAt = performance.now() + READ_BACK_MS;
   return () => {
@@ -168,6 +170,7 @@ function preparePass(
     if (view.reunions !== reunions) gratuitous.again();
     reunions = view.reunions;
     bgp.apply(state);
+    state.configurationProblems = judge.judge(snapshot, state.bgp?.desired.problems ?? []);
     report();
     return passed;
   };

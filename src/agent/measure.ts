@@ -37,6 +37,7 @@ export function metricsSource(state: AgentState): MetricsSource {
       };
     },
     problems: () => allProblems(state),
+    configurationProblems: () => state.configurationProblems,
     synced: () => state.lastPass !== undefined,
   };
 }

@@ -5,6 +5,7 @@
 import { formatAddress } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { EventWrite, L2StatusWrite, NodeStatusWriter, Snapshot } from "../source/source.ts";
+import { ConfigurationReporter } from "./configuration.ts";
 import type { PlacedAnnouncement } from "./desired.ts";
 import type { AgentState } from "./state.ts";
 
@@ -103,12 +104,14 @@ function eventAbout(
 /** Writes after passes, one round at a time; what fails is a problem of the state and tried again with the next pass. */
 export class NodeStatusReporter {
   readonly #writer: NodeStatusWriter;
+  readonly #configuration: ConfigurationReporter;
   #unplaced: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
   #again = false;
 
   constructor(writer: NodeStatusWriter) {
     this.#writer = writer;
+    this.#configuration = new ConfigurationReporter(writer);
   }
 
   report(state: AgentState): void {
@@ -133,13 +136,27 @@ export class NodeStatusReporter {
   }
 
   async #round(state: AgentState): Promise<void> {
-    const { node, placed, world } = state;
-    if (placed === undefined || world === undefined) return;
+    const reports = [this.#reportServices(state), this.#reportConfiguration(state)];
+    state.nodeStatusProblems = (await Promise.all(reports)).flat();
+  }
+
+  async #reportConfiguration({ configurationProblems }: AgentState): Promise<readonly Problem[]> {
+    try {
+      await this.#configuration.report(configurationProblems, new Date());
+      return [];
+    } catch (error) {
+      return [{ subject: "ConfigurationState", message: error instanceof Error ? error.message : String(error) }];
+    }
+  }
+
+  async #reportServices({ node, placed, world, nodeStatusProblems }: AgentState): Promise<readonly Problem[]> {
     const statuses = this.#writer.l2Statuses();
-    if (statuses === undefined) return;
+    // Nothing is known yet, so nothing is tried: what failed before still has.
+    if (placed === undefined || world === undefined || statuses === undefined)
+      return nodeStatusProblems.filter(({ subject }) => subject !== "ConfigurationState");
     const operations = planNodeStatus({ node, placed, snapshot: world.snapshot, statuses, unplaced: this.#unplaced });
     this.#unplaced = unplacedOf(placed);
-    state.nodeStatusProblems = await this.#perform(operations);
+    return this.#perform(operations);
   }
 
   async #perform(operations: readonly StatusOperation[]): Promise<readonly Problem[]> {

@@ -35,6 +35,8 @@ export interface AgentState {
   nodeStatusProblems: readonly Problem[];
   /** `undefined` until the first pass. */
   bgp: BgpState | undefined;
+  /** Of pools, advertisements and peers; `undefined` until they were read. */
+  configurationProblems: readonly Problem[] | undefined;
   /** Rows of the flow table at the last sweep. */
   flows: number;
   membership: () => MembershipView;
@@ -72,6 +74,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     announceProblems: [],
     nodeStatusProblems: [],
     bgp: undefined,
+    configurationProblems: undefined,
     flows: 0,
     membership: () => nobody,
     nowNs: monotonicNs,
@@ -90,7 +93,7 @@ export function allProblems(state: AgentState): readonly Problem[] {
     ...[...state.tables.services.values()].flatMap(({ problems }) => problems),
     ...state.announceProblems,
     ...state.nodeStatusProblems,
-    ...(state.bgp?.desired.problems ?? []),
+    ...(state.configurationProblems ?? []),
     ...state
       .membership()
       .peers.flatMap(({ name, problem }) =>

@@ -2,7 +2,7 @@
 import type { Problem } from "../net/problem.ts";
 import { parsePools } from "../pool/pools.ts";
 import { duplicatesInSelectors, matchesAny } from "../service/selector.ts";
-import { parseBgpConfiguration, type BgpConfiguration, type BgpObjects, type BgpView } from "./bgp/configuration.ts";
+import { parseBgpConfiguration, type BgpObjects } from "./bgp/configuration.ts";
 import { duplicates, problemsOf } from "./bgp/findings.ts";
 import type { L2Advertisement } from "./objects.ts";
 
@@ -10,17 +10,17 @@ export interface ConfigurationObjects extends BgpObjects {
   readonly l2Advertisements: ReadonlyMap<string, L2Advertisement>;
 }
 
-export interface Judgement {
-  readonly bgp: BgpConfiguration;
-  readonly problems: readonly Problem[];
+/** For all nodes together. */
+export function judgeConfiguration(objects: ConfigurationObjects): readonly Problem[] {
+  return [...judgeLayer2(objects), ...parseBgpConfiguration(objects).problems];
 }
 
-/** As a node sees it, or - without one - for all nodes together. */
-export function judgeConfiguration(objects: ConfigurationObjects, view: BgpView = {}): Judgement {
+/** Pools, and the advertisements of layer 2. */
+export function judgeLayer2(
+  objects: Pick<ConfigurationObjects, "ipAddressPools" | "namespaces" | "l2Advertisements">,
+): readonly Problem[] {
   const pools = parsePools(objects.ipAddressPools, objects.namespaces);
-  const bgp = parseBgpConfiguration(objects, view);
-  const problems = [...pools.problems, ...l2Problems(objects.l2Advertisements), ...bgp.problems];
-  return { bgp, problems };
+  return [...pools.problems, ...l2Problems(objects.l2Advertisements)];
 }
 
 /** What MetalLB refuses in an L2Advertisement beyond its schema. All of it is redundant: such an advertisement works. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -124,6 +124,35 @@ test("controller: an event about a Service is in the state folder", async (t) =>
   assert.deepEqual(items, [{ reason: "IPAllocated", message: 'Assigned IP ["10.0.0.0"]' }]);
 });
 
+test("controller: its ConfigurationState says what is wrong with pools and communities, and when it is mended", async (t) => {
+  const community = (value: string): string =>
+    `---\napiVersion: metallb.io/v1beta1\nkind: Community\nmetadata: {name: c, namespace: metallb-system}\nspec: {communities: [{name: x, value: "${value}"}]}\n`;
+  const peer =
+    "---\napiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: p, namespace: metallb-system}\nspec: {myASN: 0}\n";
+  const { manifests, file, state } = folders(t, POOL + community("1:99999999") + peer);
+  const stop = new AbortController();
+  const running = runController(optionsFor(manifests, state), stop.signal);
+  const found = async (result: string): Promise<string> => {
+    for (;;) {
+      const text = readIfThere(join(state, "configurationstates", "controller.json"));
+      if (text.includes(`"result": "${result}"`)) return text;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const schema = z.object({ metadata: z.object({ name: z.string() }), status: z.object({ errorSummary: z.string() }) });
+  const { metadata, status } = schema.parse(JSON.parse(await found("Invalid")));
+  assert.equal(metadata.name, "controller");
+  assert.match(status.errorSummary, /^configuration error: Community metallb-system\/c: .*invalid section[^\n]*$/);
+  writeFileSync(file, POOL + community("1:9") + peer);
+  await found("Valid");
+  stop.abort();
+  await running;
+});
+
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
+
 const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 
 function recorded(
@@ -143,6 +172,7 @@ function recorded(
     },
     writePool: (key, write) => source.writePool(key, write),
     writeEvent: (event) => source.writeEvent(event),
+    writeConfigurationState: (status) => source.writeConfigurationState(status),
     forgetDeleted: () => source.forgetDeleted(),
   };
   return { source: recording, log: QUIET };

@@ -5,8 +5,10 @@
 import type { Logger } from "pino";
 import { formatProblem, type Problem } from "../net/problem.ts";
 import { assign, type Decision } from "../pool/assign.ts";
+import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { failed, type Convergence } from "../reconcile/retry.ts";
-import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
+import type { ConfigurationStateWrite, Snapshot, Source, StatusWriter } from "../source/source.ts";
+import { configurationProblems } from "./configuration.ts";
 import { lossMessage } from "./plan-pools.ts";
 import { plan, type Operation } from "./plan.ts";
 
@@ -18,7 +20,11 @@ export interface ControllerParts {
   readonly log: Pick<Logger, "info" | "warn" | "error">;
   /** Told of every decision: the metrics. */
   readonly decided?: (decision: Decision) => void;
+  /** Told of every verdict on the configuration: the metrics. */
+  readonly judged?: (verdict: ConfigurationVerdict) => void;
 }
+
+type Write = Operation | { readonly type: "configuration"; readonly write: ConfigurationStateWrite };
 
 /** Runs until the signal. What is being written is finished first. */
 export async function control(parts: ControllerParts, signal: AbortSignal): Promise<void> {
@@ -27,6 +33,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   let seen: Snapshot | undefined;
   let told: readonly Problem[] = [];
   let convergence: Convergence = { state: "pending" };
+  let verdict: ConfigurationVerdict | undefined;
   /** When an address has rested and may be given again. */
   let again: number | undefined;
   while (!signal.aborted) {
@@ -39,7 +46,18 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
       told = tell(decision.problems, told, parts.log);
       tellLosses(decision, parts.log);
       parts.decided?.(decision);
-      convergence = await apply(plan(snapshot, decision, new Date(now)), parts, convergence);
+      const judged = configurationVerdict(
+        "poolReconcilerValid",
+        configurationProblems(snapshot, decision),
+        verdict,
+        new Date(now),
+      );
+      parts.judged?.(judged);
+      const operations: Write[] = [...plan(snapshot, decision, new Date(now))];
+      if (convergence.state !== "done" || !sameVerdict(verdict, judged))
+        operations.push({ type: "configuration", write: judged });
+      verdict = judged;
+      convergence = await apply(operations, parts, convergence);
       seen = snapshot;
     }
     if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence, again));
@@ -74,11 +92,7 @@ class Wake {
 }
 
 /** In order, because an event explains the write before it. One failure does not keep the others from being written. */
-async function apply(
-  operations: readonly Operation[],
-  parts: ControllerParts,
-  before: Convergence,
-): Promise<Convergence> {
+async function apply(operations: readonly Write[], parts: ControllerParts, before: Convergence): Promise<Convergence> {
   let failure: string | undefined;
   const attempt = async (what: string, write: () => Promise<void>): Promise<void> => {
     try {
@@ -102,29 +116,33 @@ async function apply(
   return failed(before, failure, { now: Date.now(), random: Math.random() });
 }
 
-async function perform(operation: Operation, writer: StatusWriter): Promise<void> {
+async function perform(operation: Write, writer: StatusWriter): Promise<void> {
   switch (operation.type) {
     case "service":
       return writer.writeService(operation.key, operation.write);
     case "pool":
       return writer.writePool(operation.key, operation.write);
+    case "configuration":
+      return writer.writeConfigurationState(operation.write);
     case "event":
       return writer.writeEvent(operation.write);
   }
 }
 
-function nameOf(operation: Operation): string {
+function nameOf(operation: Write): string {
   switch (operation.type) {
     case "service":
       return `the status of Service ${operation.key}`;
     case "pool":
       return `the status of IPAddressPool ${operation.key}`;
+    case "configuration":
+      return "the ConfigurationState controller";
     case "event":
       return `event ${operation.write.reason} about ${operation.write.regarding.kind} ${operation.write.regarding.name}`;
   }
 }
 
-function logOperation(operation: Operation, log: ControllerParts["log"]): void {
+function logOperation(operation: Write, log: ControllerParts["log"]): void {
   if (operation.type !== "event") return;
   const { regarding, type, reason, message } = operation.write;
   const object = {
@@ -161,6 +179,8 @@ function sameInputs(a: Snapshot, b: Snapshot): boolean {
     sameObjects(a.services, b.services) &&
     sameObjects(a.ipAddressPools, b.ipAddressPools) &&
     sameObjects(a.namespaces, b.namespaces) &&
+    sameObjects(a.communities, b.communities) &&
+    JSON.stringify(a.problems) === JSON.stringify(b.problems) &&
     JSON.stringify([...a.reserved]) === JSON.stringify([...b.reserved])
   );
 }

@@ -5,6 +5,7 @@ import { formatProblem } from "../net/problem.ts";
 import type { Timing } from "../source/kubernetes/lease/machine.ts";
 import { openOrigin, type Opened, type Origin } from "../source/open.ts";
 import type { Decision } from "../pool/assign.ts";
+import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { control } from "./controller.ts";
 import { actWhileLeading } from "./leading.ts";
 import { ControllerMetrics, serveMetrics } from "./metrics.ts";
@@ -53,7 +54,12 @@ async function run(
 ): Promise<void> {
   const { loadBalancerClass, identity, leaseTiming: timing } = options;
   const act = async (term: AbortSignal): Promise<void> => {
-    const parts = { source, log, decided: (decision: Decision) => metrics.update(decision) };
+    const parts = {
+      source,
+      log,
+      decided: (decision: Decision) => metrics.update(decision),
+      judged: (verdict: ConfigurationVerdict) => metrics.judged(verdict),
+    };
     if (await readyOrAborted(source.ready, term))
       await control({ ...parts, ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }) }, term);
   };

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import { Gauge, Registry } from "prom-client";
 import { parseListen } from "../net/listen.ts";
 import type { Decision } from "../pool/assign.ts";
+import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { GAUGES } from "./samples.ts";
 
 export class ControllerMetrics {
@@ -17,6 +18,23 @@ export class ControllerMetrics {
     help: "1 while this replica is the one that acts",
     registers: [this.#registry],
   });
+
+  readonly #loaded = new Gauge({
+    name: "metallb_k8s_client_config_loaded_bool",
+    help: "1 once a configuration was read",
+    registers: [this.#registry],
+  });
+
+  readonly #stale = new Gauge({
+    name: "metallb_k8s_client_config_stale_bool",
+    help: "1 while some of the configuration cannot be used: its last good form is, or nothing",
+    registers: [this.#registry],
+  });
+
+  judged({ result }: Pick<ConfigurationVerdict, "result">): void {
+    this.#loaded.set(result === "Unknown" ? 0 : 1);
+    this.#stale.set(result === "Invalid" ? 1 : 0);
+  }
 
   leading(leading: boolean): void {
     this.#leading.set(leading ? 1 : 0);

@@ -23,6 +23,7 @@ function source(changed: Partial<MetricsSource> = {}): MetricsSource {
     stampSeconds: () => 59.5,
     lastReconcile: () => ({ atSeconds: 1000, durationSeconds: 0.25, operations: 4 }),
     problems: () => [{ subject: "Service default/web", message: "no room" }],
+    configurationProblems: () => [{ subject: "BGPPeer metallb-system/a", message: "missing local ASN" }],
     synced: () => true,
     ...changed,
   };
@@ -51,6 +52,7 @@ test("a scrape tells every number, under MetalLB's names where they mean the sam
     'fairlead_build_info{node="worker1",version="0.1.0"} 1',
     "fairlead_last_reconcile_timestamp_seconds 1000",
     "fairlead_problems 1",
+    "metallb_k8s_client_config_stale_bool 1",
     "metallb_k8s_client_config_loaded_bool 1",
   ]) {
     assert.ok(found.includes(line), `missing: ${line}`);

@@ -25,6 +25,8 @@ export interface MetricsSource {
   /** Seconds since the epoch; 0: never. */
   lastReconcile(): { readonly atSeconds: number; readonly durationSeconds: number; readonly operations: number };
   problems(): readonly Problem[];
+  /** Of the configuration; `undefined` until it was read. */
+  configurationProblems(): readonly Problem[] | undefined;
   synced(): boolean;
 }
 
@@ -180,5 +182,9 @@ function registerAgent(registry: Registry, source: MetricsSource): void {
   observe(registry, "fairlead_problems", "Problems known now", [], () => [{ value: source.problems().length }]);
   observe(registry, "metallb_k8s_client_config_loaded_bool", "1 if the objects were read at least once", [], () => [
     { value: Number(source.synced()) },
+  ]);
+  const stale = "1 while some of the configuration cannot be used: its last good form is, or nothing";
+  observe(registry, "metallb_k8s_client_config_stale_bool", stale, [], () => [
+    { value: Number((source.configurationProblems() ?? []).length > 0) },
   ]);
 }

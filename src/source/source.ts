@@ -84,6 +84,8 @@ export interface StatusWriter {
   writeService(key: string, status: ServiceStatusWrite): Promise<void>;
   writePool(key: string, status: PoolStatusWrite): Promise<void>;
   writeEvent(event: EventWrite): Promise<void>;
+  /** Of the ConfigurationState `controller`. */
+  writeConfigurationState(status: ConfigurationStateWrite): Promise<void>;
   /** Forgets what was written about objects that no longer exist. Call it only for a snapshot that is `complete`. */
   forgetDeleted(): Promise<void>;
 }

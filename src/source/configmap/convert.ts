@@ -229,7 +229,7 @@ function judged(text: string): readonly Complaint[] {
   return [
     ...decoded.problems.map(({ object = "", path = "", message }) => ({ path: `${object}: ${path}`, message })),
     ...twice.map((message) => ({ path: "", message })),
-    ...judgeConfiguration(snapshot).problems.map(({ subject, path, message }) => ({
+    ...judgeConfiguration(snapshot).map(({ subject, path, message }) => ({
       path: `${subject}: ${path ?? ""}`,
       message,
     })),

@@ -9,14 +9,22 @@ import { formatProblem, type Problem } from "../../net/problem.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
 import type { Random } from "../../time/jitter.ts";
 import type { Collection } from "../manifests/kinds.ts";
-import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot, Source, StatusWriter } from "../source.ts";
+import type {
+  ConfigurationStateWrite,
+  EventWrite,
+  PoolStatusWrite,
+  ServiceStatusWrite,
+  Snapshot,
+  Source,
+  StatusWriter,
+} from "../source.ts";
 import type { Connection } from "./connection.ts";
 import { ObjectCopy } from "./copy.ts";
 import { EventWriter } from "./event-writer.ts";
 import { listPath, objectPath, RESOURCES, type Resource } from "./kinds.ts";
 import { startReflector, type Reflector } from "./reflector/driver.ts";
 import type { Raw } from "./reflector/machine.ts";
-import { applyStatus, poolFields, serviceFields } from "./writer.ts";
+import { applyOwn, applyStatus, poolFields, serviceFields } from "./writer.ts";
 
 export interface KubernetesOptions {
   /** Closed with the source. */
@@ -90,6 +98,16 @@ class KubernetesSource implements Source, StatusWriter {
 
   async writeEvent(event: EventWrite): Promise<void> {
     await this.#events.write(event, Date.now());
+  }
+
+  async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
+    const { namespace, component } = this.#options;
+    const apiVersion = "metallb.io/v1beta1";
+    const labels = { "metallb.io/component-type": "controller" };
+    const metadata = { name: "controller", namespace, labels };
+    const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/configurationstates/controller`;
+    const object = { apiVersion, kind: "ConfigurationState", metadata, status: { ...status } };
+    await applyOwn(this.#connection, path, object, component);
   }
 
   /** Status lies in the objects themselves, and goes with them. */

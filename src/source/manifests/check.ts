@@ -62,7 +62,7 @@ export async function checkManifests(paths: readonly string[], { namespace }: Ch
   const none = new Map<string, never>();
   const inputs = { serviceStates: none, poolStates: none, problems: [], complete };
   const snapshot = new Merger().merge({ files, ...inputs });
-  rows.push(...judgeConfiguration(snapshot).problems.map((problem) => located(problem, "error", places)));
+  rows.push(...judgeConfiguration(snapshot).map((problem) => located(problem, "error", places)));
   // What one object refers to may be in one that could not be read.
   if (complete) rows.push(...suspicions(snapshot).map((problem) => located(problem, "warning", places)));
   return { rows: rows.toSorted(byPlace), objects: places.size };

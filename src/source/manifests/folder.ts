@@ -11,7 +11,15 @@
 import { join } from "node:path";
 import { formatProblem, type Problem } from "../../net/problem.ts";
 import { Slices } from "../../time/slices.ts";
-import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot, Source, StatusWriter } from "../source.ts";
+import type {
+  ConfigurationStateWrite,
+  EventWrite,
+  PoolStatusWrite,
+  ServiceStatusWrite,
+  Snapshot,
+  Source,
+  StatusWriter,
+} from "../source.ts";
 import { EventFile } from "./events.ts";
 import { FolderFiles } from "./files.ts";
 import { manifestDecoder, decoderAtOnce } from "./decoders.ts";
@@ -23,6 +31,7 @@ import {
   prepareStateFolder,
   removeState,
   SERVICES_FOLDER,
+  writeConfigurationObject,
   writePoolState,
   writeServiceState,
   type PoolState,
@@ -130,6 +139,11 @@ class FolderSource implements Source, StatusWriter {
   async writeEvent(event: EventWrite): Promise<void> {
     this.#stateFolder(`event about ${event.regarding.kind} ${event.regarding.name}`);
     await this.#events?.write(event, new Date());
+  }
+
+  async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
+    const folder = this.#stateFolder("ConfigurationState controller");
+    writeConfigurationObject(folder, "controller", { "metallb.io/component-type": "controller" }, status);
   }
 
   async forgetDeleted(): Promise<void> {

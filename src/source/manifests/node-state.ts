@@ -10,12 +10,15 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { ConfigurationStateWrite, EventWrite, L2StatusWrite, NodeStatusWriter } from "../source.ts";
 import { EventFile } from "./events.ts";
-import { fileName, writeAtomically } from "./state.ts";
+import {
+  CONFIGURATION_FOLDER,
+  fileName,
+  SYSTEM_NAMESPACE,
+  writeAtomically,
+  writeConfigurationObject,
+} from "./state.ts";
 
 const L2_FOLDER = "servicel2statuses";
-const CONFIGURATION_FOLDER = "configurationstates";
-/** Where MetalLB keeps its own objects. */
-const SYSTEM_NAMESPACE = "metallb-system";
 
 const l2StatusSchema = z.object({
   status: z.object({
@@ -68,11 +71,7 @@ class NodeStateFolder implements NodeStatusWriter {
   async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
     const name = `speaker-${this.#node}`;
     const labels = { "metallb.io/component-type": "speaker", "metallb.io/node-name": this.#node };
-    const metadata = { name, namespace: SYSTEM_NAMESPACE, labels };
-    const object = { apiVersion: "metallb.io/v1beta1", kind: "ConfigurationState", metadata, status };
-    attempt(`ConfigurationState ${name}`, () =>
-      writeAtomically(join(this.#folder, CONFIGURATION_FOLDER), fileName(name), object),
-    );
+    attempt(`ConfigurationState ${name}`, () => writeConfigurationObject(this.#folder, name, labels, status));
   }
 
   async writeEvent(event: EventWrite): Promise<void> {

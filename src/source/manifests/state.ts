@@ -2,7 +2,7 @@
  * The state folder: what the controller decided, one JSON file per object in Kubernetes shape, written so that a reader
  * sees the old file or the new one. Agents only read it.
  *
- *     services/NAMESPACE_NAME.json   ipaddresspools/NAMESPACE_NAME.json   events.json
+ *     services/NAMESPACE_NAME.json   ipaddresspools/NAMESPACE_NAME.json   configurationstates/controller.json   events.json
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { metadataSchema, objectKey, serviceStatusSchema, type ServiceStatus } from "../../service/objects.ts";
 import { poolStatusSchema, type PoolStatus } from "../../pool/objects.ts";
-import type { PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
+import type { ConfigurationStateWrite, PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
 import { digestOf } from "./decode.ts";
 import type { Entry, Reading } from "./files.ts";
 import { share } from "./share.ts";
@@ -29,6 +29,9 @@ const poolStateSchema = z.object({ metadata: metadataSchema, status: poolStatusS
 
 export const SERVICES_FOLDER = "services";
 export const POOLS_FOLDER = "ipaddresspools";
+export const CONFIGURATION_FOLDER = "configurationstates";
+/** Where MetalLB keeps its own objects. */
+export const SYSTEM_NAMESPACE = "metallb-system";
 /** The API holds int64. */
 const INT64_MAX = (1n << 63n) - 1n;
 /** A file name holds 255 bytes; `NAMESPACE_NAME.json` may need more. */
@@ -87,6 +90,18 @@ export function writePoolState(folder: string, key: string, write: PoolStatusWri
   };
   const object = { apiVersion: "metallb.io/v1beta1", kind: "IPAddressPool", metadata: metadataOf(key), status };
   return writeAtomically(join(folder, POOLS_FOLDER), fileName(key), object);
+}
+
+/** Named `controller`, or `speaker-NODE`; in the folder `configurationstates`. */
+export function writeConfigurationObject(
+  folder: string,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  status: ConfigurationStateWrite,
+): void {
+  const metadata = { name, namespace: SYSTEM_NAMESPACE, labels };
+  const object = { apiVersion: "metallb.io/v1beta1", kind: "ConfigurationState", metadata, status };
+  writeAtomically(join(folder, CONFIGURATION_FOLDER), fileName(name), object);
 }
 
 /** Returns the name of the file that is gone. */
