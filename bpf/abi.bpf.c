@@ -18,6 +18,8 @@ struct flow_key abi_flow_key;
 enum flow_flag abi_flow_flag;
 struct flow abi_flow;
 struct flow_cell abi_flow_cell;
+enum tag_class abi_tag_class;
+struct flow_bucket abi_flow_bucket;
 struct announced_key abi_announced_key;
 struct announced abi_announced;
 struct device abi_device;

@@ -25,6 +25,12 @@ struct address {
 	__be32 word[4];
 };
 
+/*
+ * Written and read in words of eight bytes. A load wider than the stores before it waits until they have left the CPU's store buffer, and
+ * behind a row that was just written to a cold page that takes long.
+ */
+#define WIDE __attribute__((aligned(8)))
+
 /* ---- Services ---------------------------------------------------------------------------------------------- */
 
 /* Exact: {address, port, protocol}. The row {address, 0, 0} says that the address is ours: other ports are rejected. */
@@ -65,7 +71,7 @@ struct backend {
 	__u32 generation; /* changes when the row is given to another backend */
 	__u32 snat_cursor; /* written by the datapath only: next source port, least recently used first */
 	__u32 reserved;
-};
+} WIDE;
 
 struct slot_chunk {
 	__u32 backend_id[CHUNK_SLOTS];
@@ -85,7 +91,7 @@ struct flow_key {
 	__be16 destination_port;
 	__u8 protocol;
 	__u8 reserved[3];
-};
+} WIDE;
 
 enum flow_flag {
 	FLOW_REPLY = 1, /* backend → client */
@@ -95,6 +101,7 @@ enum flow_flag {
 	FLOW_ESTABLISHED = 16, /* something but a SYN was seen in this direction */
 	FLOW_CLOSING = 32, /* FIN seen in this direction */
 	FLOW_RESET = 64, /* RST seen in either direction */
+	FLOW_ANSWERED = 128, /* the handshake is complete, or UDP was answered: keeps its place and its port */
 };
 
 struct flow {
@@ -107,20 +114,48 @@ struct flow {
 	__u32 ifindex; /* device to leave by; see FLOW_PEER */
 	__u32 service_id;
 	__u32 backend_id;
-	__u32 backend_generation;
+	__u16 backend_generation; /* its low bits: a row idle for as long as they take to come round has expired */
+	__u16 flags; /* enum flow_flag */
 	__u32 seen_seconds; /* CLOCK_MONOTONIC (coarse) of the last packet */
 	__u16 l3_delta; /* what the translation adds to the IPv4 header checksum */
 	__u16 l4_delta; /* … to the TCP/UDP checksum */
-	__u32 flags; /* enum flow_flag */
+	__u32 place; /* where the row lies: index in `flow_cells` plus one; 0: in `flows` */
 	__u32 packets; /* wraps */
 	__u64 bytes;
 };
 
-/* One row of the array `flow_cells`, see maps.h: two cache lines. key.protocol 0: free; CELL_BUSY: just being written. */
-#define CELL_BUSY 255
+/*
+ * One row of the array `flow_cells`: two cache lines. Cells come in pairs: the request's row at an even index, its reply's behind it.
+ * key.protocol 0: never used, or just being written.
+ */
 struct flow_cell {
 	struct flow_key key;
 	struct flow flow;
+};
+
+#define CHUNK_PAIRS 16 /* pairs in one page: as many as a CPU takes at once */
+
+/*
+ * One row of the array `flow_buckets`: one cache line of tags, each standing for a row of `flow_cells`. A tag is 0 where none is; else from the
+ * high bits: 0, class (3 bits), hash (12), time of the last change (16), place (32).
+ */
+#define FLOW_WAYS 8
+#define TAG_PLACE_BITS 32
+#define TAG_CLASS_SHIFT 28 /* of the upper half, as what follows */
+#define TAG_HASH 0x0fff0000u
+#define TAG_TIME 0xffffu /* in 2^24 ns up to TAG_OVER, in 2^30 ns from TAG_ESTABLISHED; wraps */
+
+enum tag_class {
+	TAG_FREE = 0,
+	TAG_OPENING = 1, /* nobody has answered: the oldest gives way when the bucket is full */
+	TAG_OVER = 2, /* reset: gives way before those */
+	TAG_ESTABLISHED = 3, /* from here on: gives way when it has expired */
+	TAG_CLOSING = 4,
+	TAG_ANSWERED = 5, /* UDP */
+};
+
+struct flow_bucket {
+	__u64 tag[FLOW_WAYS];
 };
 
 /* ---- Announcing, devices, this node ------------------------------------------------------------------------ */
@@ -156,6 +191,8 @@ struct runtime {
 	__u32 sample_flows; /* 0: no flow events; N: one packet in N goes to the ring buffer */
 	__u32 sample_drops; /* the same for drops and rejects */
 	__u32 flows_overflowed; /* written by the datapath: `flows` has been used */
+	__u32 chunks_taken; /* written by the datapath: of `flow_cells`, round and round */
+	__u32 reserved2;
 };
 
 /*

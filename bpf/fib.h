@@ -52,7 +52,7 @@ static __always_inline bool same_address(const struct address *a, const struct a
 /* An unresolved neighbor is not remembered: it may be known with the next packet. */
 static __always_inline enum route_result find_route(struct visit *v, const struct address *to, struct route *out, bool ipv6)
 {
-	__u32 index = address_hash(to) & 1023;
+	__u32 index = v->backend_id & 1023;
 	struct cached_route *cached = bpf_map_lookup_elem(&route_cache, &index);
 
 	if (cached && cached->second == v->now_seconds && cached->ingress_ifindex == v->ifindex &&

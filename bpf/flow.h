@@ -2,107 +2,14 @@
 /*
  * Flow rows. A connection has two: `forward` (client → frontend, as it arrives) and `reply` (backend → where we said we are).
  * A row holds the whole translation, so an established packet costs one lookup. The rows find each other: the key of one
- * is what the other turns its packets into, reversed.
+ * is what the other turns its packets into, reversed. Where they lie: flow_table.h.
  */
 #ifndef FAIRLEAD_FLOW_H
 #define FAIRLEAD_FLOW_H
 
-/* Cells a key may lie in: neighbors in memory, so that the second costs no second page to walk to. */
-#define FLOW_WAYS 4
-#define COMPILER_BARRIER() asm volatile("" ::: "memory")
-
-static __always_inline __u32 flow_lifetime_seconds(const struct flow *f, __u8 protocol)
-{
-	if (protocol != IPPROTO_TCP)
-		return udp_seconds;
-	if (f->flags & FLOW_RESET)
-		return tcp_reset_seconds;
-	if (f->flags & FLOW_CLOSING)
-		return tcp_closing_seconds;
-	return f->flags & FLOW_ESTABLISHED ? tcp_established_seconds : tcp_syn_seconds;
-}
-
-static __always_inline bool flow_expired(const struct flow *f, __u8 protocol, __u32 now_seconds)
-{
-	return now_seconds - f->seen_seconds > flow_lifetime_seconds(f, protocol);
-}
-
 static __always_inline bool is_syn(const struct packet *p)
 {
 	return p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-}
-
-/* The key under which the other direction's row lies. */
-static __always_inline void partner_key(const struct flow *f, __u8 protocol, struct flow_key *key)
-{
-	key->source = f->destination;
-	key->destination = f->source;
-	key->source_port = f->destination_port;
-	key->destination_port = f->source_port;
-	key->protocol = protocol;
-	__builtin_memset(key->reserved, 0, sizeof(key->reserved));
-}
-
-static __always_inline bool same_key(const struct flow_key *a, const struct flow_key *b)
-{
-	const __u64 *x = (const void *)a, *y = (const void *)b;
-
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
-}
-
-/*
- * Sum of products of pairs (NH, as in UMAC, RFC 4418 §5.2): the multiplications do not wait for each other, and addresses that follow each
- * other spread evenly. The low bits of a chain of 32-bit multiplications would not see what network order puts into the high ones.
- */
-static __always_inline __u32 key_hash(const struct flow_key *key)
-{
-	const __u32 *w = (const void *)key;
-	__u64 h;
-
-	h = (__u64)(w[0] + 0x9e3779b1u) * (w[1] + 0x85ebca6bu);
-	h += (__u64)(w[2] + 0xc2b2ae35u) * (w[3] + 0x27d4eb2fu);
-	h += (__u64)(w[4] + 0x165667b1u) * (w[5] + 0xcc9e2d51u);
-	h += (__u64)(w[6] + 0x1b873593u) * (w[7] + 0xe6546b64u);
-	h += (__u64)(w[8] + 0x7feb352du) * (w[9] + 0x846ca68bu);
-	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15ull;
-	return h >> 32;
-}
-
-/* Whether any row ever had to go to the LRU hash: as long as none did, nobody looks there. */
-static __always_inline bool overflowed(void)
-{
-	const __u32 zero = 0;
-	struct runtime *r = bpf_map_lookup_elem(&runtime, &zero);
-
-	return r && r->flows_overflowed;
-}
-
-static __always_inline struct flow_cell *cell_at(__u32 hash)
-{
-	__u32 index = hash & flow_cell_mask;
-
-	return bpf_map_lookup_elem(&flow_cells, &index);
-}
-
-static __always_inline struct flow *find_flow(const struct flow_key *key)
-{
-	__u32 hash = key_hash(key);
-#pragma unroll
-	for (int way = 0; way < FLOW_WAYS; way++) {
-		struct flow_cell *cell = cell_at(hash ^ way);
-
-		if (cell && same_key(&cell->key, key))
-			return &cell->flow;
-	}
-	return overflowed() ? bpf_map_lookup_elem(&flows, key) : NULL;
-}
-
-static __noinline struct flow *find_partner(const struct flow *f, __u8 protocol)
-{
-	struct flow_key key;
-
-	partner_key(f, protocol, &key);
-	return find_flow(&key);
 }
 
 /* DESIGN §6: the row pins the backend, until that is gone; a SYN that is not a retransmission chooses again. */
@@ -110,48 +17,69 @@ static __always_inline bool flow_holds(const struct flow *f, const struct packet
 {
 	struct backend *b = find_backend(f->backend_id);
 
-	if (!b || b->state == BACKEND_GONE || b->generation != f->backend_generation)
+	if (!b || b->state == BACKEND_GONE || (__u16)b->generation != f->backend_generation)
 		return false;
 	if (flow_expired(f, p->tuple.protocol, v->now_seconds))
 		return false;
+	if (f->seen_seconds != v->now_seconds && !find_partner(f, p->tuple.protocol))
+		return false; /* its port was given away, or its row evicted: nothing would come back */
 	if (is_syn(p))
 		return b->state == BACKEND_ACTIVE && !(f->flags & (FLOW_ESTABLISHED | FLOW_CLOSING | FLOW_RESET));
 	return true;
 }
 
-static __always_inline void note_packet(struct flow *f, const struct packet *p)
+/* A reset ends both directions. A direction that answers the other makes both stay: nobody else gets their place or their port. */
+static __noinline void change_flags(struct flow *f, __u32 flags, __u8 protocol, __u64 now_ns)
 {
-	__u32 flags = f->flags;
+	__u32 fresh = flags & ~f->flags, shared = 0;
+	struct flow *partner = find_partner(f, protocol);
+
+	if (fresh & FLOW_RESET)
+		shared = FLOW_RESET;
+	else if (partner && fresh & FLOW_ESTABLISHED && partner->packets)
+		shared = FLOW_ANSWERED;
+	f->flags = flags | shared;
+	renew_tag(f, now_ns);
+	if (!partner || !shared)
+		return;
+	partner->flags |= shared;
+	renew_tag(partner, now_ns);
+}
+
+static __always_inline __u32 flags_after(const struct flow *f, const struct packet *p)
+{
+	if (p->tuple.protocol != IPPROTO_TCP)
+		return f->flags & FLOW_REPLY ? f->flags | FLOW_ESTABLISHED : f->flags;
+	return f->flags | (p->tcp_flags & TCP_SYN ? 0 : FLOW_ESTABLISHED) | (p->tcp_flags & TCP_FIN ? FLOW_CLOSING : 0) |
+	       (p->tcp_flags & TCP_RST ? FLOW_RESET : 0);
+}
+
+static __always_inline void note_packet(struct flow *f, const struct packet *p, __u64 now_ns)
+{
+	__u32 flags = flags_after(f, p);
 
 	f->packets += 1;
 	f->bytes += p->length;
-	if (p->tuple.protocol != IPPROTO_TCP)
-		return;
-	if (!(p->tcp_flags & TCP_SYN))
-		flags |= FLOW_ESTABLISHED;
-	if (p->tcp_flags & TCP_FIN)
-		flags |= FLOW_CLOSING;
-	if (p->tcp_flags & TCP_RST)
-		flags |= FLOW_RESET;
-	if (flags == f->flags)
-		return;
-	if (flags & ~f->flags & FLOW_RESET) {
-		struct flow *partner = find_partner(f, p->tuple.protocol);
+	if (flags != f->flags)
+		change_flags(f, flags, p->tuple.protocol, now_ns);
+}
 
-		if (partner)
-			partner->flags |= FLOW_RESET;
-	}
-	f->flags = flags;
+/* Of a row that is not stored yet. */
+static __always_inline void note_first_packet(struct flow *f, const struct packet *p)
+{
+	f->packets = 1;
+	f->bytes = p->length;
+	f->flags = flags_after(f, p);
 }
 
 /* What the translation adds to the checksums; constant for the life of the row. */
 static __always_inline void set_deltas(struct flow *f, const struct flow_key *from)
 {
 	__u16 addresses = checksum_difference(&from->source, &f->source, 2 * sizeof(struct address));
-	__u16 ports = checksum_difference(&from->source_port, &f->source_port, 4);
+	__u32 ports = (__u32)f->source_port + f->destination_port + (__u16)~from->source_port + (__u16)~from->destination_port;
 
 	f->l3_delta = addresses;
-	f->l4_delta = checksum_fold((__u32)addresses + ports);
+	f->l4_delta = checksum_fold(addresses + ports);
 }
 
 /* The reply takes the way the request came: same device, same neighbor. */
@@ -160,62 +88,6 @@ static __always_inline void remember_way_back(struct flow *reply, const struct v
 	reply->ifindex = v->ifindex;
 	__builtin_memcpy(reply->destination_mac, eth->h_source, MAC_LENGTH);
 	__builtin_memcpy(reply->source_mac, eth->h_dest, MAC_LENGTH);
-}
-
-static __always_inline bool cell_is_free(const struct flow_cell *cell, __u32 now_seconds)
-{
-	return !cell->key.protocol || flow_expired(&cell->flow, cell->key.protocol, now_seconds);
-}
-
-/* The last word of a key: its protocol and reserved bytes. */
-static __always_inline __u32 *protocol_word(struct flow_cell *cell)
-{
-	return (__u32 *)&cell->key.protocol;
-}
-
-/* Two CPUs never write one cell, and a reader sees the old row, none, or the new one. */
-static __always_inline bool take_cell(struct flow_cell *cell, const struct flow_key *key, const struct flow *row)
-{
-	__u32 was = *protocol_word(cell);
-
-	if (was == CELL_BUSY || __sync_val_compare_and_swap(protocol_word(cell), was, CELL_BUSY) != was)
-		return false;
-	cell->flow = *row;
-	cell->key.source = key->source;
-	cell->key.destination = key->destination;
-	cell->key.source_port = key->source_port;
-	cell->key.destination_port = key->destination_port;
-	COMPILER_BARRIER();
-	*protocol_word(cell) = key->protocol;
-	return true;
-}
-
-static __always_inline bool take_free_cell(const struct flow_key *key, const struct flow *row, __u32 now_seconds)
-{
-	__u32 hash = key_hash(key);
-#pragma unroll
-	for (int way = 0; way < FLOW_WAYS; way++) {
-		struct flow_cell *cell = cell_at(hash ^ way);
-
-		if (cell && cell_is_free(cell, now_seconds) && take_cell(cell, key, row))
-			return true;
-	}
-	return false;
-}
-
-/* Never refuses but for a helper's failure. */
-static __noinline bool store_flow(const struct flow_key *key, const struct flow *row, __u32 now_seconds)
-{
-	const __u32 zero = 0;
-	struct runtime *r;
-
-	if (take_free_cell(key, row, now_seconds))
-		return true;
-	r = bpf_map_lookup_elem(&runtime, &zero);
-	if (!r)
-		return false;
-	r->flows_overflowed = 1;
-	return bpf_map_update_elem(&flows, key, row, BPF_ANY) == 0;
 }
 
 #endif

@@ -29,6 +29,8 @@ static __always_inline void aim_at_local(struct flow *f)
 	if (e) {
 		__builtin_memcpy(f->destination_mac, e->mac, MAC_LENGTH);
 		__builtin_memcpy(f->source_mac, e->node_mac, MAC_LENGTH);
+	} else {
+		__builtin_memset(f->destination_mac, 0, 2 * MAC_LENGTH);
 	}
 }
 
@@ -47,34 +49,38 @@ static __always_inline enum route_result aim_at_remote(struct flow *f, struct vi
 	return ROUTE_FOUND;
 }
 
-static __always_inline void fill_rows(struct scratch *s, const struct packet *p, const struct visit *v,
-				      const struct backend *b, __u32 backend_id)
+/* Everything but addresses and ports, the way out, and the deltas. */
+static __always_inline void begin_row(struct flow *f, const struct visit *v, const struct backend *b, __u32 backend_id, __u16 flags)
 {
-	struct flow *f = &s->forward;
-
-	__builtin_memset(s, 0, sizeof(*s));
-	f->source = p->tuple.source;
-	f->source_port = p->tuple.source_port;
-	f->destination = b->address;
-	f->destination_port = b->port;
 	f->service_id = v->service_id;
 	f->backend_id = backend_id;
 	f->backend_generation = b->generation;
+	f->flags = flags;
 	f->seen_seconds = v->now_seconds;
+	f->place = NO_PLACE;
+	f->packets = 0;
+	f->bytes = 0;
+}
 
+static __always_inline void fill_rows(struct scratch *s, const struct packet *p, const struct visit *v,
+				      const struct backend *b, __u32 backend_id)
+{
+	begin_row(&s->forward, v, b, backend_id, 0);
+	s->forward.source = p->tuple.source;
+	s->forward.source_port = p->tuple.source_port;
+	s->forward.destination = b->address;
+	s->forward.destination_port = b->port;
+	note_first_packet(&s->forward, p);
+
+	begin_row(&s->reply, v, b, backend_id, FLOW_REPLY);
 	s->reply.source = p->tuple.destination;
 	s->reply.source_port = p->tuple.destination_port;
 	s->reply.destination = p->tuple.source;
 	s->reply.destination_port = p->tuple.source_port;
-	s->reply.service_id = v->service_id;
-	s->reply.backend_id = backend_id;
-	s->reply.backend_generation = b->generation;
-	s->reply.seen_seconds = v->now_seconds;
-	s->reply.flags = FLOW_REPLY;
 }
 
-/* Fills both rows and stores the reply's: a forward row never exists without the way back. */
-static __noinline enum verdict claim_way_back(struct visit *v, struct packet *p, struct backend *b, struct ethhdr *eth,
+/* Fills both rows and finds a place for the reply's. */
+static __always_inline enum verdict claim_way_back(struct visit *v, struct packet *p, struct backend *b, struct ethhdr *eth,
 					   struct scratch *s)
 {
 	struct flow *f = &s->forward;
@@ -91,22 +97,24 @@ static __noinline enum verdict claim_way_back(struct visit *v, struct packet *p,
 	remember_way_back(&s->reply, v, eth);
 	s->reply.flags |= f->flags & (FLOW_SNAT | FLOW_PEER | FLOW_STACK);
 	partner_key(f, p->tuple.protocol, &s->reply_key);
-	verdict = claim_source_port(s, b, v->now_seconds);
+	verdict = claim_source_port(s, b, v);
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
 	set_deltas(f, &p->tuple);
 	return VERDICT_FORWARDED;
 }
 
-/* Once a second and flow: the route may have changed, the client may have moved, the way back may have been evicted. */
+/* Once a second and flow: the route may have changed, the client may have moved. */
 static __noinline enum verdict refresh_forward(struct visit *v, struct packet *p, struct flow *f, struct ethhdr *eth)
 {
 	struct flow *reply = find_partner(f, p->tuple.protocol);
 
 	f->seen_seconds = v->now_seconds;
+	renew_tag(f, v->now_ns);
 	if (reply) {
 		reply->seen_seconds = v->now_seconds;
 		remember_way_back(reply, v, eth);
+		renew_tag(reply, v->now_ns);
 	}
 	if (!(f->flags & FLOW_SNAT))
 		aim_at_local(f);
@@ -127,28 +135,46 @@ static __always_inline enum verdict use_forward(struct visit *v, struct packet *
 		if (verdict != VERDICT_FORWARDED)
 			return verdict;
 	}
-	note_packet(f, p);
+	note_packet(f, p, v->now_ns);
 	return forward_verdict(f);
+}
+
+static __noinline void refresh_reply(struct visit *v, struct packet *p, struct flow *f)
+{
+	struct flow *forward = find_partner(f, p->tuple.protocol);
+
+	f->seen_seconds = v->now_seconds;
+	renew_tag(f, v->now_ns);
+	if (!forward)
+		return;
+	forward->seen_seconds = v->now_seconds;
+	renew_tag(forward, v->now_ns);
 }
 
 static __always_inline enum verdict use_reply(struct visit *v, struct packet *p, struct flow *f)
 {
 	v->service_id = f->service_id;
 	v->backend_id = f->backend_id;
-	if (f->seen_seconds != v->now_seconds) {
-		struct flow *forward = find_partner(f, p->tuple.protocol);
-
-		f->seen_seconds = v->now_seconds;
-		if (forward)
-			forward->seen_seconds = v->now_seconds;
-	}
-	note_packet(f, p);
+	if (f->seen_seconds != v->now_seconds)
+		refresh_reply(v, p, f);
+	note_packet(f, p, v->now_ns);
 	return VERDICT_REPLIED;
 }
 
+/* Both are made known before they are written: an atomic operation waits for what was written before it. The reply goes first. */
+static __always_inline bool store_rows(struct scratch *s, struct packet *p, __u32 hash, __u64 now_ns)
+{
+	if (s->place != NO_PLACE && !insert_tag(hash, s->place, now_ns)) {
+		remove_tag(key_hash(&s->reply_key), s->place + 1);
+		s->place = NO_PLACE;
+	}
+	return write_row(s->place == NO_PLACE ? NO_PLACE : s->place + 1, &s->reply_key, &s->reply) &&
+	       write_row(s->place, &p->tuple, &s->forward);
+}
+
 /* A packet without a row, or whose row no longer holds. */
-static __always_inline enum verdict start_flow(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow *stale,
-					       struct flow **out)
+static __always_inline enum verdict start_flow(struct visit *v, struct packet *p, __u32 hash, struct ethhdr *eth,
+					       struct flow *stale, struct flow **out)
 {
 	const __u32 zero = 0;
 	struct frontend *frontend = find_frontend(p);
@@ -171,13 +197,13 @@ static __always_inline enum verdict start_flow(struct visit *v, struct packet *p
 	if (!s)
 		return DROP_INTERNAL;
 	*out = &s->forward;
+	if (stale)
+		remove_flow(stale, &p->tuple);
+	s->place = claim_pair(s, v->now_seconds);
 	verdict = claim_way_back(v, p, b, eth, s);
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
-	note_packet(&s->forward, p);
-	if (stale)
-		*stale = s->forward;
-	else if (!store_flow(&p->tuple, &s->forward, v->now_seconds))
+	if (!store_rows(s, p, hash, v->now_ns))
 		return DROP_INTERNAL;
 	return forward_verdict(&s->forward);
 }
@@ -199,9 +225,12 @@ static __always_inline bool answers_somebody_else(struct flow *f, const struct p
 		return false;
 	f->flags |= FLOW_RESET;
 	f->seen_seconds = v->now_seconds - tcp_reset_seconds - 1;
+	renew_tag(f, v->now_ns);
 	forward = find_partner(f, IPPROTO_TCP);
-	if (forward)
+	if (forward) {
 		forward->flags |= FLOW_RESET;
+		renew_tag(forward, v->now_ns);
+	}
 	return true;
 }
 
@@ -220,6 +249,7 @@ static __always_inline enum verdict decide_reply(struct visit *v, struct packet 
 static __always_inline enum verdict decide(struct visit *v, struct packet *p, struct ethhdr *eth, struct flow **out)
 {
 	struct flow *f;
+	__u32 hash;
 
 	if (!p->to_frontend_address) {
 		__u16 port = bpf_ntohs(p->tuple.destination_port);
@@ -228,12 +258,13 @@ static __always_inline enum verdict decide(struct visit *v, struct packet *p, st
 			return VERDICT_FOREIGN;
 		return decide_reply(v, p, out);
 	}
-	f = find_flow(&p->tuple);
+	hash = key_hash(&p->tuple);
+	f = find_row(&p->tuple, hash);
 	if (f && !(f->flags & FLOW_REPLY) && flow_holds(f, p, v)) {
 		*out = f;
 		return use_forward(v, p, f, eth);
 	}
-	return start_flow(v, p, eth, f, out);
+	return start_flow(v, p, hash, eth, f, out);
 }
 
 #endif

@@ -48,11 +48,19 @@ struct {
 } maglev SEC(".maps");
 
 /*
- * Flow rows live in two tables, both written by the datapath. First choice: one of a few neighboring cells that the key hashes to. Taking a
- * free cell costs a quarter of inserting into (and evicting from) an LRU hash, and what is established in a cell cannot be
- * evicted by a flood. Where all are taken, the row goes to the LRU hash `flows`, which never refuses: the least
- * recently used goes. The agent lists both and clears expired rows out of `flows`.
+ * Flow rows live in `flow_cells`, found by the tags in `flow_buckets` (flow_table.h), all written by the datapath. Only where there is no place among
+ * live, answered flows does a flow go to the LRU hash `flows`, which never refuses: the least recently used goes. The agent lists both
+ * and clears expired rows out of `flows`.
  */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct flow_bucket);
+	PINNED;
+} flow_buckets SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -157,11 +165,13 @@ struct {
 	PINNED;
 } events SEC(".maps");
 
-/* Room for the two rows of a new flow: the BPF stack is too small for them. Not pinned. */
+/* What a CPU needs for a new flow: its two rows (the BPF stack is too small for them), and the chunk of cells that it is using up. Not pinned. */
 struct scratch {
 	struct flow forward;
 	struct flow reply;
 	struct flow_key reply_key;
+	__u32 place; /* of the pair of cells, see claim_pair() */
+	__u32 chunk, pairs_left;
 };
 
 struct {
@@ -171,21 +181,21 @@ struct {
 	__type(value, struct scratch);
 } scratch_space SEC(".maps");
 
-/* Routes found within the same second: a new flow seldom has to ask the routing table. Direct-mapped by address. */
+/* Routes found within the same second: a new flow seldom has to ask the routing table. Direct-mapped by backend. */
 struct route {
 	struct address source; /* this node's address towards the destination */
 	__u32 ifindex;
 	__u8 source_mac[MAC_LENGTH];
 	__u8 next_hop_mac[MAC_LENGTH];
 	__u32 neighbor_known;
-};
+} WIDE;
 
 struct cached_route {
 	struct address destination;
 	__u32 second;
 	__u32 ingress_ifindex;
 	struct route route;
-};
+} WIDE;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -215,6 +225,7 @@ const volatile __u32 tcp_closing_seconds = 120;
 const volatile __u32 tcp_reset_seconds = 10;
 const volatile __u32 udp_seconds = 180;
 const volatile __u32 rejects_per_second = 1000; /* and CPU */
+const volatile __u32 flow_bucket_mask = 0x7fff; /* at most the rows of `flow_buckets` minus one */
 const volatile __u32 flow_cell_mask = 0x3ffff; /* at most the rows of `flow_cells` minus one */
 const volatile __u32 maglev_seed = 0x5eedf1ad;
 

@@ -96,8 +96,7 @@ static __always_inline enum parsed follow_fragment(struct packet *p, __u32 ident
 		known = bpf_map_lookup_elem(&fragments, &key);
 		if (!known)
 			return PARSED_FRAGMENT;
-		p->tuple.source_port = known->source_port;
-		p->tuple.destination_port = known->destination_port;
+		set_ports(&p->tuple, known->source_port, known->destination_port, p->tuple.protocol);
 		return PARSED_FLOW;
 	}
 	ports.source_port = p->tuple.source_port;
@@ -124,8 +123,7 @@ static __always_inline enum parsed parse_l4(struct packet *p, void *data, void *
 	ports = data + (p->l4_offset & L4_OFFSET_MAX);
 	if ((void *)(ports + 1) > data_end)
 		return PARSED_TRUNCATED;
-	p->tuple.source_port = ports->source;
-	p->tuple.destination_port = ports->dest;
+	set_ports(&p->tuple, ports->source, ports->dest, p->tuple.protocol);
 	if (p->tuple.protocol == IPPROTO_TCP) {
 		if ((void *)ports + sizeof(struct tcphdr) > data_end)
 			return PARSED_TRUNCATED;
@@ -143,10 +141,8 @@ static __always_inline enum parsed parse_ipv4(struct packet *p, void *data, void
 
 	if ((void *)(ip + 1) > data_end)
 		return PARSED_FOREIGN; /* whose it is cannot even be read: the stack counts it */
-	p->tuple.source.word[2] = bpf_htonl(0xffff);
-	p->tuple.source.word[3] = ip->saddr;
-	p->tuple.destination.word[2] = bpf_htonl(0xffff);
-	p->tuple.destination.word[3] = ip->daddr;
+	set_mapped(&p->tuple.source, ip->saddr);
+	set_mapped(&p->tuple.destination, ip->daddr);
 	if (!in_scope(p, scope))
 		return PARSED_FOREIGN;
 
@@ -177,7 +173,7 @@ static __always_inline enum parsed parse_ipv6(struct packet *p, void *data, void
 
 	if ((void *)(ip + 1) > data_end)
 		return PARSED_FOREIGN;
-	__builtin_memcpy(&p->tuple.source, &ip->saddr, 32);
+	copy_wide(&p->tuple.source, &ip->saddr, 4);
 	/* Neighbor discovery goes to a multicast address; it must not be filtered out before it is seen. */
 	if (!in_scope(p, scope) && !(ip->nexthdr == IPPROTO_ICMPV6 && ip->daddr.s6_addr[0] == 0xff))
 		return PARSED_FOREIGN;

@@ -5,14 +5,12 @@
 
 #define SOURCE_PORT_TRIES 16
 
-/* Nothing but a SYN was ever answered, or the connection is over: its port may be given to the next. */
+/* Nobody has answered, or the connection is over: its port may be given to the next. */
 static __always_inline bool gives_way(const struct flow *reply, __u8 protocol, __u32 now_seconds)
 {
 	if (flow_expired(reply, protocol, now_seconds))
 		return true;
-	if (protocol != IPPROTO_TCP)
-		return !reply->packets;
-	return !(reply->flags & FLOW_ESTABLISHED) || reply->flags & (FLOW_CLOSING | FLOW_RESET);
+	return !(reply->flags & (FLOW_ESTABLISHED | FLOW_ANSWERED)) || reply->flags & (FLOW_CLOSING | FLOW_RESET);
 }
 
 static __always_inline bool same_translation(const struct flow *a, const struct flow *b)
@@ -21,49 +19,72 @@ static __always_inline bool same_translation(const struct flow *a, const struct 
 	       same_address(&a->source, &b->source) && same_address(&a->destination, &b->destination);
 }
 
-/* The client's own port. Not possible when another frontend already uses it towards this backend. */
-static __always_inline bool keep_client_port(const struct flow_key *key, const struct flow *reply, __u32 now_seconds)
+/*
+ * Makes the reply's place known under reply_key, which nobody uses. False: another CPU does so at this moment. Where the bucket has no room, the flow
+ * goes to the LRU hash.
+ */
+static __always_inline bool announce_reply(struct scratch *s, __u32 hash, __u64 now_ns)
 {
-	struct flow *known = find_flow(key);
-
-	if (!known)
-		return store_flow(key, reply, now_seconds);
-	if (!flow_expired(known, key->protocol, now_seconds) && !same_translation(known, reply))
-		return false;
-	*known = *reply;
-	return true;
+	if (s->place == NO_PLACE)
+		return true;
+	if (!insert_tag(hash, s->place + 1, now_ns)) {
+		s->place = NO_PLACE;
+		return true;
+	}
+	if (!has_twin(hash))
+		return true;
+	remove_tag(hash, s->place + 1);
+	return false;
 }
 
-static __always_inline bool take_port(const struct flow_key *key, const struct flow *reply, __u32 now_seconds)
+/* The client's own port. Not possible when another frontend already uses it towards this backend. */
+static __always_inline bool keep_client_port(struct scratch *s, const struct visit *v)
 {
-	struct flow *known = find_flow(key);
+	__u32 hash = key_hash(&s->reply_key);
+	struct flow *known = find_row(&s->reply_key, hash);
 
-	if (!known)
-		return store_flow(key, reply, now_seconds);
-	if (!gives_way(known, key->protocol, now_seconds))
-		return false;
-	*known = *reply;
-	return true;
+	if (known) {
+		if (!flow_expired(known, s->reply_key.protocol, v->now_seconds) && !same_translation(known, &s->reply))
+			return false;
+		remove_flow(known, &s->reply_key);
+	}
+	return announce_reply(s, hash, v->now_ns);
+}
+
+static __always_inline bool take_port(struct scratch *s, const struct visit *v)
+{
+	__u32 hash = key_hash(&s->reply_key);
+	struct flow *known = find_row(&s->reply_key, hash);
+
+	if (known) {
+		if (!gives_way(known, s->reply_key.protocol, v->now_seconds))
+			return false;
+		remove_flow(known, &s->reply_key);
+	}
+	return announce_reply(s, hash, v->now_ns);
 }
 
 /*
  * The client's own port where its address is kept, else the least recently used of this node's range (random ports meet the
  * backend's TIME_WAIT far more often). A flood can take all ports towards a backend, but not keep them.
  */
-static __noinline enum verdict claim_source_port(struct scratch *s, struct backend *b, __u32 now_seconds)
+static __noinline enum verdict claim_source_port(struct scratch *s, struct backend *b, struct visit *v)
 {
 	struct flow_key *key = &s->reply_key;
 
 	if (!(s->forward.flags & FLOW_SNAT)) {
 		set_deltas(&s->reply, key);
-		if (keep_client_port(key, &s->reply, now_seconds))
+		if (keep_client_port(s, v))
 			return VERDICT_FORWARDED;
 	}
 	for (int i = 0; i < SOURCE_PORT_TRIES; i++) {
-		key->destination_port = bpf_htons(snat_port_min + (__sync_fetch_and_add(&b->snat_cursor, 1) & snat_port_mask));
+		/* Two CPUs may read the same port here: has_twin() tells. An atomic addition would wait for the cells being written. */
+		__be16 port = bpf_htons(snat_port_min + (b->snat_cursor++ & snat_port_mask));
+
+		set_ports(key, b->port, port, key->protocol);
 		set_deltas(&s->reply, key);
-		if (take_port(key, &s->reply, now_seconds)) {
-			s->forward.source_port = key->destination_port;
+		if (take_port(s, v)) {
+			s->forward.source_port = port;
 			return VERDICT_FORWARDED;
 		}
 	}

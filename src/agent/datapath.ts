@@ -5,6 +5,7 @@
 import { rmSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { FLOW_WAYS } from "../datapath/abi.generated.ts";
 import { FLOW_TIMEOUTS } from "../datapath/flows.ts";
 import { abiDifferences } from "../kernel/abi-layout.ts";
 import { ensureBpffs } from "../kernel/bpffs.ts";
@@ -52,7 +53,9 @@ export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
           rodata: {
             ...FLOW_TIMEOUTS,
             maglev_seed: MAGLEV_SEED,
-            ...(sizes === undefined ? {} : { flow_cell_mask: sizes.flow_cells - 1 }),
+            ...(sizes === undefined
+              ? {}
+              : { flow_bucket_mask: sizes.flow_buckets - 1, flow_cell_mask: sizes.flow_cells - 1 }),
           },
           ...(sizes === undefined ? {} : { maxEntries: sizes }),
         }),
@@ -112,10 +115,14 @@ function assemble(objects: readonly LoadedObject[], links: string): Datapath {
   };
 }
 
-/** `rows` in all; cells are a power of two because they are found by a mask. */
-function flowTableSizes(rows: number): { readonly flow_cells: number; readonly flows: number } {
+/** `rows` in all; buckets are a power of two because they are found by a mask. */
+function flowTableSizes(rows: number): {
+  readonly flow_buckets: number;
+  readonly flow_cells: number;
+  readonly flows: number;
+} {
   const cells = 2 ** Math.floor(Math.log2(Math.max(rows, FLOWS_MIN)));
-  return { flow_cells: cells, flows: Math.max(FLOWS_MIN, cells / 2) };
+  return { flow_buckets: cells / FLOW_WAYS, flow_cells: cells, flows: Math.max(FLOWS_MIN, cells / 2) };
 }
 
 /** Takes the datapath off every device and forgets its maps: connections through it end. What is gone already is success. */

@@ -61,7 +61,7 @@ function putFlow(): void {
   value.setUint32(flow.offset.ifindex, 2, true);
   value.setUint32(flow.offset.service_id, 1, true);
   value.setUint32(flow.offset.seen_seconds, 97, true);
-  value.setUint32(flow.offset.flags, flow_flag.FLOW_SNAT, true);
+  value.setUint16(flow.offset.flags, flow_flag.FLOW_SNAT, true);
   state.maps.flows.put(new Uint8Array(key.buffer), new Uint8Array(value.buffer), 1);
 }
 

@@ -9,7 +9,12 @@ export const EVENT_PACKET_BYTES = 96;
 export const DELIVERY_MAGIC = 0x464c4431;
 export const PROBE_MAGIC = 0x464c5042;
 export const PROBE_VERSION = 1;
-export const CELL_BUSY = 255;
+export const CHUNK_PAIRS = 16;
+export const FLOW_WAYS = 8;
+export const TAG_PLACE_BITS = 32;
+export const TAG_CLASS_SHIFT = 28;
+export const TAG_HASH = 0x0fff0000;
+export const TAG_TIME = 0xffff;
 
 export const address = {
   size: 16,
@@ -99,6 +104,7 @@ export const flow_flag = {
   FLOW_ESTABLISHED: 16,
   FLOW_CLOSING: 32,
   FLOW_RESET: 64,
+  FLOW_ANSWERED: 128,
 } as const;
 
 export const flow = {
@@ -114,10 +120,11 @@ export const flow = {
     service_id: 52,
     backend_id: 56,
     backend_generation: 60,
+    flags: 62,
     seen_seconds: 64,
     l3_delta: 68,
     l4_delta: 70,
-    flags: 72,
+    place: 72,
     packets: 76,
     bytes: 80,
   },
@@ -128,6 +135,22 @@ export const flow_cell = {
   offset: {
     key: 0,
     flow: 40,
+  },
+} as const;
+
+export const tag_class = {
+  TAG_FREE: 0,
+  TAG_OPENING: 1,
+  TAG_OVER: 2,
+  TAG_ESTABLISHED: 3,
+  TAG_CLOSING: 4,
+  TAG_ANSWERED: 5,
+} as const;
+
+export const flow_bucket = {
+  size: 64,
+  offset: {
+    tag: 0,
   },
 } as const;
 
@@ -165,7 +188,7 @@ export const endpoint = {
 } as const;
 
 export const runtime = {
-  size: 48,
+  size: 56,
   offset: {
     valid_until_ns: 0,
     answer_margin_ns: 8,
@@ -175,6 +198,8 @@ export const runtime = {
     sample_flows: 36,
     sample_drops: 40,
     flows_overflowed: 44,
+    chunks_taken: 48,
+    reserved2: 52,
   },
 } as const;
 

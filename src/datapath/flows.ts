@@ -46,7 +46,7 @@ export interface FlowRecord extends FlowEnd {
 export function decodeFlow(key: DataView, value: DataView): FlowRecord {
   const { offset } = flow;
   const protocol = key.getUint8(flow_key.offset.protocol);
-  const flags = value.getUint32(offset.flags, true);
+  const flags = value.getUint16(offset.flags, true);
   return {
     ...readEnd(key, flow_key.offset),
     protocol: protocolName(protocol) ?? String(protocol),
@@ -81,12 +81,13 @@ function flowFlagNames(flags: number): string[] {
 /** As `flow_expired` in bpf/flow.h, on the bytes: this runs over the whole table. `nowSeconds` is CLOCK_MONOTONIC. */
 export function flowExpired(key: DataView, value: DataView, nowSeconds: number, timeouts: FlowTimeouts): boolean {
   const idle = nowSeconds - value.getUint32(flow.offset.seen_seconds, true);
-  return idle > lifetime(key.getUint8(flow_key.offset.protocol), value.getUint32(flow.offset.flags, true), timeouts);
+  return idle > lifetime(key.getUint8(flow_key.offset.protocol), value.getUint16(flow.offset.flags, true), timeouts);
 }
 
 function lifetime(protocol: number, flags: number, timeouts: FlowTimeouts): number {
   if (protocol !== PROTOCOL_NUMBERS.TCP) return timeouts.udp_seconds;
   if (flags & flow_flag.FLOW_RESET) return timeouts.tcp_reset_seconds;
   if (flags & flow_flag.FLOW_CLOSING) return timeouts.tcp_closing_seconds;
-  return flags & flow_flag.FLOW_ESTABLISHED ? timeouts.tcp_established_seconds : timeouts.tcp_syn_seconds;
+  const kept = flow_flag.FLOW_ESTABLISHED | flow_flag.FLOW_ANSWERED;
+  return flags & kept ? timeouts.tcp_established_seconds : timeouts.tcp_syn_seconds;
 }

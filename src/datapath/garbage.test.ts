@@ -72,7 +72,7 @@ function encodeFlow(i: number, { protocol, flags, idle }: Sample): { key: Uint8A
   writeAddress(viewOf(key), flow_key.offset.destination, address("2001:db8::1"));
   viewOf(key).setUint16(flow_key.offset.source_port, 40_000 + i);
   viewOf(key).setUint8(flow_key.offset.protocol, PROTOCOL_NUMBERS[protocol]);
-  viewOf(value).setUint32(flow.offset.flags, flags, true);
+  viewOf(value).setUint16(flow.offset.flags, flags, true);
   viewOf(value).setUint32(flow.offset.seen_seconds, NOW - idle, true);
   viewOf(value).setUint16(flow.offset.destination_port, 8080);
   viewOf(value).setBigUint64(flow.offset.bytes, 5_000_000_000n, true);

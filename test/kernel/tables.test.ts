@@ -10,8 +10,8 @@ import { loadObject } from "../../src/kernel/object.ts";
 const path = fileURLToPath(new URL("../../bpf/build/xdp.bpf.o", import.meta.url));
 const object = loadObject({
   path,
-  maxEntries: { frontends: 64, backends: 64, slots: 1, maglev: 8, flows: 1024, flow_cells: 1024 },
-  rodata: { flow_cell_mask: 1023 },
+  maxEntries: { frontends: 64, backends: 64, slots: 1, maglev: 8, flows: 1024, flow_buckets: 128, flow_cells: 1024 },
+  rodata: { flow_bucket_mask: 127, flow_cell_mask: 1023 },
 });
 after(() => object.close());
 const maps = openMaps((name) => object.map(name));

@@ -286,7 +286,7 @@ function fillable(object: LoadedObject) {
       for (const map of ["frontends", "flows", "fragments", "announced", "devices", "endpoints", "drops"])
         for (const [key] of object.map(map).entries()) object.map(map).delete(key);
       new Uint8Array(backends.buffer).fill(0, 0, backend.size * 256);
-      new Uint8Array(object.map("flow_cells").mmap()).fill(0);
+      for (const map of ["flow_buckets", "flow_cells"]) new Uint8Array(object.map(map).mmap()).fill(0);
       new Uint8Array(filterBits.buffer).fill(0, 0, address_filter.size);
       new Uint8Array(stampView.buffer).fill(0, 0, runtime.size);
     },
