@@ -17,6 +17,7 @@ import type { AssignmentEvent } from "../pool/work.ts";
 import type { Condition, LoadBalancerIngress, Service } from "../service/objects.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot } from "../source/source.ts";
 import { conditionText, dated } from "./conditions.ts";
+import { releasesFirst, type Change } from "./order.ts";
 import { planPools } from "./plan-pools.ts";
 
 export type Operation =
@@ -24,10 +25,10 @@ export type Operation =
   | { readonly type: "pool"; readonly key: string; readonly write: PoolStatusWrite }
   | { readonly type: "event"; readonly write: EventWrite };
 
-/** Events follow the write they explain. `now` is the time of transitions. */
+/** In the order in which to write: addresses are given up before others get them; events follow the write they explain. `now` is the time of transitions. */
 export function plan(snapshot: Snapshot, decision: Decision, now: Date): readonly Operation[] {
-  const operations: Operation[] = [];
   const happened = Map.groupBy(decision.events, (event) => event.service);
+  const services: (Change & { readonly operations: readonly Operation[] })[] = [];
   for (const [key, service] of snapshot.services) {
     const assignment = decision.assignments.get(key);
     const write =
@@ -35,11 +36,18 @@ export function plan(snapshot: Snapshot, decision: Decision, now: Date): readonl
         ? clearing(service, decision.loadBalancerClass)
         : statusOf(service, assignment, decision.loadBalancerClass, now);
     const changed = write !== undefined && differs(service, write);
-    if (changed) operations.push({ type: "service", key, write });
-    const events = eventsOf(service, assignment, happened.get(key) ?? [], changed);
-    operations.push(...events.map((event): Operation => ({ type: "event", write: event })));
+    const operations: Operation[] = changed ? [{ type: "service", key, write }] : [];
+    for (const event of eventsOf(service, assignment, happened.get(key) ?? [], changed))
+      operations.push({ type: "event", write: event });
+    if (operations.length === 0) continue;
+    const before = addressesOf(service.status.loadBalancer.ingress);
+    services.push({ key, before, after: changed ? addressesOf(write.ingress) : before, operations });
   }
-  return [...operations, ...planPools(snapshot, decision, now)];
+  return [...releasesFirst(services).flatMap(({ operations }) => operations), ...planPools(snapshot, decision, now)];
+}
+
+function addressesOf(ingress: readonly LoadBalancerIngress[]): readonly string[] {
+  return ingress.map(({ ip }) => ip ?? "");
 }
 
 /**

@@ -3,7 +3,7 @@ import { parseAddress, type Address, type Family } from "../net/address.ts";
 import { rangeSize, type Range } from "../net/range.ts";
 import type { Service } from "../service/objects.ts";
 import type { CoolDown } from "./cool-down.ts";
-import type { Pool, PoolSet } from "./pools.ts";
+import { poolMayUse, type Pool, type PoolSet } from "./pools.ts";
 
 /** Distinct addresses: one shared by three Services counts once. */
 export interface PoolCounts {
@@ -24,7 +24,9 @@ export function countPools(
 ): ReadonlyMap<string, PoolCounts> {
   const used = new Map<Pool, Record<Family, Set<bigint>>>();
   for (const address of inUse) {
-    const [pool] = pools.poolsOf(address);
+    const all = pools.poolsOf(address);
+    // A closed pool may go on holding what the open one, which it overlaps, would not give out.
+    const pool = all.find((candidate) => poolMayUse(candidate, address)) ?? all[0];
     if (pool === undefined) continue;
     const sets = used.get(pool) ?? { IPv4: new Set<bigint>(), IPv6: new Set<bigint>() };
     used.set(pool, sets);

@@ -21,6 +21,7 @@ export class World {
   #loadBalancerClass: string | undefined;
   #now = START;
   #running = true;
+  #killAfter = Infinity;
   #merger = new Merger();
   /** Since they were last taken. */
   #events: EventWrite[] = [];
@@ -44,10 +45,11 @@ export class World {
     this.settle();
   }
 
-  /** With this `--lb-class`; none: as before. */
-  restart(loadBalancerClass = this.#loadBalancerClass): void {
+  /** With this `--lb-class`; none: as before. It is killed when it has written so many operations. */
+  restart(loadBalancerClass = this.#loadBalancerClass, killedAfter = Infinity): void {
     this.#loadBalancerClass = loadBalancerClass;
     this.#running = true;
+    this.#killAfter = killedAfter;
     this.#merger = new Merger();
     this.#readings.clear();
     for (const [name, text] of this.#texts) this.#readings.set(name, decodeFile(text, name));
@@ -83,7 +85,14 @@ export class World {
       const snapshot = this.snapshot();
       this.#decided = this.decision();
       const operations = plan(snapshot, this.#decided, new Date(this.#now));
-      for (const operation of operations) this.#perform(operation);
+      for (const operation of operations) {
+        if (this.#killAfter === 0) {
+          this.stop();
+          return;
+        }
+        this.#killAfter -= 1;
+        this.#perform(operation);
+      }
       if (snapshot.complete) this.#forgetDeleted(snapshot);
       if (operations.length === 0) return;
       if (pass === PASSES_MAX)
