@@ -27,10 +27,13 @@ export function releasesFirst<C extends Change>(changes: readonly C[]): readonly
       if (top.entered || seen.has(top.change)) continue;
       seen.add(top.change);
       stack.push({ change: top.change, entered: true });
-      for (const address of top.change.after)
-        if (!top.change.before.includes(address))
-          for (const giver of givers.get(address) ?? []) stack.push({ change: giver, entered: false });
+      for (const giver of giversFor(top.change, givers)) stack.push({ change: giver, entered: false });
     }
   }
   return ordered;
+}
+
+/** Who gives up what this one gets. */
+function giversFor<C extends Change>({ before, after }: C, givers: ReadonlyMap<string, readonly C[]>): readonly C[] {
+  return after.filter((address) => !before.includes(address)).flatMap((address) => givers.get(address) ?? []);
 }
