@@ -10,6 +10,7 @@ export interface ServiceRow {
   /** Its addresses; default: none. */
   readonly ips?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly policy?: "Cluster" | "Local";
   readonly type?: "LoadBalancer" | "ClusterIP";
   /** Where its endpoints are and how they do: `iris1`, `iris2 notReady`. Default: one on iris1. */
@@ -87,9 +88,10 @@ function nodeOf(name: string, { labels = {}, networkUnavailable, podCIDRs = [] }
   return nodeSchema.parse({ metadata: { name, labels }, spec: { podCIDRs }, status: { conditions } });
 }
 
-function serviceOf(name: string, { ips = [], labels = {}, policy = "Cluster", type = "LoadBalancer" }: ServiceRow) {
+function serviceOf(name: string, row: ServiceRow) {
+  const { ips = [], labels = {}, annotations = {}, policy = "Cluster", type = "LoadBalancer" } = row;
   return serviceSchema.parse({
-    metadata: { name, labels },
+    metadata: { name, labels, annotations },
     spec: { type, externalTrafficPolicy: policy },
     status: { loadBalancer: { ingress: ips.map((ip) => ({ ip })) } },
   });

@@ -166,6 +166,18 @@ describe("a node announces a Service by BGP, or says why not", () => {
     });
   }
 
+  test("a Service that may span pools is judged address by address", () => {
+    const annotations = { "fairlead.io/dual-stack-pools": "span" };
+    const pools = { four: { addresses: ["192.0.2.0/28"] }, six: { addresses: ["2001:db8::/124"] } };
+    const peers = { peer: goodPeer({ dualStackAddressFamily: true }) };
+    const spanning = { ...service({ ips: [IP, "2001:db8::1"], annotations }), pools, peers };
+    const prefixes = (row: AnnounceRow): readonly string[] =>
+      (said(announcedBy(row))["peer"] ?? []).map((route) => route.split(" ")[0] ?? "");
+    assert.deepEqual(prefixes(spanning), ["192.0.2.1/32", "2001:db8::1/128"]);
+    assert.deepEqual(prefixes({ ...spanning, ads: { ad: { ipAddressPools: ["six"] } } }), ["2001:db8::1/128"]);
+    const neither = { ...spanning, ads: { ad: { ipAddressPools: ["other"] } } };
+    assert.deepEqual(reasons(announcedBy(neither)), { "default/web": "notOwner" });
+  });
   test("a Service that is not an LB is not judged", () => {
     assert.equal(announcedBy(service({ type: "ClusterIP" })).verdicts.size, 0);
   });

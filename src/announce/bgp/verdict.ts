@@ -8,7 +8,7 @@ import type { Pool, PoolSet } from "../../pool/pools.ts";
 import type { EndpointSlice, Node, Service } from "../../service/objects.ts";
 import { matchesAny } from "../../service/selector.ts";
 import { EXCLUDE_LABEL, usableNodes } from "../coverage.ts";
-import { poolOfAll } from "../election.ts";
+import { poolOfAll, poolOfEach } from "../election.ts";
 import type { Advertisement } from "./advertisements.ts";
 import { mayMeet } from "./aggregation.ts";
 
@@ -16,7 +16,7 @@ import { mayMeet } from "./aggregation.ts";
 export type BgpReason =
   | "noAddress" // the controller has not given it one
   | "invalidIP" // an entry of its status is not an IP address
-  | "ipNotAllowed" // its addresses do not lie in one pool
+  | "ipNotAllowed" // its addresses do not lie in one pool, nor may they lie in several
   | "notOwner" // no BGPAdvertisement covers its pool and this node
   | "noMatchingAdvertisement" // none of those selects the Service
   | "conflictingAdvertisements" // two of those would give one route different LOCAL_PREFs
@@ -70,7 +70,23 @@ export function judgeService(service: Service, slices: readonly EndpointSlice[],
   if (ingress.length === 0) return withheld("noAddress");
   if (addresses.length < ingress.length) return withheld("invalidIP");
   const pool = poolOfAll(addresses, world.pools);
-  if (pool === undefined) return withheld("ipNotAllowed");
+  if (pool !== undefined) return judgeIn(pool, addresses, service, slices, world);
+  const pools = poolOfEach(addresses, service, world.pools);
+  if (pools === undefined) return withheld("ipNotAllowed");
+  // Other pools may have other advertisements: each address is judged by its own.
+  const parts = pools.map((each, index) => judgeIn(each, addresses.slice(index, index + 1), service, slices, world));
+  const offers = parts.flatMap((part) => part.offers);
+  return offers.length > 0 ? { addresses, offers } : withheld(parts[0]?.reason ?? "ipNotAllowed");
+}
+
+function judgeIn(
+  pool: Pool,
+  addresses: readonly Address[],
+  service: Service,
+  slices: readonly EndpointSlice[],
+  world: BgpWorld,
+): BgpVerdict {
+  const withheld = (reason: BgpReason): BgpVerdict => ({ addresses, offers: [], reason });
   const owners = world.advertisements.filter((each) => each.pools.has(pool.name));
   if (owners.length === 0) return withheld("notOwner");
   const matching = owners.filter((each) => selectsService(each, service));
