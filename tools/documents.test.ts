@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { CRDS, openApiSchema } from "./generate-crds.ts";
 import { projectFiles, readProjectFile, ROOT } from "./tree.ts";
 
 const files = projectFiles();
@@ -82,6 +83,22 @@ test("docs/metrics.md names every metric, and no other", () => {
   const inText = new Set([...readProjectFile("docs/metrics.md").matchAll(own)].map((match) => match[0]));
   assert.ok(inCode.size > 10);
   assert.deepEqual([...inText].toSorted(), [...inCode].toSorted());
+});
+
+test("docs/configuration.md names every field of the configuration's objects and every annotation of the BGP ones", () => {
+  const text = readProjectFile("docs/configuration.md");
+  const fields = CRDS.flatMap(({ description, versions }) =>
+    versions.flatMap((version) =>
+      Object.keys(openApiSchema(version, description).properties?.["spec"]?.properties ?? {}),
+    ),
+  );
+  const known = /^const KNOWN[^]*?^};/m.exec(readProjectFile("src/announce/bgp/annotations.ts"))?.[0] ?? "";
+  const annotations = [...known.matchAll(/"([a-z-]+)"/g)].map((match) => `fairlead.io/${match[1] ?? ""}`);
+  assert.ok(fields.length > 40 && annotations.length > 10);
+  assert.deepEqual(
+    [...fields, ...annotations].filter((name) => !text.includes(`\`${name}\``)),
+    [],
+  );
 });
 
 test("docs/operate.md names every option of the programs, and no other", () => {

@@ -1,9 +1,9 @@
 /** Everything that is wrong with the configuration as a whole - pools, advertisements, peers - by the rules that the programs follow. Pure. */
-import type { Problem } from "../net/problem.ts";
+import { problemsAbout, type Problem } from "../net/problem.ts";
 import { parsePools } from "../pool/pools.ts";
 import { duplicatesInSelectors, matchesAny } from "../service/selector.ts";
 import { parseBgpConfiguration, type BgpObjects } from "./bgp/configuration.ts";
-import { duplicates, problemsOf } from "./bgp/findings.ts";
+import { duplicates } from "./bgp/findings.ts";
 import type { L2Advertisement } from "./objects.ts";
 
 export interface ConfigurationObjects extends BgpObjects {
@@ -30,7 +30,7 @@ function l2Problems(objects: ReadonlyMap<string, L2Advertisement>): readonly Pro
       duplicatesInSelectors(spec[field], `spec.${field}`),
     );
     const pools = duplicates(spec.ipAddressPools, "spec.ipAddressPools", "ipAddressPool");
-    return problemsOf(`L2Advertisement ${key}`, [...pools, ...selectors]);
+    return problemsAbout(`L2Advertisement ${key}`, [...pools, ...selectors]);
   });
 }
 

@@ -12,3 +12,18 @@ export interface Problem {
 export function formatProblem(p: Problem): string {
   return p.path === undefined ? `${p.subject}: ${p.message}` : `${p.subject}: ${p.path}: ${p.message}`;
 }
+
+/** As many as somebody reads: a list of a megabyte may be wrong a hundred thousand times. */
+const PROBLEMS_MAX = 100;
+
+/** Everything that is wrong with one object, up to a number. */
+export function problemsAbout(
+  subject: string,
+  faults: readonly { readonly path?: string; readonly message: string }[],
+): readonly Problem[] {
+  const problems = faults.slice(0, PROBLEMS_MAX).map(({ path, message }): Problem => {
+    return { subject, ...(path === undefined ? {} : { path }), message };
+  });
+  const more = faults.length - problems.length;
+  return more > 0 ? [...problems, { subject, message: `and ${more} more problems` }] : problems;
+}

@@ -254,3 +254,11 @@ test("an address given back is the next that is given out", () => {
   occupancy.take("a", NO_SHARING, []);
   assert.deepEqual(occupancy.first(only(set), "IPv4", NO_SHARING), address("10.0.0.0"));
 });
+
+test("a pool that is wrong a hundred thousand times is closed, with a hundred problems and a number", () => {
+  const many = Array.from({ length: 150_000 }, (_, index) => `x${index % 2}`);
+  const set = parse(pool("demo", { addresses: many, serviceAllocation: { namespaces: many } }));
+  assert.equal(set.problems.length, 101);
+  assert.equal(set.problems.at(-1)?.message, "and 299898 more problems");
+  assert.notEqual(only(set).closedBecause, undefined);
+});

@@ -3,7 +3,7 @@
  * gone: it gives no new addresses, but what was assigned from it stays. (MetalLB refuses the whole configuration instead.)
  */
 import type { Address, Family } from "../net/address.ts";
-import type { Problem } from "../net/problem.ts";
+import { problemsAbout, type Problem } from "../net/problem.ts";
 import { formatRange, parseRange, type Range } from "../net/range.ts";
 import type { Namespace } from "../service/objects.ts";
 import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../service/selector.ts";
@@ -70,7 +70,7 @@ export function parsePools(
     if (duplicate !== undefined)
       found.problems.push({ path: "metadata.name", message: `pool ${duplicate} has the same name` });
     names.set(object.metadata.name, duplicate ?? key);
-    found.problems.push(...scopeProblems(object.spec.serviceAllocation));
+    for (const problem of scopeProblems(object.spec.serviceAllocation)) found.problems.push(problem);
     const coolDown = readCoolDown(object);
     const pool = poolOf(key, object, { ...found, coolDownMilliseconds: coolDown.milliseconds }, namespaces);
     pools.push(pool);
@@ -78,7 +78,7 @@ export function parsePools(
       for (const [range, addresses] of pool.ranges.entries()) open.add(addresses, { pool, range });
     // A cool-down that cannot be read is none: it closes nothing.
     if (coolDown.fault !== undefined) found.problems.push(coolDown.fault);
-    problems.push(...found.problems.map((p) => ({ subject: `IPAddressPool ${key}`, ...p })));
+    problems.push(...problemsAbout(`IPAddressPool ${key}`, found.problems));
   }
   return { pools, problems, openPoolOf: (address) => open.ownerOf(address), ...lookups(pools, open) };
 }
@@ -141,11 +141,16 @@ function scopeProblems(allocation: ServiceAllocation | undefined): Found["proble
   if (allocation === undefined) return [];
   const { namespaces } = allocation;
   const path = "spec.serviceAllocation";
-  const twice = namespaces.flatMap((name, index) =>
-    namespaces.indexOf(name) === index
-      ? []
-      : [{ path: `${path}.namespaces[${index}]`, message: `duplicate definition of namespace "${name}"; remove one` }],
-  );
+  const seen = new Set<string>();
+  const twice = namespaces.flatMap((name, index) => {
+    if (!seen.has(name)) {
+      seen.add(name);
+      return [];
+    }
+    return [
+      { path: `${path}.namespaces[${index}]`, message: `duplicate definition of namespace "${name}"; remove one` },
+    ];
+  });
   const fields = ["namespaceSelectors", "serviceSelectors"] as const;
   return [...twice, ...fields.flatMap((field) => duplicatesInSelectors(allocation[field], `${path}.${field}`))];
 }

@@ -1,5 +1,5 @@
 /** BGPAdvertisements as values, and the pools each of them announces. */
-import type { Problem } from "../../net/problem.ts";
+import { problemsAbout, type Problem } from "../../net/problem.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
 import type { Pool } from "../../pool/pools.ts";
 import type { Community as CommunityValue } from "../../protocol/bgp/community.ts";
@@ -8,7 +8,7 @@ import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../../ser
 import { aggregationFinding, localPrefConflict } from "./aggregation.ts";
 import { advertisementAnnotations, type AdvertisementAnnotations } from "./annotations.ts";
 import { resolveCommunities, type Aliases } from "./communities.ts";
-import { duplicates, judged, problemsOf, type Finding, type Judged } from "./findings.ts";
+import { duplicates, judged, type Finding, type Judged } from "./findings.ts";
 import type { BGPAdvertisement } from "./objects.ts";
 import { firstCome, sameText } from "./precedence.ts";
 
@@ -54,7 +54,7 @@ export function parseAdvertisements(
   const found = new Map<string, Advertisement>();
   for (const [key, object] of objects) {
     const { value, findings } = judgeAdvertisement(object, aliases);
-    problems.push(...problemsOf(`BGPAdvertisement ${key}`, findings));
+    problems.push(...problemsAbout(`BGPAdvertisement ${key}`, findings));
     const last = before.get(key);
     const used = value ?? last;
     if (used !== undefined) found.set(key, used);
@@ -93,7 +93,7 @@ export function attachPools(advertisements: ReadonlyMap<string, Advertisement>, 
       if (finding === undefined) names.add(pool.name);
       else findings.push(finding);
     }
-    problems.push(...problemsOf(`BGPAdvertisement ${key}`, findings));
+    problems.push(...problemsAbout(`BGPAdvertisement ${key}`, findings));
     attached.set(key, { ...advertisement, pools: names });
   }
   return { advertisements: attached, problems };
@@ -101,7 +101,8 @@ export function attachPools(advertisements: ReadonlyMap<string, Advertisement>, 
 
 function judgeAdvertisement(object: BGPAdvertisement, aliases: Aliases): Judged<Advertisement> {
   const { spec, metadata } = object;
-  const { communities, findings: communityFindings } = resolveCommunities(spec.communities, aliases);
+  const entries = spec.communities.slice(0, COMMUNITIES_MAX);
+  const { communities, findings: communityFindings } = resolveCommunities(entries, aliases);
   const extra = advertisementAnnotations(metadata.annotations);
   const repeated = (["ipAddressPoolSelectors", "nodeSelectors", "serviceSelectors"] as const).flatMap((field) =>
     duplicatesInSelectors(spec[field], `spec.${field}`).map((f) => ({ ...f, harmless: true as const })),
@@ -110,7 +111,7 @@ function judgeAdvertisement(object: BGPAdvertisement, aliases: Aliases): Judged<
     ...lengthFindings(object),
     ...communityFindings,
     ...countFindings(spec.communities.length),
-    ...duplicates(spec.communities, "spec.communities", "community"),
+    ...duplicates(entries, "spec.communities", "community"),
     ...duplicates(spec.ipAddressPools, "spec.ipAddressPools", "ipAddressPool"),
     ...duplicates(spec.peers, "spec.peers", "peer"),
     ...repeated,

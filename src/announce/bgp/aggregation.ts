@@ -68,8 +68,15 @@ function lengthFor({ aggregationLength, aggregationLengthV6 }: Aggregating, fami
 
 /** Shortest length among the prefixes that make up the range: its smaller pieces at the ends do not count. */
 function widestPrefix(range: Range): number {
-  return Math.min(...prefixesOfRange(range).map(({ length }) => length), addressBits(range.family));
+  const known = WIDEST.get(range);
+  if (known !== undefined) return known;
+  const widest = Math.min(...prefixesOfRange(range).map(({ length }) => length), addressBits(range.family));
+  WIDEST.set(range, widest);
+  return widest;
 }
+
+/** Asked for with every advertisement. */
+const WIDEST = new WeakMap<Range, number>();
 
 /** Where no node is known, selectors that differ are taken for disjoint. */
 function shareNode(a: readonly LabelSelector[], b: readonly LabelSelector[], nodes: readonly Node[]): boolean {

@@ -1,8 +1,8 @@
 /** BFDProfiles as values. Their ranges are the schema's; here is what one object alone cannot tell. */
-import type { Problem } from "../../net/problem.ts";
+import { problemsAbout, type Problem } from "../../net/problem.ts";
 import { objectKey } from "../../service/objects.ts";
 import { unknownAnnotations } from "./annotations.ts";
-import { problemsOf, type Finding } from "./findings.ts";
+import { type Finding } from "./findings.ts";
 import type { BFDProfile } from "./objects.ts";
 import { firstCome, sameName } from "./precedence.ts";
 
@@ -40,7 +40,7 @@ export function parseBfdProfiles(
     const findings: Finding[] = [...unknownAnnotations(object.metadata.annotations, "BFDProfile")];
     if (other !== undefined) findings.push(sameName("bfdProfile", object.metadata.name, other.key));
     else profiles.set(object.metadata.name, settingsOf(object));
-    problems.push(...problemsOf(`BFDProfile ${key}`, findings));
+    problems.push(...problemsAbout(`BFDProfile ${key}`, findings));
   }
   return { profiles, problems };
 }

@@ -3,9 +3,9 @@
  * MetalLB reads; beyond it well-known names (`no-export`) and extended communities (`rt:64512:1`).
  */
 import { canonicalCommunities, parseCommunity, type Community as Value } from "../../protocol/bgp/community.ts";
-import type { Problem } from "../../net/problem.ts";
+import { problemsAbout, type Problem } from "../../net/problem.ts";
 import { objectKey } from "../../service/objects.ts";
-import { problemsOf, quote, type Finding } from "./findings.ts";
+import { quote, type Finding } from "./findings.ts";
 import type { Community } from "./objects.ts";
 import { firstCome } from "./precedence.ts";
 
@@ -46,7 +46,7 @@ export function parseAliases(
       if (typeof parsed !== "string") aliases.set(name, { value: parsed, key });
       else if (last?.key === key) aliases.set(name, last);
     }
-    problems.push(...problemsOf(`Community ${key}`, findings));
+    problems.push(...problemsAbout(`Community ${key}`, findings));
   }
   return { aliases, problems };
 }

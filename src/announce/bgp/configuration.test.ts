@@ -125,3 +125,13 @@ test("the order of objects changes nothing", () => {
     }),
   );
 });
+
+test("an object that is wrong a hundred thousand times is a hundred problems and a number", () => {
+  const many = Array.from({ length: 150_000 }, (_, index) => `x${index % 70_000}`);
+  const configuration = configure({
+    ads: { a: { ipAddressPools: many, peers: many, communities: many } },
+    pools: POOL,
+  });
+  assert.equal(configuration.problems.length, 101);
+  assert.match(configuration.problems.at(-1)?.message ?? "", /^and \d+ more problems$/);
+});

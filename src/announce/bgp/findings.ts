@@ -1,6 +1,4 @@
 /** What the rules of one object found, before it is known whose object it is. */
-import type { Problem } from "../../net/problem.ts";
-
 export interface Finding {
   readonly path: string;
   readonly message: string;
@@ -19,23 +17,17 @@ export function judged<T>(findings: readonly Finding[], value: () => T): Judged<
   return { findings, value: findings.every((finding) => finding.harmless === true) ? value() : undefined };
 }
 
-export function problemsOf(subject: string, findings: readonly Finding[]): readonly Problem[] {
-  return findings.map(({ path, message }) => ({ subject, path, message }));
-}
-
 /** Entries that occur again; `what` is the word MetalLB's message has for one: `duplicate definition of peer "a"`. */
 export function duplicates(values: readonly string[], path: string, what: string): readonly Finding[] {
-  return values.flatMap((value, index) =>
-    values.indexOf(value) === index
-      ? []
-      : [
-          {
-            path: `${path}[${index}]`,
-            message: `duplicate definition of ${what} ${quote(value)}; remove one`,
-            harmless: true,
-          } as const,
-        ],
-  );
+  const seen = new Set<string>();
+  return values.flatMap((value, index) => {
+    if (!seen.has(value)) {
+      seen.add(value);
+      return [];
+    }
+    const message = `duplicate definition of ${what} ${quote(value)}; remove one`;
+    return [{ path: `${path}[${index}]`, message, harmless: true } as const];
+  });
 }
 
 /** Users' text in messages, bounded. */

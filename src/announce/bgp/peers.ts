@@ -1,6 +1,6 @@
 /** BGPPeers as values: MetalLB's rules for one peer, and those between peers that share a node. */
 import { parseAddress, type Address } from "../../net/address.ts";
-import type { Problem } from "../../net/problem.ts";
+import { problemsAbout, type Problem } from "../../net/problem.ts";
 import type { PeerLocation } from "../../protocol/bgp/config.ts";
 import type { Pool } from "../../pool/pools.ts";
 import { objectKey, type Node, type Secret } from "../../service/objects.ts";
@@ -8,7 +8,7 @@ import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../../ser
 import type { Advertisement } from "./advertisements.ts";
 import { peerAnnotations, type PeerAnnotations } from "./annotations.ts";
 import type { BfdSettings } from "./bfd-profiles.ts";
-import { judged, problemsOf, quote, type Finding, type Judged } from "./findings.ts";
+import { judged, quote, type Finding, type Judged } from "./findings.ts";
 import { formatLocation, isDeviceName, parseLocation } from "./location.ts";
 import type { BGPPeer } from "./objects.ts";
 import { passwordOf } from "./password.ts";
@@ -62,7 +62,7 @@ export function parsePeers(
     const { value, findings = [] } = judgements.get(key) ?? {};
     const verdict = admit([value, lastGood.get(key)], object.metadata.name, [...peers.values()], world.nodes);
     if (verdict.peer !== undefined) peers.set(verdict.peer.name, verdict.peer);
-    problems.push(...problemsOf(`BGPPeer ${key}`, [...findings, ...verdict.findings]));
+    problems.push(...problemsAbout(`BGPPeer ${key}`, [...findings, ...verdict.findings]));
   }
   return { peers, problems };
 }
@@ -96,7 +96,7 @@ export function echoProblems(
     );
     if (told === undefined) return [];
     const message = `pool ${quote(told.name)} has an ipv6 CIDR and is announced to this peer, whose bfd profile ${quote(peer.bfdProfile ?? "")} has echoMode: MetalLB refuses that; use a profile without echoMode`;
-    return problemsOf(`BGPPeer ${peer.key}`, [{ path: "spec.bfdProfile", message }]);
+    return problemsAbout(`BGPPeer ${peer.key}`, [{ path: "spec.bfdProfile", message }]);
   });
 }
 
@@ -200,30 +200,32 @@ function sourceFindings(source: Address | undefined, location: PeerLocation | un
  * per VRF and node: each of our sessions has an identity of its own, so both work.
  */
 function conflictsOf(peer: Peer, others: readonly Peer[], nodes: readonly Node[]): readonly Finding[] {
-  return others
-    .filter((other) => sharesNode(peer, other, nodes))
-    .flatMap((other) => {
-      const findings: Finding[] = [];
-      const sameVrf = peer.vrf === other.vrf;
-      if (identity(peer) === identity(other))
-        findings.push({
-          path: "spec.peerAddress",
-          message: `duplicate definition of peer: ${other.key} has the same peer (${identity(peer)}) on a node of both; remove one, or give them node selectors that have no node in common`,
-        });
-      if (peer.routerId?.value !== other.routerId?.value)
-        findings.push({
-          path: "spec.routerID",
-          message: `peers on one node should have the same routerID, and that of ${other.key} differs; both sessions run, MetalLB's FRR modes refuse this`,
-          harmless: true,
-        });
-      if (sameVrf && peer.myASN !== other.myASN)
-        findings.push({
-          path: "spec.myASN",
-          message: `peers on one node and VRF should have the same myASN, and that of ${other.key} is ${other.myASN}; both sessions run, MetalLB's FRR modes refuse this`,
-          harmless: true,
-        });
-      return findings;
+  // One of each is enough to act on; what is cheap to compare is compared first.
+  const first = (differs: (other: Peer) => boolean): Peer | undefined =>
+    others.find((other) => differs(other) && sharesNode(peer, other, nodes));
+  const own = identity(peer);
+  const findings: Finding[] = [];
+  const double = first((other) => identity(other) === own);
+  if (double !== undefined)
+    findings.push({
+      path: "spec.peerAddress",
+      message: `duplicate definition of peer: ${double.key} has the same peer (${own}) on a node of both; remove one, or give them node selectors that have no node in common`,
     });
+  const otherId = first(({ routerId }) => routerId?.value !== peer.routerId?.value);
+  if (otherId !== undefined)
+    findings.push({
+      path: "spec.routerID",
+      message: `peers on one node should have the same routerID, and that of ${otherId.key} differs; both sessions run, MetalLB's FRR modes refuse this`,
+      harmless: true,
+    });
+  const otherAsn = first(({ vrf, myASN }) => vrf === peer.vrf && myASN !== peer.myASN);
+  if (otherAsn !== undefined)
+    findings.push({
+      path: "spec.myASN",
+      message: `peers on one node and VRF should have the same myASN, and that of ${otherAsn.key} is ${otherAsn.myASN}; both sessions run, MetalLB's FRR modes refuse this`,
+      harmless: true,
+    });
+  return findings;
 }
 
 /** Without nodes anything is possible. */
@@ -233,6 +235,13 @@ function sharesNode(a: Peer, b: Peer, nodes: readonly Node[]): boolean {
   return nodes.length === 0 || nodes.some((node) => covers(a, node) && covers(b, node));
 }
 
-function identity({ location, vrf }: Peer): string {
-  return `${formatLocation(location)}${vrf === undefined ? "" : `-${vrf}`}`;
+function identity(peer: Peer): string {
+  const known = IDENTITIES.get(peer);
+  if (known !== undefined) return known;
+  const text = `${formatLocation(peer.location)}${peer.vrf === undefined ? "" : `-${peer.vrf}`}`;
+  IDENTITIES.set(peer, text);
+  return text;
 }
+
+/** Asked for with every pair of peers. */
+const IDENTITIES = new WeakMap<Peer, string>();
