@@ -31,7 +31,7 @@ export function checkCommand(world: World): Command {
       const { rows, objects } = await checkManifests(paths, namespace === undefined ? {} : { namespace });
       const errors = rows.filter(({ severity }) => severity === "error").length;
       print(world, output, rows, () => {
-        const summary = `${objects} objects: ${count(errors, "problem")}, ${count(rows.length - errors, "warning")}\n`;
+        const summary = `${count(objects, "object")}: ${count(errors, "problem")}, ${count(rows.length - errors, "warning")}\n`;
         return rows.length === 0 ? summary : `${renderTable(columns, rows, paintFor(world))}\n${summary}`;
       });
       if (errors > 0) world.exitCode = EXIT.problem;

@@ -84,6 +84,19 @@ test("config check: what is allowed but hardly meant is a warning, exit 0", asyn
   );
 });
 
+test("config check: a kind that is not read is a warning", async (t) => {
+  const other = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n";
+  const { code, stdout } = await fairlead(`config check ${folder(t, { "a.yaml": other })}`);
+  assert.equal(code, 0);
+  assert.match(stdout, /warning +kind Deployment of apps\/v1 is not read by Fairlead and ignored/);
+});
+
+test("config check: while something cannot be read, nothing is said of what may be in it", async (t) => {
+  const { code, stdout } = await fairlead(`config check ${folder(t, { "a.yaml": `${POOL}---\nkind: [\n` })}`);
+  assert.equal(code, 1);
+  assert.match(stdout, /\n1 object: 1 problem, no warnings\n$/);
+});
+
 const TWO = `${PEER.replace("peerASN: 0", "peerASN: 1").replace("holdTime: 1s", "nodeSelectors: [{matchLabels: {rack: a}}]")}---
 ${PEER.replace("router", "other").replace("peerASN: 0", "peerASN: 1").replace("holdTime: 1s", "nodeSelectors: [{matchLabels: {rack: b}}]")}`;
 const node = (name: string, rack: string): string =>

@@ -57,7 +57,7 @@ export function localPrefConflict(
 export function mayMeet(a: Aggregating, b: Aggregating, pool: Pool, nodes: readonly Node[]): boolean {
   const families = new Set(pool.ranges.map(({ family }) => family));
   const apart = [...families].every((family) => lengthFor(a, family) !== lengthFor(b, family));
-  if (families.size > 0 && apart) return false;
+  if (apart) return false;
   if (a.peers.size > 0 && b.peers.size > 0 && a.peers.isDisjointFrom(b.peers)) return false;
   return shareNode(a.nodeSelectors, b.nodeSelectors, nodes);
 }

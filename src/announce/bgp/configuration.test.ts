@@ -84,6 +84,28 @@ for (const { name, change, says } of changes) {
   });
 }
 
+test("after a change that is right: it takes effect", () => {
+  const changed = {
+    ...GOOD,
+    peers: { ...GOOD.peers, b: goodPeer({ holdTime: "30s" }, 2) },
+    ads: { ad: { localPref: 7 } },
+  };
+  const after = configure(changed, { before });
+  assert.deepEqual(problemTexts(after), []);
+  assert.equal(after.peers.get("b")?.holdTimeSeconds, 30);
+  assert.equal(after.advertisements.get("metallb-system/ad")?.localPref, 7);
+});
+
+test("an alias whose value breaks keeps its last one, for advertisements that are new too", () => {
+  const communities = { c: { communities: [{ name: "vip", value: "64512" }] } };
+  const after = configure(
+    { ...GOOD, communities, ads: { ...GOOD.ads, next: { communities: ["vip"], localPref: 100 } } },
+    { before },
+  );
+  assert.deepEqual(after.aliases, before.aliases);
+  assert.equal(after.advertisements.get("metallb-system/next")?.communities.length, 1);
+});
+
 test("a last good form is not that of a deleted object, nor of another one", () => {
   const { peers, advertisements } = configure({}, { before });
   assert.deepEqual([peers.size, advertisements.size], [0, 0]);

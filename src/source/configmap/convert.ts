@@ -106,8 +106,8 @@ function resourcesOf(old: OldConfiguration, namespace: string, complaints: Compl
     apiVersion: kind === "BGPPeer" ? "metallb.io/v1beta2" : "metallb.io/v1beta1",
     kind,
     metadata: { name, namespace },
-    // Fields that the old configuration left out stay out: the defaults are the same.
-    spec: withoutUndefined(spec),
+    // Fields that the old configuration left out stay out, as YAML leaves them: the defaults are the same.
+    spec,
   });
   const profileNames = new Names();
   const profiles = old.profiles.map(({ name, ...fields }, index) =>
@@ -247,8 +247,4 @@ function camelCased(fields: object): object {
       value as unknown,
     ]),
   );
-}
-
-function withoutUndefined(fields: object): object {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
