@@ -7,16 +7,20 @@ import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import { measureAgent } from "./agent.ts";
 import { measureController } from "./controller.ts";
+import { measureBfd } from "./bfd.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { measureProgramming } from "./program.ts";
 import { median, spread } from "./statistics.ts";
+import { measureTold, TOLD_INPUTS } from "./told.ts";
 import { measureTraffic } from "./traffic.ts";
 import { measureXdp } from "./xdp.ts";
 
 const LARGE = { services: 10_000, endpoints: 10 } as const;
 const HUGE = { services: 100_000, pools: 1000 } as const;
 const CHANGES = 20;
+const ROUTES = 100_000;
+const BFD = { sessions: 100, intervalMilliseconds: 50, seconds: 10 } as const;
 
 const PARTS = {
   xdp: { description: "nanoseconds a packet in XDP, by BPF_PROG_TEST_RUN", run: printXdp },
@@ -31,6 +35,8 @@ const PARTS = {
       "a whole controller with 100,000 Services and 1,000 pools: how long, and for how long nobody else had a turn",
     run: printController,
   },
+  told: { description: "what telling a BGP peer 100,000 routes costs", run: printTold },
+  bfd: { description: "what 100 BFD sessions at 50 ms cost", run: printBfd },
   traffic: { description: "connections and throughput beside routing, iptables and nftables", run: printTraffic },
 } as const satisfies Record<string, { description: string; run: (options: Options) => Promise<void> }>;
 
@@ -157,6 +163,46 @@ async function printController(): Promise<void> {
       ["nobody else had a turn for at most, ms", result.oneMoreLoopDelayMilliseconds.toFixed(0), "< 200"],
       ["resident memory, MB", result.residentMegabytes.toFixed(0), ""],
       ["at most, MB", result.peakMegabytes.toFixed(0), ""],
+    ],
+  );
+}
+
+async function printTold({ rounds }: Options): Promise<void> {
+  const names = Object.keys(TOLD_INPUTS) as (keyof typeof TOLD_INPUTS)[];
+  const rows = names.map((name) => {
+    const results = Array.from({ length: Math.min(rounds, 5) }, () => measureTold(name, ROUTES));
+    const column = (what: `${"first" | "change" | "refresh" | "read"}Milliseconds`): string =>
+      spread(results.map((result) => result[what]));
+    return [
+      name,
+      results[0]?.messages ?? 0,
+      results[0]?.bytes ?? 0,
+      column("firstMilliseconds"),
+      column("changeMilliseconds"),
+      column("refreshMilliseconds"),
+      column("readMilliseconds"),
+    ];
+  });
+  print(
+    `${ROUTES} routes to one BGP peer, milliseconds`,
+    ["", "messages", "bytes", "all told", "one changed", "told again", "read"],
+    rows,
+  );
+}
+
+async function printBfd(): Promise<void> {
+  const { sessions, intervalMilliseconds, seconds } = BFD;
+  const result = await measureBfd(sessions, intervalMilliseconds, seconds);
+  print(
+    `${sessions} BFD sessions at ${intervalMilliseconds} ms between two processes, one of them`,
+    ["of one CPU, %", "packets/s", "longest gap, ms", "flaps"],
+    [
+      [
+        result.cpuPercent.toFixed(1),
+        result.packetsPerSecond.toFixed(0),
+        result.longestGapMilliseconds.toFixed(0),
+        result.flaps,
+      ],
     ],
   );
 }

@@ -59,6 +59,10 @@ export const setsockopt: (fd: number, level: number, option: number, value: Uint
 export const ifIndex: (name: string) => number = libc.func("uint32_t if_nametoindex(const char *ifname)");
 export const setns: (fd: number, type: number) => number = libc.func("int setns(int fd, int nstype)");
 
+export const schedSetscheduler: (pid: number, policy: number, parameters: Uint8Array) => number = libc.func(
+  "int sched_setscheduler(int pid, int policy, const void *param)",
+);
+
 /** errno of the last call of this thread. */
 export function lastErrno(): number {
   return koffi.errno();

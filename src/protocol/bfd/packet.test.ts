@@ -188,7 +188,7 @@ describe("authentication", () => {
     });
   }
 
-  const [, , , sha1, meticulous] = keys;
+  const [, , meticulousMd5, sha1, meticulous] = keys;
   const sequences: readonly { key: BfdKey | undefined; received: number; sequence: number; verdict: string }[] = [
     { key: sha1, received: 100, sequence: 100, verdict: "100" },
     { key: sha1, received: 100, sequence: 109, verdict: "109" },
@@ -198,6 +198,7 @@ describe("authentication", () => {
     { key: meticulous, received: 100, sequence: 100, verdict: "replayed" },
     { key: meticulous, received: 100, sequence: 101, verdict: "101" },
     { key: meticulous, received: 0xffff_ffff, sequence: 0, verdict: "0" },
+    { key: meticulousMd5, received: 100, sequence: 100, verdict: "replayed" },
   ];
   for (const row of sequences) {
     test(`${row.key?.type}: sequence ${row.sequence} after ${row.received} is ${row.verdict}`, () => {

@@ -104,14 +104,40 @@ describe("what a peer is told", () => {
     }
   });
 
-  test("fills a message to the last byte and no further", () => {
-    // Header 23, origin 4, path 9, next hop 7; five bytes a prefix: (4096 - 43) / 5.
-    const routes = Array.from({ length: 811 }, (_, i) => hostRoute(i));
-    assert.deepEqual(
-      advertise(NOTHING_TOLD, routes, SENDER).messages.map(({ length }) => length),
-      [4093, 48],
-    );
-  });
+  const fullest: readonly { name: string; route: (i: number) => Route; count: number; lengths: readonly number[] }[] = [
+    // 23 and origin 4, path 9, next hop 7; five bytes a prefix: 810, and 3 bytes to spare.
+    { name: "3 bytes to spare", route: hostRoute, count: 811, lengths: [4093, 48] },
+    { name: "a byte too few for one more", route: (i) => prepended(i, 1), count: 810, lengths: [4092, 52] },
+    { name: "nothing to spare", route: (i) => prepended(i, 2), count: 810, lengths: [4096, 56] },
+    // 23, origin 4, path 9, MP_REACH 4 + 5 + 32; 17 bytes a prefix: 236, and 7 to spare.
+    { name: "IPv6 and 7 bytes to spare", route: hostRoute6, count: 237, lengths: [4089, 93] },
+    // Ten bytes of path more would be one byte too many: 236 fit with 4 and 4 only.
+    {
+      name: "IPv6 and 3 bytes to spare",
+      route: (i) => ({ ...hostRoute6(i), asPathPrepend: 1 }),
+      count: 237,
+      lengths: [4093, 97],
+    },
+    {
+      name: "IPv6 and 16 bytes to spare",
+      route: (i) => ({ ...hostRoute6(i), asPathPrepend: 2 }),
+      count: 237,
+      lengths: [4080, 118],
+    },
+  ];
+  for (const { name, route: make, count, lengths } of fullest) {
+    test(`fills a message and no more: ${name}`, () => {
+      const { messages } = advertise(
+        NOTHING_TOLD,
+        Array.from({ length: count }, (_, i) => make(i)),
+        SENDER,
+      );
+      assert.deepEqual(
+        messages.map(({ length }) => length),
+        lengths,
+      );
+    });
+  }
 
   test("leaves out what the peer cannot be told, says why, and withdraws it if it was told before", () => {
     const both = [route("10.1.0.1/32"), route("2001:db8::1/128")];
@@ -274,6 +300,14 @@ function route(text: string): Route {
 
 function hostRoute(i: number): Route {
   return { prefix: prefixOf({ family: "IPv4", value: 0x0a00_0000n + BigInt(i) }, 32) };
+}
+
+function hostRoute6(i: number): Route {
+  return { prefix: prefixOf({ family: "IPv6", value: (0x2001_0db8n << 96n) + BigInt(i) }, 128) };
+}
+
+function prepended(i: number, asPathPrepend: number): Route {
+  return { ...hostRoute(i), asPathPrepend };
 }
 
 function community(text: string): Community {

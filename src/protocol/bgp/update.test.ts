@@ -175,6 +175,26 @@ describe("an UPDATE", () => {
     });
   }
 
+  test("writes a length in one byte as long as it fits", () => {
+    for (const [size, header] of [
+      [255, "c0c8ff"],
+      [256, "d0c80100"],
+    ] as const) {
+      const attribute = {
+        type: "unknown",
+        code: 200,
+        transitive: true,
+        partial: false,
+        value: new Uint8Array(size),
+      } as const;
+      const bytes = encodeMessage(
+        { type: "update", withdrawn: [], attributes: [attribute], announced: [], faults: [] },
+        FULL_CONTEXT,
+      );
+      assert.equal(toHex(bytes.subarray(23)).slice(0, header.length), header);
+    }
+  });
+
   test("says a short length in a long field is fine, and writes it short", () => {
     const long = update("", "50 01 0001 00", "");
     assert.equal(toHex(encodeMessage(decoded(long), FULL_CONTEXT)), toHex(update("", ORIGIN, "")));

@@ -6,8 +6,8 @@
  *           ◄── changes ──        ◄── one socket for a family and port, filtered by TTL ──
  */
 import { createHash, getRandomValues } from "node:crypto";
-import { constants, setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
+import { runThreadBeforeOthers } from "../../../kernel/thread-priority.ts";
 import { systemClock } from "../../../time/clock.ts";
 import { later, type Instant } from "../../../time/instant.ts";
 import type { BfdSessionConfig } from "../config.ts";
@@ -29,7 +29,7 @@ const PARK_LOOK_MILLISECONDS = 10;
 const LISTEN_AGAIN_MILLISECONDS = 5000;
 
 function run(options: WorkerOptions, agent: Agent): void {
-  preferThisThread();
+  runThreadBeforeOthers();
   const worker = new BfdWorker(options, (message) => agent.postMessage(message));
   agent.on("message", (message) => {
     switch (message.type) {
@@ -43,15 +43,6 @@ function run(options: WorkerOptions, agent: Agent): void {
         worker.stop(message.mode, () => agent.close());
     }
   });
-}
-
-/** Before others where the processors are short: 0 is the calling thread, not the process. Without the right to, it stays as it is. */
-function preferThisThread(): void {
-  try {
-    setPriority(0, constants.priority.PRIORITY_HIGHEST);
-  } catch {
-    // An unprivileged agent: late by as much as the machine is busy.
-  }
 }
 
 class BfdWorker {
