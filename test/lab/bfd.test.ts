@@ -41,6 +41,24 @@ labSuite("BFD with FRR and BIRD", SCENE, { agents: false }, (it) => {
     );
   });
 
+  it("a peer's echo is not asked for where the kernel would not return it, and returned where it would", async (lab) => {
+    const [without] = await detailsOf(lab, node);
+    assert.match(without?.problem ?? "", /^No echo is offered/);
+    await endSpeaker(node, "SIGINT");
+    await lab.exec("node", "sysctl", "-w", "net.ipv4.ip_forward=1");
+    node = await startSpeaker(lab);
+    // Not in frr.conf: bfdd warns of echo with a status that a start takes for a failure.
+    await echoMode(lab, "echo-mode");
+    await waitFor(
+      "FRR to hear its own echo",
+      async () =>
+        (await frrCounters(lab)).find((one) => one["echo-packet-output"] > 20 && one["echo-packet-input"] > 20),
+      { explain: async () => JSON.stringify(await frrCounters(lab)) },
+    );
+    await echoMode(lab, "no echo-mode");
+    await everybodyUp(lab);
+  });
+
   it("a packet that was routed on the way is none of a single hop's: it may say Down as it likes", async (lab) => {
     // FRR's own discriminators, said by somebody else, with the TTL of a routed packet.
     const [frr] = await detailsOf(lab, node);
@@ -126,6 +144,13 @@ interface FrrPeer {
   readonly uptime?: number;
 }
 
+interface FrrCounters {
+  readonly peer: string;
+  readonly "session-down": number;
+  readonly "echo-packet-input": number;
+  readonly "echo-packet-output": number;
+}
+
 /** When the promise resolves it has sessions and hears signals. */
 async function startSpeaker(lab: TestLab, ...options: readonly string[]): Promise<Program> {
   const before = (await saidBy(lab, "changed")).length;
@@ -168,12 +193,21 @@ async function everybodyUp(lab: TestLab): Promise<void> {
 
 /** Since when each router has had the node up: unchanged, nothing has happened in between. FRR counts what went down instead. */
 async function upSince(lab: TestLab): Promise<readonly string[]> {
-  const { stdout } = await lab.exec("frr", "vtysh", "-c", "show bfd peers counters json");
-  const counters = JSON.parse(stdout) as { readonly peer: string; readonly "session-down": number }[];
+  const counters = await frrCounters(lab);
   const peers = await frrPeers(lab);
   const frr = counters.map((one) => `${one.peer} went down ${one["session-down"]} times`);
   const bird = (await birdLine(lab))?.[3];
   return [...frr.toSorted(), ...peers.map(({ peer, status }) => `${peer} ${status}`).toSorted(), `bird since ${bird}`];
+}
+
+async function echoMode(lab: TestLab, command: "echo-mode" | "no echo-mode"): Promise<void> {
+  const commands = ["configure", "bfd", "peer 10.91.0.11 local-address 10.91.0.1 interface eth0", command];
+  await lab.exec("frr", "vtysh", ...commands.flatMap((one) => ["-c", one]));
+}
+
+async function frrCounters(lab: TestLab): Promise<readonly FrrCounters[]> {
+  const { stdout } = await lab.exec("frr", "vtysh", "-c", "show bfd peers counters json");
+  return JSON.parse(stdout) as FrrCounters[];
 }
 
 async function frrPeers(lab: TestLab): Promise<readonly FrrPeer[]> {

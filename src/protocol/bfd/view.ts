@@ -20,7 +20,7 @@ export interface BfdSessionView {
   readonly since: Instant;
   /** How often it left Up. */
   readonly flaps: number;
-  /** Why nothing can be sent or received. */
+  /** What keeps it from sending, hearing, or offering the echo it was told to. */
   readonly problem: string | undefined;
 }
 

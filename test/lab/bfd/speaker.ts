@@ -13,7 +13,13 @@ import type { ParkedSession } from "../../../src/protocol/bfd/view.ts";
 
 const HOLD_MILLISECONDS = 60_000;
 const SESSIONS: readonly BfdSessionConfig[] = [
-  { name: "frr", peer: address("10.91.0.1"), local: address("10.91.0.11"), multihop: false, profile: DEFAULT_PROFILE },
+  {
+    name: "frr",
+    peer: address("10.91.0.1"),
+    local: address("10.91.0.11"),
+    multihop: false,
+    profile: { ...DEFAULT_PROFILE, echoIntervalMilliseconds: 100 },
+  },
   {
     name: "frr6",
     peer: address("fd91::1"),

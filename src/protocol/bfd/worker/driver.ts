@@ -6,6 +6,7 @@
  *           ◄── changes ──        ◄── one socket for a family and port, filtered by TTL ──
  */
 import { createHash, getRandomValues } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { runThreadBeforeOthers } from "../../../kernel/thread-priority.ts";
 import { systemClock } from "../../../time/clock.ts";
@@ -45,11 +46,31 @@ function run(options: WorkerOptions, agent: Agent): void {
   });
 }
 
+/**
+ * Echo packets of IPv4 are addressed to their sender (RFC 5881 §4), so it is the kernel that returns them, if it forwards at
+ * all. Offered without, they would be lost and take the session down again and again.
+ */
+function forwardsIpv4(): boolean {
+  return readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
+}
+const NO_ECHO = "No echo is offered: with net.ipv4.ip_forward = 0 the kernel would return none";
+
+function wantsIpv4Echo({ peer, multihop, profile }: BfdSessionConfig): boolean {
+  return peer.family === "IPv4" && !multihop && profile.echoIntervalMilliseconds !== undefined;
+}
+
+function withoutEcho(config: BfdSessionConfig): BfdSessionConfig {
+  const { echoIntervalMilliseconds: _, ...profile } = config.profile;
+  return { ...config, profile };
+}
+
 class BfdWorker {
   readonly #tell: (message: FromWorker) => void;
   readonly #sessions: Sessions;
   readonly #sockets: Sockets;
   readonly #timers = new Map<Entry, { readonly moment: Instant; readonly cancel: () => void }>();
+  /** Names of sessions whose echo the kernel would not return. */
+  #echoless: ReadonlySet<string> = new Set();
   #listenAgain = (): void => {};
   #telling = false;
 
@@ -77,7 +98,10 @@ class BfdWorker {
   }
 
   configure(configs: readonly BfdSessionConfig[]): void {
-    const { removed } = this.#sessions.configure(configs, systemClock.now());
+    const forwards = forwardsIpv4();
+    this.#echoless = new Set(configs.filter((config) => !forwards && wantsIpv4Echo(config)).map(({ name }) => name));
+    const possible = configs.map((config) => (this.#echoless.has(config.name) ? withoutEcho(config) : config));
+    const { removed } = this.#sessions.configure(possible, systemClock.now());
     for (const entry of removed) {
       this.#timers.get(entry)?.cancel();
       this.#timers.delete(entry);
@@ -123,7 +147,8 @@ class BfdWorker {
     this.#listenAgain();
     this.#listenAgain = (): void => {};
     const problems = this.#sockets.listen([...this.#sessions.entries]);
-    for (const [entry, problem] of problems) {
+    for (const [entry, socketProblem] of problems) {
+      const problem = socketProblem ?? (this.#echoless.has(entry.config.name) ? NO_ECHO : undefined);
       if (problem !== entry.listenProblem) this.#changed();
       entry.listenProblem = problem;
     }

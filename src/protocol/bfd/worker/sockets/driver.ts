@@ -114,7 +114,7 @@ export class Sockets {
     }
   }
 
-  /** RFC 5880 §6.4: returned as it came. One hop less, so that what returns is not returned again. */
+  /** FRR's form, for IPv6 mostly: addressed to us, returned as it came. One hop less, so that what returns is not returned again. */
   #echo(socket: Socket, bytes: Uint8Array, from: RemoteInfo): void {
     if (this.#echoPeers.has(from.address)) socket.send(bytes, from.port, from.address);
   }
