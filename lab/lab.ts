@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatAddress } from "../src/net/address.ts";
 import { LabError } from "./lab-error.ts";
+import { kubeconfigOf, startApiServer } from "./kubernetes/start.ts";
 import { createNetwork, mountBpf, namespacesOf, removeNamespaces, unmountBpf, waitForFile } from "./network.ts";
 import { namespaceOf, planLab } from "./plan.ts";
 import type { NamespacePlan, Plan } from "./plan.ts";
@@ -100,10 +101,12 @@ async function bringUpSteps(lab: Lab, report: BringUp["report"]): Promise<void> 
   await writeScene(lab.name, lab.scene);
   await removeNamespaces(await namespacesOf(lab.name));
   await mountBpf(lab.paths.bpf);
-  await startProgram(
-    lab.paths.programs,
-    clusterProgram(lab, "objects", [process.execPath, join(import.meta.dirname, "cluster.ts"), lab.name]),
-  );
+  const apiServerHost = lab.scene.hosts.find((host) => host.name === lab.scene.apiServer);
+  if (apiServerHost === undefined)
+    await startProgram(
+      lab.paths.programs,
+      clusterProgram(lab, "objects", [process.execPath, join(import.meta.dirname, "cluster.ts"), lab.name]),
+    );
   report(`Laying ${lab.plan.cables.length} cables between ${lab.plan.namespaces.length} network namespaces`);
   await createNetwork(lab.plan, lab.paths.bpf);
   const routers = lab.scene.hosts.filter((host) => host.programs.length > 0);
@@ -116,12 +119,19 @@ async function bringUpSteps(lab: Lab, report: BringUp["report"]): Promise<void> 
   await writeEndpoints(lab);
   await startPods(lab, lab.scene.pods);
   if (!lab.record.agents) return;
-  report("Starting the controller");
-  await requireClusterObjects(lab);
-  await startProgram(
-    lab.paths.programs,
-    clusterProgram(lab, "controller", [FAIRLEAD, "controller", ...manifestArguments(lab), "--state", lab.paths.state]),
-  );
+  if (apiServerHost === undefined) {
+    report("Starting the controller");
+    await requireClusterObjects(lab);
+    await startProgram(
+      lab.paths.programs,
+      clusterProgram(lab, "controller", [FAIRLEAD, "controller", ...manifestArguments(lab)]),
+    );
+  } else {
+    report(`Starting Kubernetes' API server on ${apiServerHost.name}`);
+    await startApiServer(lab);
+    report("Starting two controllers, of which one acts");
+    for (const program of ["controller", "controller-2"]) await startController(lab, apiServerHost, program);
+  }
   const nodes = lab.scene.hosts.filter((host) => host.agent);
   report(`Starting ${nodes.length} agents: ${nodes.map((host) => host.name).join(", ")}`);
   for (const host of nodes) await startAgent(lab, host);
@@ -170,11 +180,13 @@ export async function startAgent(lab: Lab, host: Host): Promise<Program> {
   const endpoints = join(lab.paths.endpoints, host.name);
   await mkdir(bpffs, { recursive: true });
   await mkdir(endpoints, { recursive: true });
-  const command = [FAIRLEAD, "agent", "--node-name", host.name, ...manifestArguments(lab), "--state", lab.paths.state];
+  const objects =
+    lab.scene.apiServer === undefined
+      ? [...manifestArguments(lab), "--node-state", lab.paths.nodeState]
+      : ["--kubeconfig", kubeconfigOf(lab, "agent")];
+  const command = [FAIRLEAD, "agent", "--node-name", host.name, ...objects];
   if (host.podNetwork?.kind === "routed") command.push("--endpoints", endpoints);
   command.push(
-    "--node-state",
-    lab.paths.nodeState,
     "--bpffs",
     bpffs,
     "--socket",
@@ -189,6 +201,18 @@ export async function startAgent(lab: Lab, host: Host): Promise<Program> {
     namespace: namespaceOf(lab.name, host.name),
     command,
     log: lab.paths.log(host.name, "agent"),
+  });
+}
+
+/** One of several, beside the API server. */
+async function startController(lab: Lab, host: Host, program: string): Promise<Program> {
+  const objects = ["--kubeconfig", kubeconfigOf(lab, "controller"), "--identity", program];
+  return startProgram(lab.paths.programs, {
+    host: host.name,
+    program,
+    namespace: namespaceOf(lab.name, host.name),
+    command: [FAIRLEAD, "controller", ...objects],
+    log: lab.paths.log(host.name, program),
   });
 }
 
@@ -251,7 +275,8 @@ function clusterProgram(lab: Lab, program: string, command: readonly string[]): 
 }
 
 function manifestArguments(lab: Lab): readonly string[] {
-  return [...lab.scene.manifests, lab.paths.manifests].flatMap((folder) => ["--manifests", folder]);
+  const folders = [...lab.scene.manifests, lab.paths.manifests].flatMap((folder) => ["--manifests", folder]);
+  return [...folders, "--state", lab.paths.state];
 }
 
 async function requireClusterObjects(lab: Lab): Promise<void> {

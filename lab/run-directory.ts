@@ -12,6 +12,7 @@
  *       endpoints/NODE/POD.json pods whose veth is ours
  *       down/NODE               nodes that are switched off
  *       conditions.json         pods and nodes that are not simply there and ready
+ *       kubernetes/             keys, tokens and data of the lab's API server, where it has one; `ready` once it serves
  *       routing/HOST/           configuration and sockets of a host's routing daemons (routing.ts)
  *       bpf/NODE/               this lab's own BPF file system, a folder per node
  *       NODE.sock               the agents' local API
@@ -38,6 +39,8 @@ export interface Paths {
   readonly endpoints: string;
   readonly down: string;
   readonly conditions: string;
+  readonly kubernetes: string;
+  readonly clusterReady: string;
   readonly bpf: string;
   socket(node: string): string;
   routing(host: string): string;
@@ -59,6 +62,8 @@ export function pathsOf(lab: string): Paths {
     endpoints: join(root, "endpoints"),
     down: join(root, "down"),
     conditions: join(root, "conditions.json"),
+    kubernetes: join(root, "kubernetes"),
+    clusterReady: join(root, "kubernetes", "ready"),
     bpf: join(root, "bpf"),
     socket: (node) => join(root, `${node}.sock`),
     routing: (host) => join(root, "routing", host),
@@ -87,7 +92,7 @@ export async function claim(record: LabRecord): Promise<boolean> {
   await mkdir(RUN_ROOT, { recursive: true });
   const unfinished = join(RUN_ROOT, `.${record.name}.${process.pid}`);
   await rm(unfinished, { recursive: true, force: true });
-  for (const folder of ["programs", "logs", "manifests", "state", "endpoints", "down", "bpf", "routing"])
+  for (const folder of ["programs", "logs", "manifests", "state", "endpoints", "down", "bpf", "kubernetes", "routing"])
     await mkdir(join(unfinished, folder), { recursive: true });
   await writeJson(join(unfinished, "lab.json"), record);
   try {

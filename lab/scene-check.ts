@@ -14,6 +14,7 @@ export function checkScene(scene: Scene, subject: string): readonly Problem[] {
     ...checkLinks(scene),
     ...scene.pods.flatMap((pod, index) => checkPod(scene, pod, `pods[${index}]`)),
     ...checkAddresses(scene),
+    ...checkApiServer(scene),
   ];
   return found.map(([path, message]) => ({ subject, path, message }));
 }
@@ -29,6 +30,11 @@ function checkNames(scene: Scene): Finding[] {
     ...scene.pods.map((pod, index): Finding => [`pods[${index}].name`, pod.name]),
   ];
   return repeated(all).map(([path, name, first]) => [path, `"${name}" is already the name of ${first}`]);
+}
+
+function checkApiServer({ apiServer, hosts }: Scene): Finding[] {
+  if (apiServer === undefined || hosts.some(({ name }) => name === apiServer)) return [];
+  return [["apiServer", `no host is called "${apiServer}" (there are: ${hosts.map(({ name }) => name).join(", ")})`]];
 }
 
 function checkHost(scene: Scene, host: Host, path: string): Finding[] {

@@ -111,6 +111,8 @@ export const sceneSchema = z.strictObject({
   hosts: z.array(hostSchema).min(1),
   pods: z.array(podSchema).default([]),
   manifests: z.array(z.string()).default([]),
+  /** A host: the lab's objects lie in a real Kubernetes API server there, instead of in folders. */
+  apiServer: hostName.optional(),
 });
 
 export type SceneFile = z.infer<typeof sceneSchema>;
@@ -143,6 +145,8 @@ export interface Scene {
   readonly pods: readonly Pod[];
   /** Absolute paths. */
   readonly manifests: readonly string[];
+  /** The host with the API server, where objects lie in one. */
+  readonly apiServer?: string | undefined;
 }
 
 export function podsOn(scene: Scene, node: string): readonly Pod[] {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Prepares a fresh Debian or Ubuntu machine for `npm run lab`, `npm test` and `npm run bench`: checks that they can work here at all, installs
 # the packages that are missing, node_modules and the compiled BPF objects. Does nothing, and says nothing, when all is there.
+# `prepare.sh kubernetes`: also for `npm run test:kubernetes`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -66,6 +67,7 @@ needs=(
   "libbpf.so.1|libbpf1|loads the BPF objects"
   "clang|clang|compiles the BPF objects"
 )
+[[ ${1-} == kubernetes ]] && needs+=("etcd|etcd-server|the API server of the tests keeps its objects there")
 
 has_clang() {
   local version
@@ -131,7 +133,7 @@ without_services() {
     problem "apt-get install $* failed: see above"
   $own_policy && rm -f "$policy"
   command -v systemctl >/dev/null || return 0
-  for service in frr bird2:bird gobgpd; do
+  for service in frr bird2:bird gobgpd etcd-server:etcd; do
     [[ " $* " == *" ${service%:*} "* ]] && systemctl --quiet disable "${service#*:}" >/dev/null 2>&1
   done
   return 0

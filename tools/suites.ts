@@ -6,6 +6,8 @@ export interface Suite {
   readonly files: readonly string[];
   /** Files at a time: those that change the machine they run on go one by one. */
   readonly concurrency: number;
+  /** Runs only when it is named: it needs more than `npm test` may ask for. */
+  readonly named?: true;
   /** For a file, so that a hanging one ends the run instead of stopping it. */
   readonly timeoutMinutes: number;
 }
@@ -38,5 +40,13 @@ export const SUITES: readonly Suite[] = [
     files: ["test/lab/**/*.test.ts"],
     concurrency: 1,
     timeoutMinutes: 20,
+  },
+  {
+    name: "kubernetes",
+    about: "a real API server",
+    files: ["test/kubernetes/**/*.test.ts"],
+    concurrency: 1,
+    timeoutMinutes: 10,
+    named: true,
   },
 ];

@@ -19,7 +19,7 @@ export interface Place {
 }
 
 /** Of the configuration: other namespaces are the owners'. */
-const SYSTEM_NAMESPACE = "metallb-system";
+export const SYSTEM_NAMESPACE = "metallb-system";
 
 const service = (name: string, more: Readonly<Record<string, unknown>> = {}): Manifest => ({
   apiVersion: "v1",
@@ -53,7 +53,7 @@ const ASSIGNED: ServiceStatusWrite = {
 const WAIT_MS_MAX = 10_000;
 
 /** The first snapshot that fits. */
-async function until(source: Source, fits: (snapshot: Snapshot) => boolean, what: string): Promise<Snapshot> {
+export async function until(source: Source, fits: (snapshot: Snapshot) => boolean, what: string): Promise<Snapshot> {
   const giveUpAt = performance.now() + WAIT_MS_MAX;
   for (;;) {
     const snapshot = source.snapshot();

@@ -43,19 +43,23 @@ export interface Connection {
 
 const CONNECT_MS_MAX = 10_000;
 const ANSWER_MS_MAX = 60_000;
-const PING_EVERY_MS = 10_000;
 /** Tokens are rotated long before they end. */
 const CREDENTIALS_MS = 30_000;
 /** A page of 500 objects is a few MB; one object at most 1.5. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const LINE_BYTES_MAX = 8 * 1024 * 1024;
 
-export function openConnection(server: ApiServer): Connection {
+export interface ConnectionOptions {
+  /** Between two pings; a connection is given up after one that was not answered. */
+  readonly pingMilliseconds?: number;
+}
+
+export function openConnection(server: ApiServer, { pingMilliseconds = 10_000 }: ConnectionOptions = {}): Connection {
   const credentials = rememberFor(CREDENTIALS_MS, () => server.credentials());
   let session: ClientHttp2Session | undefined;
   let opening: Promise<ClientHttp2Session> | undefined;
   const open = async (): Promise<ClientHttp2Session> => {
-    session = openSession(server.url, await server.credentials());
+    session = openSession(server.url, await server.credentials(), pingMilliseconds);
     return session;
   };
   // All watches lose a connection together, and share the next one.
@@ -85,7 +89,11 @@ export function openConnection(server: ApiServer): Connection {
   };
 }
 
-function openSession(url: URL, { ca, cert, key, serverName, verify }: Credentials): ClientHttp2Session {
+function openSession(
+  url: URL,
+  { ca, cert, key, serverName, verify }: Credentials,
+  pingMilliseconds: number,
+): ClientHttp2Session {
   const session = connect(url, {
     rejectUnauthorized: verify,
     ...(ca === undefined ? {} : { ca }),
@@ -100,14 +108,14 @@ function openSession(url: URL, { ca, cert, key, serverName, verify }: Credential
   let unanswered = 0;
   const pings = setInterval(() => {
     if (unanswered > 0) {
-      session.destroy(new Error(`the server has not answered a ping for ${PING_EVERY_MS / 1000} s`));
+      session.destroy(new Error(`the server has not answered a ping for ${pingMilliseconds / 1000} s`));
       return;
     }
     unanswered += 1;
     session.ping((error) => {
       if (error === null) unanswered = 0;
     });
-  }, PING_EVERY_MS);
+  }, pingMilliseconds);
   session.once("connect", () => clearTimeout(giveUp));
   session.once("close", () => {
     clearTimeout(giveUp);

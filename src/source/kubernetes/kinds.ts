@@ -60,6 +60,11 @@ export const RESOURCES: readonly Resource[] = [
   { collection: "communities", apiVersion: METALLB, kind: "Community", resource: "communities", scope: "system" },
 ];
 
+/** What a program does not need is not asked for: a controller gives addresses and knows no endpoints and no passwords. */
+export const NOT_READ_BY: Readonly<Record<string, ReadonlySet<Collection>>> = {
+  "fairlead-controller": new Set<Collection>(["endpointSlices", "secrets"]),
+};
+
 /** `/api/v1/services`, `/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools` */
 export function listPath({ apiVersion, resource, scope }: Resource, systemNamespace: string): string {
   return scope === "system" ? objectsPath(apiVersion, resource, systemNamespace) : objectsPath(apiVersion, resource);

@@ -21,7 +21,7 @@ import type {
 import type { Connection } from "./connection.ts";
 import { ObjectCopy } from "./copy.ts";
 import { EventWriter } from "./event-writer.ts";
-import { listPath, objectPath, RESOURCES, type Resource } from "./kinds.ts";
+import { listPath, NOT_READ_BY, objectPath, RESOURCES, type Resource } from "./kinds.ts";
 import { startReflector, type Reflector } from "./reflector/driver.ts";
 import type { Raw } from "./reflector/machine.ts";
 import { applyOwn, applyStatus, poolFields, serviceFields } from "./writer.ts";
@@ -56,6 +56,8 @@ interface Part {
   known: boolean;
 }
 
+const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+
 class KubernetesSource implements Source, StatusWriter {
   readonly #options: KubernetesOptions;
   readonly #connection: Connection;
@@ -71,7 +73,9 @@ class KubernetesSource implements Source, StatusWriter {
     this.#options = options;
     this.#connection = options.connection;
     this.#events = new EventWriter(options.connection, options.component, options.instance);
-    for (const resource of RESOURCES) this.#parts.set(resource.collection, this.#reflect(resource));
+    const left = NOT_READ_BY[options.component];
+    for (const resource of RESOURCES)
+      if (left?.has(resource.collection) !== true) this.#parts.set(resource.collection, this.#reflect(resource));
   }
 
   get ready(): Promise<void> {
@@ -166,12 +170,14 @@ class KubernetesSource implements Source, StatusWriter {
 
   #assemble(): Snapshot {
     const parts = [...this.#parts.values()];
-    const collections = Object.fromEntries(parts.map(({ resource, copy }) => [resource.collection, copy.values]));
+    const collections = Object.fromEntries(
+      RESOURCES.map(({ collection }) => [collection, this.#parts.get(collection)?.copy.values ?? NOTHING]),
+    );
     const services = this.#parts.get("services")?.copy;
     // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
     return {
       ...(collections as unknown as Pick<Snapshot, Collection>),
-      problems: parts.flatMap(problemsOf),
+      problems: [...reachProblems(parts), ...parts.flatMap(({ copy }) => copy.problems)],
       complete: parts.every(({ synced, copy }) => synced && copy.unreadable.size === 0),
       reserved: services?.unreadable ?? new Map(),
     };
@@ -184,8 +190,14 @@ class KubernetesSource implements Source, StatusWriter {
   }
 }
 
-function problemsOf({ resource, copy, problem, synced }: Part): readonly Problem[] {
-  if (problem === undefined) return copy.problems;
-  const rest = synced ? "what was last read stays in force" : "nothing is taken away until they were read";
-  return [{ subject: `Kubernetes ${resource.resource}`, message: `${problem}; ${rest}` }, ...copy.problems];
+/** What keeps kinds from being read, once for all that suffer from the same. */
+function reachProblems(parts: readonly Part[]): readonly Problem[] {
+  const suffering = parts.filter(({ problem }) => problem !== undefined);
+  return [...Map.groupBy(suffering, ({ problem, synced }) => `${problem} ${synced}`).values()].map((group) => {
+    const [first] = group;
+    const names = group.length === parts.length ? "" : `: ${group.map(({ resource }) => resource.resource).join(", ")}`;
+    const rest =
+      first?.synced === true ? "what was last read stays in force" : "nothing is taken away until it was read";
+    return { subject: `Kubernetes${names}`, message: `${first?.problem ?? ""}; ${rest}` };
+  });
 }

@@ -1,0 +1,94 @@
+/**
+ * Kubernetes' own programs as commands: etcd, and an API server with users that have tokens. Everything they need lies in one folder.
+ *
+ *     FOLDER/etcd/            etcd's data
+ *     FOLDER/tokens.csv       a token a user
+ *     FOLDER/apiserver.crt    what the API server made for itself, and is trusted by
+ *     FOLDER/NAME.conf        kubeconfigs
+ */
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { accessSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ApiServer } from "../../src/source/kubernetes/credentials.ts";
+
+/** Where build.sh leaves them. */
+const BIN = join(import.meta.dirname, "../../.cache/kubernetes/bin");
+
+export interface Ports {
+  readonly etcd: number;
+  readonly etcdPeer: number;
+  readonly api: number;
+}
+
+/** Makes keys, and a token for `admin`, who may do everything, and for each of these users. Returns the tokens. */
+export function writeSecrets(folder: string, users: readonly string[]): ReadonlyMap<string, string> {
+  const tokens = new Map(["admin", ...users].map((user) => [user, randomBytes(16).toString("hex")]));
+  const groups = (user: string): string => (user === "admin" ? "system:masters" : "system:authenticated");
+  const rows = [...tokens].map(([user, token], uid) => `${token},${user},${uid},"${groups(user)}"`);
+  writeFileSync(join(folder, "tokens.csv"), `${rows.join("\n")}\n`, { mode: 0o600 });
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+  writeFileSync(join(folder, "service-accounts.pem"), pem, { mode: 0o600 });
+  return tokens;
+}
+
+export function etcdCommand(folder: string, { etcd, etcdPeer }: Ports): readonly string[] {
+  const client = `http://127.0.0.1:${etcd}`;
+  const peer = `http://127.0.0.1:${etcdPeer}`;
+  return [
+    "etcd",
+    `--data-dir=${join(folder, "etcd")}`,
+    `--listen-client-urls=${client}`,
+    `--advertise-client-urls=${client}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=default=${peer}`,
+    // What is lost with the machine was for a test.
+    "--unsafe-no-fsync",
+  ];
+}
+
+/** `address`: where it listens, and what stands in its certificate. */
+export function apiServerCommand(folder: string, address: string, { etcd, api }: Ports): readonly string[] {
+  return [
+    requireProgram("kube-apiserver"),
+    `--etcd-servers=http://127.0.0.1:${etcd}`,
+    `--bind-address=${address}`,
+    `--advertise-address=${address}`,
+    `--secure-port=${api}`,
+    `--cert-dir=${folder}`,
+    `--token-auth-file=${join(folder, "tokens.csv")}`,
+    "--authorization-mode=RBAC",
+    "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
+    "--service-account-issuer=https://kubernetes.default.svc",
+    `--service-account-key-file=${join(folder, "service-accounts.pem")}`,
+    `--service-account-signing-key-file=${join(folder, "service-accounts.pem")}`,
+    // Nobody runs the controller that makes service accounts for Pods.
+    "--disable-admission-plugins=ServiceAccount",
+    "--endpoint-reconciler-type=none",
+  ];
+}
+
+/** The API server as this token's user sees it. The certificate is there once the API server has been started. */
+export function apiServerAt(folder: string, address: string, port: number, token: string): ApiServer {
+  return {
+    url: new URL(`https://${address.includes(":") ? `[${address}]` : address}:${port}`),
+    namespace: undefined,
+    credentials: async () => ({
+      ca: readFileSync(join(folder, "apiserver.crt"), "utf8"),
+      verify: true,
+      authorization: `Bearer ${token}`,
+    }),
+  };
+}
+
+/** The path of a program. Throws an Error that says how to get it. */
+export function requireProgram(name: string): string {
+  const path = join(BIN, name);
+  try {
+    accessSync(path);
+    return path;
+  } catch (cause) {
+    throw new Error(`${name} is not built yet: run lab/kubernetes/build.sh (it takes some minutes, once)`, { cause });
+  }
+}

@@ -1,0 +1,155 @@
+/** What happens to the source when the API server, or what lies between, misbehaves. */
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { SYSTEM_NAMESPACE, until } from "../../src/source/contract.fixture.ts";
+import { openConnection } from "../../src/source/kubernetes/connection.ts";
+import { openKubernetesSource } from "../../src/source/kubernetes/source.ts";
+import type { Source, StatusWriter } from "../../src/source/source.ts";
+import { startApiServer, type TestApiServer } from "./api-server.ts";
+import { installDefinitions, makeNamespace, putObject, removeObject } from "../../lab/kubernetes/objects.ts";
+import { startProxy, type Proxy } from "./proxy.ts";
+
+let server: TestApiServer;
+let proxy: Proxy;
+let source: Source & StatusWriter;
+let count = 0;
+
+before(async () => {
+  server = await startApiServer([]);
+  await installDefinitions(server.admin);
+  await makeNamespace(server.admin, SYSTEM_NAMESPACE);
+  proxy = await startProxy(server.as("admin"));
+  source = openKubernetesSource({
+    connection: openConnection(proxy.server, { pingMilliseconds: 300 }),
+    namespace: SYSTEM_NAMESPACE,
+    component: "fairlead-controller",
+    instance: "test",
+  });
+  await source.ready;
+});
+after(async () => {
+  await source.close();
+  await proxy.close();
+  await server.stop();
+});
+afterEach(async () => {
+  proxy.interfere(undefined);
+  proxy.mend();
+  await until(source, ({ problems }) => problems.length === 0, "every problem to be solved");
+});
+
+/** A Service nobody has seen yet, made past the proxy. */
+async function makeService(): Promise<string> {
+  const name = `seen-${(count += 1)}`;
+  await putObject(server.admin, serviceNamed(name));
+  return `default/${name}`;
+}
+
+function serviceNamed(name: string): { readonly kind: string } & Readonly<Record<string, unknown>> {
+  const spec = { type: "LoadBalancer", ports: [{ port: 80, protocol: "TCP" }] };
+  return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" }, spec };
+}
+
+const seen = (key: string): Promise<unknown> => until(source, ({ services }) => services.has(key), key);
+const said = (words: RegExp): Promise<unknown> =>
+  until(source, ({ problems }) => problems.some(({ message }) => words.test(message)), String(words));
+
+describe("a source, while the API server", () => {
+  it("is cut off, keeps what it read, says so, and learns what changed meanwhile", async () => {
+    const before = await makeService();
+    await seen(before);
+    proxy.cut();
+    const meanwhile = await makeService();
+    await removeObject(server.admin, serviceNamed(before.slice("default/".length)));
+    await said(/cannot be reached.*what was last read stays in force/);
+    assert.ok(source.snapshot().services.has(before));
+    proxy.mend();
+    await seen(meanwhile);
+    await until(source, ({ services }) => !services.has(before), "the removal");
+  });
+
+  it("is silent without a word, notices it", async () => {
+    proxy.fallSilent();
+    await said(/ping/);
+    proxy.mend();
+    await seen(await makeService());
+  });
+
+  it("is killed and started again, goes on where it was", async () => {
+    await server.stopServer();
+    await said(/cannot be reached/);
+    await server.startServer();
+    await seen(await makeService());
+  });
+
+  it("answers that a watch is too old, lists again", async () => {
+    const lists = proxy.requests.filter((request) => request.startsWith("GET /api/v1/services?limit")).length;
+    proxy.inject('{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}');
+    await seen(await makeService());
+    const after = proxy.requests.filter((request) => request.startsWith("GET /api/v1/services?limit")).length;
+    assert.equal(after, lists + 1);
+  });
+
+  const refusals: readonly (readonly [number, string, RegExp])[] = [
+    [429, '{"message":"too many requests"}', /asks for patience \(429\): too many requests/],
+    [500, '{"message":"etcdserver: leader changed"}', /answers 500: etcdserver: leader changed/],
+    [503, "<html>overloaded</html>", /answers 503: <html>overloaded/],
+    [401, '{"message":"Unauthorized"}', /does not know us \(401\)/],
+    [403, '{"message":"services is forbidden"}', /services is forbidden \(403\); give this program the role/],
+    [404, '{"message":"not found"}', /install the custom resource definitions/],
+  ];
+  for (const [status, body, words] of refusals)
+    it(`answers ${status}, says what that means and keeps what it read`, async () => {
+      const key = await makeService();
+      await seen(key);
+      proxy.interfere(() => ({ status, body, headers: { "retry-after": "1" } }));
+      proxy.cut();
+      proxy.mend();
+      await said(words);
+      assert.ok(source.snapshot().services.has(key));
+      proxy.interfere(undefined);
+      await seen(await makeService());
+    });
+
+  it("says nonsense in a watch, begins the watch anew", async () => {
+    proxy.inject("<html>");
+    await seen(await makeService());
+    proxy.inject('{"type":"MODIFIED","object":{"metadata":{"name":"x"}}}');
+    await seen(await makeService());
+  });
+
+  it("answers lists with nonsense, keeps what it read", async () => {
+    const key = await makeService();
+    await seen(key);
+    proxy.interfere((_, path) => (path.includes("limit=") ? { status: 200, body: '{"items":{}}' } : undefined));
+    proxy.inject('{"type":"ERROR","object":{"code":410}}');
+    await said(/answered a list with something else/);
+    assert.ok(source.snapshot().services.has(key));
+  });
+});
+
+describe("an object that cannot be read", () => {
+  const pool = (addresses: unknown): { readonly kind: string } & Readonly<Record<string, unknown>> => ({
+    apiVersion: "metallb.io/v1beta1",
+    kind: "IPAddressPool",
+    metadata: { name: "odd", namespace: SYSTEM_NAMESPACE },
+    spec: { addresses },
+  });
+  /** As another version of the CRD would let it through. */
+  const inject = (type: string, object: unknown): void =>
+    proxy.inject(JSON.stringify({ type, object }), "ipaddresspools");
+
+  it("keeps its last form, and is named with its field", async () => {
+    await putObject(server.admin, pool(["192.0.2.0/24"]));
+    const key = `${SYSTEM_NAMESPACE}/odd`;
+    await until(source, ({ ipAddressPools }) => ipAddressPools.has(key), "the pool");
+    const broken = pool([5]);
+    const metadata = { ...(broken["metadata"] as object), resourceVersion: "99999999", uid: "other" };
+    inject("MODIFIED", { ...broken, metadata });
+    await said(/string.*what was last read of it stays in force/);
+    assert.deepEqual(source.snapshot().ipAddressPools.get(key)?.spec.addresses, ["192.0.2.0/24"]);
+    // The next list is the truth again.
+    inject("ERROR", { code: 410 });
+    await until(source, ({ problems }) => problems.length === 0, "the truth");
+  });
+});

@@ -1,0 +1,141 @@
+/** Real packets, with the objects in a real API server: two controllers, roles as installed, kubectl. */
+import assert from "node:assert/strict";
+import { requireProgram } from "../../lab/kubernetes/control-plane.ts";
+import { kubeconfigOf, startKubeApiserver } from "../../lab/kubernetes/start.ts";
+import { waitForAgents } from "../../lab/observe.ts";
+import { forgetProgram, listPrograms, signalProgram, waitForEnd, type Program } from "../../lab/programs.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { labSuite, type TestLab } from "../lab/harness.ts";
+
+const CONTROL_PLANE = "kind-control-plane";
+
+async function kubectl(lab: TestLab, ...words: readonly string[]): Promise<string> {
+  const command = [requireProgram("kubectl"), "--kubeconfig", kubeconfigOf(lab.lab, "admin"), ...words];
+  const { status, stdout, stderr } = await lab.exec(CONTROL_PLANE, ...command);
+  assert.equal(status, 0, `kubectl ${words.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+async function programOf(lab: TestLab, name: string): Promise<Program> {
+  const found = (await listPrograms(lab.lab.paths.programs)).find(({ program }) => program === name);
+  assert.ok(found !== undefined, `no program ${name}`);
+  return found;
+}
+
+async function kill(lab: TestLab, name: string): Promise<void> {
+  const program = await programOf(lab, name);
+  await signalProgram(program, "SIGKILL");
+  await waitForEnd(program, 5000);
+  // Or it would count as ended without anybody's wish.
+  await forgetProgram(lab.lab.paths.programs, program);
+}
+
+/** A Service made as a person makes one; the address it gets. */
+async function expose(lab: TestLab, name: string): Promise<string> {
+  const words = ["--tcp=80:8080", "--dry-run=client", "-o", "name"];
+  await kubectl(lab, "create", "service", "loadbalancer", name, ...words);
+  await kubectl(lab, "create", "service", "loadbalancer", name, "--tcp=80:8080");
+  await kubectl(lab, "set", "selector", "service", name, "app=metallb-cluster");
+  return waitFor(`an address for ${name}`, async () => {
+    const text = await kubectl(lab, "get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}");
+    return text === "" ? undefined : text;
+  });
+}
+
+const steady = (address: string): Parameters<TestLab["start"]>[0] => ({
+  protocol: "HTTP",
+  address,
+  port: 80,
+  count: 0,
+  everyMilliseconds: 20,
+  timeoutMilliseconds: 1000,
+});
+
+labSuite("objects in an API server", "apiserver", {}, (it) => {
+  it("serve a Service of both families over all pods, as from folders", async (lab) => {
+    for (const family of ["IPv4", "IPv6"] as const) {
+      const address = await lab.address("dual-stack", family);
+      const results = await lab.requests({ protocol: "HTTP", address, port: 80, count: 60 });
+      assert.equal(results.filter(({ ok }) => !ok).length, 0);
+      assert.equal(new Set(results.map(({ pod_name }) => pod_name)).size, 6);
+    }
+  });
+
+  it("serve what kubectl makes, say who announces it, and end with it", async (lab) => {
+    const address = await expose(lab, "made");
+    await lab.ask({ protocol: "HTTP", address, port: 80 });
+    const announcer = await lab.announcer(address, 80);
+    const jsonpath = "jsonpath={.items[?(@.status.serviceName=='made')].status.node}";
+    await waitFor("the ServiceL2Status", async () => {
+      const node = await kubectl(lab, "-n", "metallb-system", "get", "servicel2statuses", "-o", jsonpath);
+      return node === announcer ? true : undefined;
+    });
+    const events = await kubectl(lab, "get", "events", "--field-selector", "involvedObject.name=made");
+    assert.match(events, /IPAllocated/);
+    assert.match(events, /nodeAssigned.*announcing from node/);
+    await kubectl(lab, "delete", "service", "made");
+    await waitFor("nobody to announce it", async () => {
+      const { ok } = (await lab.requests({ protocol: "HTTP", address, port: 80, timeoutMilliseconds: 300 }))[0] ?? {};
+      return ok === false ? true : undefined;
+    });
+    await waitFor("its ServiceL2Status to go", async () => {
+      const node = await kubectl(lab, "-n", "metallb-system", "get", "servicel2statuses", "-o", jsonpath);
+      return node === "" ? true : undefined;
+    });
+  });
+
+  it("outlive the controller that acts: the other gives addresses, and none changes", async (lab) => {
+    const before = await lab.services();
+    const lease = [
+      "-n",
+      "metallb-system",
+      "get",
+      "lease",
+      "fairlead-controller",
+      "-o",
+      "jsonpath={.spec.holderIdentity}",
+    ];
+    const holder = await kubectl(lab, ...lease);
+    await kill(lab, holder);
+    await expose(lab, "after-takeover");
+    assert.notEqual(await kubectl(lab, ...lease), holder);
+    const after = new Map((await lab.services()).map(({ name, addresses }) => [name, addresses]));
+    for (const { name, addresses } of before) assert.deepEqual(after.get(name), addresses);
+  });
+});
+
+labSuite("without their API server", "apiserver", {}, (it) => {
+  it("agents forward, fail over and restart, and learn what changed when it is back", async (lab) => {
+    const address = await lab.address("dual-stack");
+    await kill(lab, "kube-apiserver");
+    const requests = lab.start(steady(address));
+    await waitFor("requests", () => (requests.results.length > 20 ? true : undefined));
+
+    const announcer = await lab.announcer(address, 80);
+    const bystander = ["worker1", "worker2", CONTROL_PLANE].find((node) => node !== announcer) ?? "";
+    await lab.fault(bystander, "agent-kill");
+    await lab.fault(bystander, "agent-start");
+    await waitForAgents(lab.lab);
+    assert.deepEqual(failures(await requests.stop()), [], "an agent's restart without an API server");
+
+    // Of the two workers, so that the API server's own host stays.
+    const other = await lab.address("at-random");
+    const dying = (await lab.announcer(other, 80)) === CONTROL_PLANE ? announcer : await lab.announcer(other, 80);
+    if (dying !== CONTROL_PLANE) {
+      await lab.fault(dying, "node-down");
+      const moved = dying === announcer ? address : other;
+      await lab.askUntil("an answer from another node", steady(moved), ({ ok }) => ok);
+      assert.notEqual(await lab.announcer(moved, 80), dying);
+      await lab.fault(dying, "node-up");
+    }
+
+    await startKubeApiserver(lab.lab);
+    await waitForAgents(lab.lab);
+    const made = await expose(lab, "after-the-outage");
+    await lab.askUntil("the new Service", steady(made), ({ ok }) => ok);
+  });
+});
+
+function failures(results: Awaited<ReturnType<TestLab["requests"]>>): readonly unknown[] {
+  return results.filter(({ ok }) => !ok).map(({ sentAt, error }) => ({ sentAt, error }));
+}
