@@ -69,7 +69,7 @@ describe("the API server with our CRDs takes", () => {
 describe("the API server with our CRDs refuses", () => {
   for (const { kind, name, spec, path } of REFUSED_BY_SCHEMA) {
     // A duration is text for the schema; that it is one is for the webhook and the programs to say.
-    if (/Time$/.test(path) && typeof spec[path.slice("spec.".length)] === "string") continue;
+    if (path.endsWith("Time") && typeof spec[path.slice("spec.".length)] === "string") continue;
     it(`${kind}: ${name}`, async () => {
       const [word = "", version = kind === "BGPPeer" ? "v1beta2" : "v1beta1"] = kind.split(" ");
       const { status, message } = await tryCreate({ apiVersion: `metallb.io/${version}`, kind: word, spec });
