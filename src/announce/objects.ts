@@ -3,18 +3,23 @@ import { z } from "zod";
 import { metadataSchema, type Immutable } from "../service/objects.ts";
 import { labelSelectorSchema } from "../service/selector.ts";
 
+/** Of which pools: fields that advertisements of both protocols have. */
+export const poolSelection = {
+  ipAddressPools: z
+    .array(z.string())
+    .default([])
+    .describe("Names of pools whose addresses are announced; with neither names nor selectors all pools."),
+  ipAddressPoolSelectors: z
+    .array(labelSelectorSchema)
+    .default([])
+    .describe("Pools by their labels, together with those named."),
+};
+
 export const l2AdvertisementSchema = z.object({
   metadata: metadataSchema,
   spec: z
     .object({
-      ipAddressPools: z
-        .array(z.string())
-        .default([])
-        .describe("Names of pools whose addresses are announced; with neither names nor selectors all pools."),
-      ipAddressPoolSelectors: z
-        .array(labelSelectorSchema)
-        .default([])
-        .describe("Pools by their labels, together with those named."),
+      ...poolSelection,
       nodeSelectors: z
         .array(labelSelectorSchema)
         .default([])

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { metadataSchema, type Immutable } from "../../service/objects.ts";
 import { labelSelectorSchema } from "../../service/selector.ts";
+import { poolSelection } from "../objects.ts";
 import { parseDuration } from "../../time/duration.ts";
 
 /** Text to milliseconds. */
@@ -186,14 +187,7 @@ const advertisementSpecSchema = z.object({
     .array(z.string())
     .default([])
     .describe("Communities of the routes: names from Community objects, 65535:65282, or large:4200000000:1:2."),
-  ipAddressPools: z
-    .array(z.string())
-    .default([])
-    .describe("Names of pools whose addresses are announced; with neither names nor selectors all pools."),
-  ipAddressPoolSelectors: z
-    .array(labelSelectorSchema)
-    .default([])
-    .describe("Pools by their labels, together with those named."),
+  ...poolSelection,
   nodeSelectors: z
     .array(labelSelectorSchema)
     .default([])
