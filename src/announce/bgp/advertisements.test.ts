@@ -450,7 +450,7 @@ const bfd: readonly (BgpRow & { readonly name: string; readonly says?: readonly 
   {
     name: "an annotation that means nothing there",
     bfd: { b: { metadata: { annotations: { "fairlead.io/fast": "true" } } } },
-    says: [/is no annotation of a BFDProfile: it has none/],
+    says: [/is no annotation of a BFDProfile: there are authentication, /],
   },
 ];
 
@@ -477,6 +477,58 @@ test("BFDProfile: its fields in units, nothing made up for those that are absent
   });
   assert.deepEqual(found.get("c"), { ...named("c"), passiveMode: false });
 });
+
+const guarded = (annotations: Readonly<Record<string, string>>, password = "s3cret"): BgpRow => ({
+  bfd: { b: { metadata: { annotations } } },
+  secrets: { s: { type: "kubernetes.io/basic-auth", stringData: { password } } },
+});
+const sha1 = { "fairlead.io/authentication": "keyed-sha1", "fairlead.io/authentication-secret": "s" };
+
+test("BFDProfile annotations: packets are authenticated by a key from a Secret", () => {
+  const row = guarded({ ...sha1, "fairlead.io/authentication-key-id": "7" });
+  const { bfdProfiles, problems } = configure(row);
+  assert.deepEqual(problems, []);
+  const secret = new TextEncoder().encode("s3cret");
+  assert.deepEqual(bfdProfiles.get("b")?.authentication, { type: "keyedSha1", keyId: 7, secret });
+});
+
+const unguarded: readonly { readonly name: string; readonly row: BgpRow; readonly says: RegExp }[] = [
+  {
+    name: "no Secret",
+    row: { ...guarded(sha1), secrets: {} },
+    says: /secret ref not found for bfd profile metallb-system\/b/,
+  },
+  {
+    name: "a key of 21 bytes",
+    row: guarded(sha1, "x".repeat(21)),
+    says: /the key has 21 bytes; this authentication takes up to 20/,
+  },
+  {
+    name: "a key of 17 bytes for MD5",
+    row: guarded({ ...sha1, "fairlead.io/authentication": "keyed-md5" }, "x".repeat(17)),
+    says: /up to 16/,
+  },
+  {
+    name: "a Secret and no kind",
+    row: guarded({ "fairlead.io/authentication-secret": "s" }),
+    says: /go together: set both/,
+  },
+  {
+    name: "a kind and no Secret",
+    row: guarded({ "fairlead.io/authentication": "keyed-sha1" }),
+    says: /go together: set both/,
+  },
+];
+
+for (const { name, row, says } of unguarded) {
+  test(`BFDProfile with authentication and ${name}: reported, and nobody runs without it`, () => {
+    const { bfdProfiles, problems } = configure(row);
+    assert.match(problems.map(({ message }) => message).join(), says);
+    assert.equal(bfdProfiles.size, 0);
+    const before = configure(guarded(sha1));
+    assert.deepEqual(configure(row, { before }).bfdProfiles, before.bfdProfiles);
+  });
+}
 
 function expectProblems(texts: readonly string[], says: readonly RegExp[]): void {
   assert.equal(texts.length, says.length, texts.join("\n"));

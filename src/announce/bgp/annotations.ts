@@ -3,6 +3,7 @@
  * docs/configuration.md lists them. A value that cannot be read is reported and has no effect; so is a name nobody knows.
  */
 import { parsePrefix, type Prefix } from "../../net/prefix.ts";
+import type { BfdKey } from "../../protocol/bfd/authentication.ts";
 import type { Role } from "../../protocol/bgp/capability.ts";
 import { parseDuration } from "../../time/duration.ts";
 import { quote, type Finding } from "./findings.ts";
@@ -40,6 +41,14 @@ export interface AdvertisementAnnotations {
   readonly podCidrs: boolean;
 }
 
+export interface ProfileAnnotations {
+  /** How BFD packets are authenticated (RFC 5880 §6.7). */
+  readonly authentication?: BfdKey["type"];
+  readonly keyId?: number;
+  /** Name of the Secret with the key. */
+  readonly secret?: string;
+}
+
 export interface Read<T> {
   readonly value: T;
   readonly findings: readonly Finding[];
@@ -55,6 +64,13 @@ const ROLES: Readonly<Record<string, Role>> = {
   customer: "customer",
   peer: "peer",
 };
+const AUTHENTICATIONS: Readonly<Record<string, BfdKey["type"]>> = {
+  password: "password",
+  "keyed-md5": "keyedMd5",
+  "meticulous-keyed-md5": "meticulousKeyedMd5",
+  "keyed-sha1": "keyedSha1",
+  "meticulous-keyed-sha1": "meticulousKeyedSha1",
+};
 /** What is not here is a slip of the pen. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
   BGPPeer: [
@@ -69,6 +85,7 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
     "restart-time",
     "long-lived-restart-time",
   ],
+  BFDProfile: ["authentication", "authentication-key-id", "authentication-secret"],
   BGPAdvertisement: ["med", "as-path-prepend", "endpoint-bandwidth", "advertise"],
 };
 
@@ -92,6 +109,17 @@ export function peerAnnotations(annotations: Annotations): Read<PeerAnnotations>
   return { value, findings: [...reader.findings, ...unknownAnnotations(annotations, "BGPPeer")] };
 }
 
+export function profileAnnotations(annotations: Annotations): Read<ProfileAnnotations> {
+  const reader = new Reader(annotations);
+  const kinds = `one of ${Object.keys(AUTHENTICATIONS).join(", ")}`;
+  const value = present({
+    authentication: reader.read("authentication", kinds, (text) => own(AUTHENTICATIONS, text)),
+    keyId: reader.number("authentication-key-id", 0, 255),
+    secret: reader.read("authentication-secret", "the name of a Secret", (text) => (text === "" ? undefined : text)),
+  });
+  return { value, findings: [...reader.findings, ...unknownAnnotations(annotations, "BFDProfile")] };
+}
+
 export function advertisementAnnotations(annotations: Annotations): Read<AdvertisementAnnotations> {
   const reader = new Reader(annotations);
   const value = {
@@ -106,7 +134,7 @@ export function advertisementAnnotations(annotations: Annotations): Read<Adverti
 }
 
 /** Those under our prefix that mean nothing on this kind. */
-export function unknownAnnotations(annotations: Annotations, kind: string): readonly Finding[] {
+function unknownAnnotations(annotations: Annotations, kind: string): readonly Finding[] {
   const known = KNOWN[kind] ?? [];
   return Object.keys(annotations)
     .filter((key) => key.startsWith(PREFIX) && !known.includes(key.slice(PREFIX.length)))

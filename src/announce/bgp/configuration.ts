@@ -54,7 +54,7 @@ export function parseBgpConfiguration(objects: BgpObjects, view: BgpView = {}): 
   const nodes = view.node === undefined ? [...objects.nodes.values()] : nodesCalled(view.node, objects.nodes);
   const here = <T extends Selecting>(found: ReadonlyMap<string, T>): ReadonlyMap<string, T> =>
     view.node === undefined ? found : new Map([...found].filter(([, object]) => coversAny(object, nodes)));
-  const bfd = parseBfdProfiles(objects.bfdProfiles, before?.bfdProfiles);
+  const bfd = parseBfdProfiles(objects.bfdProfiles, objects.secrets, before?.bfdProfiles);
   const aliases = parseAliases(objects.communities, before?.aliases);
   const peers = parsePeers(
     here(objects.bgpPeers),

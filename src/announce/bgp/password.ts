@@ -23,12 +23,20 @@ export function passwordOf(peer: BGPPeer, secrets: ReadonlyMap<string, Secret>):
 
 /** By name alone: as in MetalLB the reference's namespace means nothing. */
 function fromSecret(peer: BGPPeer, secrets: ReadonlyMap<string, Secret>): Found {
-  const { namespace } = peer.metadata;
-  const key = `${namespace}/${peer.spec.passwordSecret.name}`;
   const path = "spec.passwordSecret";
+  const key = `${peer.metadata.namespace}/${peer.spec.passwordSecret.name}`;
+  const found = passwordInSecret(secrets, key, { path, config: `peer config ${nameOf(peer)}` });
+  return found.value === undefined ? found : bounded(found.value, path);
+}
+
+/** What a Secret of type basic-auth holds; `config` is who refers to it, for the message. */
+export function passwordInSecret(
+  secrets: ReadonlyMap<string, Secret>,
+  key: string,
+  { path, config }: { readonly path: string; readonly config: string },
+): Found {
   const secret = secrets.get(key);
-  if (secret === undefined)
-    return fault(path, `secret ref not found for peer config ${nameOf(peer)}: there is no Secret ${key}`);
+  if (secret === undefined) return fault(path, `secret ref not found for ${config}: there is no Secret ${key}`);
   if (secret.type !== SECRET_TYPE)
     return fault(
       path,
@@ -37,12 +45,11 @@ function fromSecret(peer: BGPPeer, secrets: ReadonlyMap<string, Secret>): Found 
   const plain = secret.stringData[SECRET_KEY];
   const encoded = secret.data[SECRET_KEY];
   const value = plain ?? (encoded === undefined ? undefined : decodeBase64(encoded));
-  if (value === undefined || value === "")
-    return fault(
-      path,
-      `password not specified in the secret ${key}: it needs the key "${SECRET_KEY}", in base64 under data`,
-    );
-  return bounded(value, path);
+  if (value !== undefined && value !== "") return { value, findings: [] };
+  return fault(
+    path,
+    `password not specified in the secret ${key}: it needs the key "${SECRET_KEY}", in base64 under data`,
+  );
 }
 
 function bounded(value: string, path: string): Found {
