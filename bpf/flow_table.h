@@ -40,21 +40,35 @@ static __always_inline bool overflowed(void)
 	return r && r->flows_overflowed;
 }
 
-static __noinline struct flow *find_row(const struct flow_key *key, __u32 hash)
+/*
+ * Functions that are not static are verified once, and not at every place that calls them: in the loops of a new flow that would be more than
+ * the verifier is willing to do.
+ */
+__noinline __u32 find_place(const struct flow_key *key, __u32 hash)
 {
 	struct flow_bucket *bucket = bucket_at(hash);
 	__u32 ways;
 
-	if (!bucket)
-		return NULL;
+	if (!bucket || !key)
+		return NO_PLACE;
 	ways = ways_with_hash(bucket, hash);
 	for (int i = 0; i < FLOW_WAYS && ways; i++) {
-		struct flow_cell *cell = cell_at(bucket->tag[first_way(ways)]);
+		__u32 place = bucket->tag[first_way(ways)];
+		struct flow_cell *cell = cell_at(place);
 
 		if (cell && same_key(&cell->key, key))
-			return &cell->flow;
+			return place;
 		ways &= ways - 1;
 	}
+	return NO_PLACE;
+}
+
+static __always_inline struct flow *find_row(const struct flow_key *key, __u32 hash)
+{
+	struct flow_cell *cell = cell_at(find_place(key, hash));
+
+	if (cell)
+		return &cell->flow;
 	return overflowed() ? bpf_map_lookup_elem(&flows, key) : NULL;
 }
 
@@ -85,17 +99,18 @@ static __noinline struct flow *find_partner(const struct flow *f, __u8 protocol)
 }
 
 /* Says in the tag what the row says: it has changed its class, or was seen again. */
-static __noinline void renew_tag(const struct flow *f, __u64 now_ns)
+__noinline int renew_tag(const struct flow *f, __u64 now_ns)
 {
-	struct flow_cell *cell = f->place == NO_PLACE ? NULL : cell_at(f->place);
+	struct flow_cell *cell = f ? cell_at(f->place) : NULL;
 	__u64 *tag, was;
 
 	if (!cell)
-		return;
+		return 0;
 	tag = find_tag(key_hash(&cell->key), f->place);
 	was = tag ? *tag : 0;
 	if (tag && (__u32)was == f->place)
 		__sync_val_compare_and_swap(tag, was, make_tag(class_of(f, cell->key.protocol), was >> TAG_PLACE_BITS & TAG_HASH, f->place, now_ns));
+	return 0;
 }
 
 /* ---- Cells ------------------------------------------------------------------------------------------------- */
@@ -115,12 +130,12 @@ static __always_inline bool is_taken(const struct flow_cell *cell, __u32 now_sec
  * The place of two cells that nobody else writes and no reader takes; NO_PLACE when only flows that stay were met. A CPU leaves a chunk before the ring
  * comes round to it again.
  */
-static __noinline __u32 claim_pair(struct scratch *s, __u32 now_seconds)
+__noinline __u32 claim_pair(struct scratch *s, __u32 now_seconds)
 {
 	const __u32 zero = 0, chunks = (flow_cell_mask + 1) / (2 * CHUNK_PAIRS);
 	struct runtime *r = bpf_map_lookup_elem(&runtime, &zero);
 
-	if (!r)
+	if (!r || !s)
 		return NO_PLACE;
 	for (int i = 0; i < PAIR_TRIES; i++) {
 		struct flow_cell *forward, *reply;
@@ -189,19 +204,23 @@ static __always_inline void remove_cell(__u32 place)
 }
 
 /* Both rows of a flow that lies under this key. */
-static __noinline void remove_flow(const struct flow *f, const struct flow_key *key)
+__noinline int remove_flow(const struct flow *f, const struct flow_key *key)
 {
-	__u32 place = f->place;
 	struct flow_key partner;
+	__u32 place;
 
+	if (!f || !key)
+		return 0;
+	place = f->place;
 	if (place != NO_PLACE) {
 		remove_cell(place);
 		remove_cell(partner_place(place));
-		return;
+		return 0;
 	}
 	partner_key(f, key->protocol, &partner);
 	bpf_map_delete_elem(&flows, key);
 	bpf_map_delete_elem(&flows, &partner);
+	return 0;
 }
 
 #endif

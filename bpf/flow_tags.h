@@ -55,8 +55,7 @@ static __always_inline __u64 *find_tag(__u32 hash, __u32 place)
 }
 
 /*
- * The way to give away of a full bucket plus one; 0: none. Not static: so the verifier looks at it once, and not at every place that calls it;
- * and without branches, because it would follow every combination of eight.
+ * The way to give away of a full bucket plus one; 0: none. Without branches, because the verifier would follow every combination of eight.
  */
 __noinline __u32 choose_victim(const struct flow_bucket *bucket, __u64 now_ns)
 {
@@ -74,7 +73,7 @@ __noinline __u32 choose_victim(const struct flow_bucket *bucket, __u64 now_ns)
 }
 
 /* Makes a row known. Not possible where all the bucket's rows stay. */
-static __noinline bool insert_tag(__u32 hash, __u32 place, __u64 now_ns)
+__noinline int insert_tag(__u32 hash, __u32 place, __u64 now_ns)
 {
 	struct flow_bucket *bucket = bucket_at(hash);
 

@@ -47,6 +47,7 @@ static __always_inline __u32 judge(struct visit *v, struct packet *p, struct flo
 
 	if (parsed == PARSED_FOREIGN || (void *)(eth + 1) > data_end)
 		return VERDICT_FOREIGN;
+	read_clock(v);
 	if (parsed == PARSED_ARP)
 		return answer_arp(v, p);
 	if (parsed == PARSED_ICMP && eth->h_dest[0] & 1)

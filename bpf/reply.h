@@ -11,8 +11,10 @@ static __always_inline __u32 judge_reply(struct visit *v, struct packet *p, stru
 	make_headers_linear(skb);
 	switch (parse(p, packet_data(skb), packet_data_end(skb), SCOPE_ALL)) {
 	case PARSED_FLOW:
+		read_clock(v);
 		return decide_reply(v, p, f);
 	case PARSED_ICMP:
+		read_clock(v);
 		*f = find_quoted_flow(p, packet_data(skb), packet_data_end(skb));
 		if (*f && !((*f)->flags & FLOW_REPLY))
 			*f = NULL;

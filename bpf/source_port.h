@@ -38,43 +38,46 @@ static __always_inline bool announce_reply(struct scratch *s, __u32 hash, __u64 
 }
 
 /* The client's own port. Not possible when another frontend already uses it towards this backend. */
-static __always_inline bool keep_client_port(struct scratch *s, const struct visit *v)
+static __always_inline bool keep_client_port(struct scratch *s, __u64 now_ns)
 {
 	__u32 hash = key_hash(&s->reply_key);
 	struct flow *known = find_row(&s->reply_key, hash);
 
 	if (known) {
-		if (!flow_expired(known, s->reply_key.protocol, v->now_seconds) && !same_translation(known, &s->reply))
+		if (!flow_expired(known, s->reply_key.protocol, s->forward.seen_seconds) && !same_translation(known, &s->reply))
 			return false;
 		remove_flow(known, &s->reply_key);
 	}
-	return announce_reply(s, hash, v->now_ns);
+	return announce_reply(s, hash, now_ns);
 }
 
-static __always_inline bool take_port(struct scratch *s, const struct visit *v)
+static __always_inline bool take_port(struct scratch *s, __u64 now_ns)
 {
 	__u32 hash = key_hash(&s->reply_key);
 	struct flow *known = find_row(&s->reply_key, hash);
 
 	if (known) {
-		if (!gives_way(known, s->reply_key.protocol, v->now_seconds))
+		if (!gives_way(known, s->reply_key.protocol, s->forward.seen_seconds))
 			return false;
 		remove_flow(known, &s->reply_key);
 	}
-	return announce_reply(s, hash, v->now_ns);
+	return announce_reply(s, hash, now_ns);
 }
 
 /*
  * The client's own port where its address is kept, else the least recently used of this node's range (random ports meet the
  * backend's TIME_WAIT far more often). A flood can take all ports towards a backend, but not keep them.
  */
-static __noinline enum verdict claim_source_port(struct scratch *s, struct backend *b, struct visit *v)
+__noinline int claim_source_port(struct scratch *s, struct backend *b, __u64 now_ns)
 {
-	struct flow_key *key = &s->reply_key;
+	struct flow_key *key;
 
+	if (!s || !b)
+		return DROP_INTERNAL;
+	key = &s->reply_key;
 	if (!(s->forward.flags & FLOW_SNAT)) {
 		set_deltas(&s->reply, key);
-		if (keep_client_port(s, v))
+		if (keep_client_port(s, now_ns))
 			return VERDICT_FORWARDED;
 	}
 	for (int i = 0; i < SOURCE_PORT_TRIES; i++) {
@@ -83,7 +86,7 @@ static __noinline enum verdict claim_source_port(struct scratch *s, struct backe
 
 		set_ports(key, b->port, port, key->protocol);
 		set_deltas(&s->reply, key);
-		if (take_port(s, v)) {
+		if (take_port(s, now_ns)) {
 			s->forward.source_port = port;
 			return VERDICT_FORWARDED;
 		}

@@ -3,7 +3,7 @@
 #ifndef FAIRLEAD_VERDICT_H
 #define FAIRLEAD_VERDICT_H
 
-/* Where and when the packet is looked at. Time is read once and handed down. */
+/* Where and when the packet is looked at. Time is read once and handed down: by whoever finds that the packet is ours. */
 struct visit {
 	void *ctx; /* struct xdp_md or struct __sk_buff: helpers take either */
 	__u64 now_ns;
@@ -17,12 +17,16 @@ struct visit {
 static __always_inline void start_visit(struct visit *v, void *ctx, __u32 ifindex, enum hook hook)
 {
 	v->ctx = ctx;
-	v->now_ns = bpf_ktime_get_coarse_ns();
-	v->now_seconds = v->now_ns / 1000000000ull;
 	v->ifindex = ifindex;
 	v->hook = hook;
 	v->service_id = 0;
 	v->backend_id = 0;
+}
+
+static __always_inline void read_clock(struct visit *v)
+{
+	v->now_ns = bpf_ktime_get_coarse_ns();
+	v->now_seconds = v->now_ns / 1000000000ull;
 }
 
 static __always_inline bool is_refusal(__u32 verdict)
