@@ -200,6 +200,17 @@ describe("the reporter", () => {
     assert.deepEqual([writer.statuses.size, writer.events], [0, ["nodeAssigned"]]);
   });
 
+  test("lets others run while it writes thousands", async () => {
+    const { state, writer, reporter } = setUp();
+    const services = Array.from({ length: 1000 }, (_, index) => `default/s${index}`);
+    state.placed = place([{ ip: "10.0.0.1", services }]);
+    reporter.report(state);
+    await settle();
+    assert.ok(writer.statuses.size < 100, `${writer.statuses.size} written in one turn`);
+    await reporter.close(false);
+    assert.equal(writer.statuses.size, 1000);
+  });
+
   test("makes a problem of what cannot be written, and writes it when it can", async () => {
     const { state, writer, reporter } = setUp();
     state.placed = place([{ ip: "10.0.0.1" }]);

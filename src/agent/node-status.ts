@@ -2,12 +2,15 @@
  * What this node says about itself in objects: a ServiceL2Status for each Service that it announces, and an event when it
  * begins to, or finds no device to do it on. Only transitions are events; what was written before says what is one.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { EventWrite, L2StatusWrite, NodeStatusWriter, Snapshot } from "../source/source.ts";
 import { ConfigurationReporter } from "./configuration.ts";
 import type { PlacedAnnouncement } from "./desired.ts";
 import type { AgentState } from "./state.ts";
+
+const TURN_WRITES = 64;
 
 export type StatusOperation =
   | { readonly type: "l2"; readonly service: string; readonly write: L2StatusWrite | undefined }
@@ -169,7 +172,9 @@ export class NodeStatusReporter {
         problems.set(subject, { subject, message: error instanceof Error ? error.message : String(error) });
       }
     };
-    for (const operation of operations) {
+    for (const [index, operation] of operations.entries()) {
+      // A folder is written in place: thousands of files must not keep everything else waiting.
+      if (index % TURN_WRITES === TURN_WRITES - 1) await nextTurn();
       if (operation.type === "l2") {
         const { service, write } = operation;
         await attempt(statusOf(service), () => this.#writer.writeL2Status(service, write));

@@ -171,6 +171,71 @@ describe("ShouldAnnounce", () => {
       assert.equal(outcome(web({ slices: endpoints([where, READY]) })), "iris2"));
 });
 
+describe("L2 preferred", () => {
+  const preferring = (weight: number, name: string): object => ({
+    preferredNodeSelectors: [{ weight, preference: { matchLabels: { name } } }],
+  });
+  const three = ["iris1", "iris2", "iris3"].map((name) => node(name));
+  run([
+    {
+      name: "behave like baseline when no node matches",
+      shape: { ads: [ad(preferring(100, "nobody"))] },
+      outcome: "iris2",
+    },
+    {
+      name: "behave like baseline with match-all",
+      shape: { ads: [ad({ preferredNodeSelectors: [{ weight: 100, preference: {} }] })] },
+      outcome: "iris2",
+    },
+    {
+      name: "nodeSelectors are a hard filter, preferences order the eligible",
+      shape: {
+        nodes: three,
+        ads: [
+          ad({
+            nodeSelectors: [{ matchLabels: { name: "iris1" } }, { matchLabels: { name: "iris3" } }],
+            ...preferring(50, "iris1"),
+          }),
+        ],
+      },
+      outcome: "iris1",
+    },
+    {
+      name: "announce from the nodeSelectors set when it is disjoint from the preferences",
+      shape: { ads: [ad({ ...onNode("iris1"), ...preferring(100, "iris2") })] },
+      outcome: "iris1",
+    },
+    {
+      name: "sum weights across several L2Advertisements",
+      shape: {
+        ads: [ad(preferring(40, "iris1"), "a"), ad(preferring(40, "iris1"), "b"), ad(preferring(70, "iris2"), "c")],
+      },
+      outcome: "iris1",
+    },
+    {
+      name: "scope preferences to services matching serviceSelectors: selected",
+      shape: {
+        spec: labelled({ app: "foo" }),
+        ads: [ad({}, "a"), ad({ serviceSelectors: FOO, ...preferring(9, "iris1") }, "b")],
+      },
+      outcome: "iris1",
+    },
+    {
+      name: "scope preferences to services matching serviceSelectors: not selected",
+      shape: {
+        spec: labelled({ app: "bar" }),
+        ads: [ad({}, "a"), ad({ serviceSelectors: FOO, ...preferring(9, "iris1") }, "b")],
+      },
+      outcome: "iris2",
+    },
+    {
+      name: "fail over when the preferred node is excluded",
+      shape: { nodes: [node("iris1", EXCLUDED), node("iris2")], ads: [ad(preferring(100, "iris1"))] },
+      outcome: "iris2",
+    },
+  ]);
+});
+
 describe("UsableNodes", () => {
   const rows: { name: string; slices: readonly EndpointSlice[]; usable: readonly string[] }[] = [
     {
