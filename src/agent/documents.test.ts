@@ -220,6 +220,17 @@ test("problems are told once, with the Service they are about", () => {
   assert.equal(metricsSource(state).problems().length, 1);
 });
 
+test("an address that this node should announce and cannot is not in the metric of what it announces", () => {
+  const placed = placeAnnouncements(
+    [{ address: address("192.168.10.0"), services: ["default/web"], interfaces: "all" }],
+    state.attachments.devices,
+  );
+  state.placed = placed;
+  assert.deepEqual(metricsSource(state).announced(), [{ service: "default/web", ip: "192.168.10.0" }]);
+  state.placed = placed.map((each) => ({ ...each, devices: [] }));
+  assert.deepEqual(metricsSource(state).announced(), []);
+});
+
 test("addressOfGratuitous reads the address out of the frames we send", () => {
   const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
   for (const frame of gratuitousArp(address("192.168.10.0"), mac))

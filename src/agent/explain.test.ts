@@ -610,6 +610,11 @@ describe("explain by BGP", () => {
     assert.equal(document.reachable, true);
   });
 
+  test("shows the sessions of the peers that are told of it, and no others", async () => {
+    const document = await explained({ ads: [], bgp: { ads: [{ peers: ["tor1"] }], peers: [{}, {}] } });
+    assert.deepEqual(document.steps.find(({ step }) => step === "peers")?.details, ["tor1 (tor1): established"]);
+  });
+
   test("names a node to ask where this one does not announce", async () => {
     const document = await explained({ ads: [], nodes: named, bgp: { ads: [onNode("peer")], peers: [{}] } });
     assert.deepEqual(bgpSteps(document), ["advertisement ok", "nodes ok", "peers elsewhere", "routes elsewhere"]);

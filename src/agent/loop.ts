@@ -81,8 +81,6 @@ function attempt({ state, log, pass, onPass }: LoopOptions): number {
 
 function isUnsettled(state: AgentState): boolean {
   return (
-    state.attachProblems.length > 0 ||
-    state.nodeStatusProblems.length > 0 ||
-    [...state.tables.services.values()].some(({ problems }) => problems.length > 0)
+    state.attachProblems.length > 0 || [...state.tables.services.values()].some(({ problems }) => problems.length > 0)
   );
 }

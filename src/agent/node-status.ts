@@ -11,6 +11,7 @@ import type { PlacedAnnouncement } from "./desired.ts";
 import type { AgentState } from "./state.ts";
 
 const TURN_WRITES = 64;
+const RETRY_MS = 5000;
 
 export type StatusOperation =
   | { readonly type: "l2"; readonly service: string; readonly write: L2StatusWrite | undefined }
@@ -104,13 +105,14 @@ function eventAbout(
   return { ...event, regarding };
 }
 
-/** Writes after passes, one round at a time; what fails is a problem of the state and tried again with the next pass. */
+/** Writes after passes, one round at a time; what fails is a problem of the state and tried again, with the next pass or soon. */
 export class NodeStatusReporter {
   readonly #writer: NodeStatusWriter;
   readonly #configuration: ConfigurationReporter;
   #unplaced: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
   #again = false;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(writer: NodeStatusWriter) {
     this.#writer = writer;
@@ -122,17 +124,20 @@ export class NodeStatusReporter {
       this.#again = true;
       return;
     }
+    clearTimeout(this.#retry);
     this.#running = this.#round(state).finally(() => {
       this.#running = undefined;
-      if (!this.#again) return;
+      const again = this.#again;
       this.#again = false;
-      this.report(state);
+      if (again) this.report(state);
+      else if (state.nodeStatusProblems.length > 0) this.#retry = setTimeout(() => this.report(state), RETRY_MS);
     });
   }
 
   /** Resolves when nothing is being written; `withdraw`: this node gives everything up. */
   async close(withdraw: boolean): Promise<void> {
     while (this.#running !== undefined) await this.#running;
+    clearTimeout(this.#retry);
     const services = withdraw ? [...(this.#writer.l2Statuses()?.keys() ?? [])] : [];
     for (const service of services) await this.#writer.writeL2Status(service, undefined);
     await this.#writer.close();
