@@ -2,13 +2,16 @@
 import { hostname } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { runController } from "../controller/main.ts";
+import { parseListen, type ListenAddress } from "../net/listen.ts";
 import { formatProblem } from "../net/problem.ts";
 import { DEFAULT_TIMING, type Timing } from "../source/kubernetes/lease/machine.ts";
-import { parseOrigin, type OriginOptions } from "../source/open.ts";
+import { parseOrigin, type Origin, type OriginOptions } from "../source/open.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 interface ControllerFlags extends OriginOptions {
   readonly identity?: string;
+  readonly webhookListen?: string;
+  readonly webhookName?: readonly string[];
   readonly leaseDurationSeconds: number;
   readonly renewDeadlineSeconds: number;
   readonly retryPeriodSeconds: number;
@@ -23,6 +26,12 @@ export function controllerCommand(world: World): Command {
     .option("--lb-class <class>", "serve only Services of this loadBalancerClass (default: those without one)")
     .option("--metrics-listen <host:port>", "serve Prometheus metrics there")
     .option("--identity <name>", "this replica's name, with Kubernetes (default: the name of its pod or machine)")
+    .option("--webhook-listen <host:port>", "serve the validating webhook there, with Kubernetes")
+    .option(
+      "--webhook-name <name>",
+      "the API server calls it by this name (repeatable; default: its Service's)",
+      collect,
+    )
     .option(
       "--lease-duration-seconds <n>",
       "others take over after this long",
@@ -41,10 +50,18 @@ async function run(world: World, flags: ControllerFlags): Promise<void> {
   if ("problems" in origin) throw new CommandFailure(EXIT.usage, origin.problems.map(formatProblem).join("\n"));
   if (origin.type === "folder" && origin.state === undefined)
     throw new CommandFailure(EXIT.usage, "--state: name the folder where addresses are to be written");
-  const { lbClass, metricsListen, logLevel, identity, ...times } = flags;
+  const { lbClass, metricsListen, logLevel, identity, webhookListen, webhookName = [], ...times } = flags;
+  const webhook =
+    webhookListen === undefined ? undefined : { listen: listenOf(webhookListen, origin), names: webhookName };
   const leaseTiming = leaseTimingOf(times);
   try {
-    const options = { origin, identity: identity ?? world.env["POD_NAME"] ?? hostname(), leaseTiming, logLevel };
+    const options = {
+      origin,
+      identity: identity ?? world.env["POD_NAME"] ?? hostname(),
+      leaseTiming,
+      logLevel,
+      webhook,
+    };
     await runController(
       {
         ...options,
@@ -56,6 +73,17 @@ async function run(world: World, flags: ControllerFlags): Promise<void> {
   } catch (cause) {
     throw new CommandFailure(EXIT.problem, cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+function listenOf(text: string, origin: Origin): ListenAddress {
+  const listen = parseListen(text);
+  if (listen === undefined)
+    throw new CommandFailure(EXIT.usage, `--webhook-listen: ${JSON.stringify(text)} is not HOST:PORT`);
+  if (origin.type === "kubernetes") return listen;
+  throw new CommandFailure(
+    EXIT.usage,
+    "--webhook-listen: folders ask nobody before they are written; `config check` does",
+  );
 }
 
 /** Each shorter than the one before, or two replicas may act at once. */

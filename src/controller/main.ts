@@ -1,6 +1,7 @@
 /** `fairlead controller`: gives addresses to Services. One replica acts; its only state is what it has written. */
 import { once } from "node:events";
 import { pino, type Logger } from "pino";
+import type { ListenAddress } from "../net/listen.ts";
 import { formatProblem } from "../net/problem.ts";
 import type { Timing } from "../source/kubernetes/lease/machine.ts";
 import { openOrigin, type Opened, type Origin } from "../source/open.ts";
@@ -16,6 +17,8 @@ export interface ControllerOptions {
   readonly identity: string;
   /** With Kubernetes: how the replicas agree on the one that acts. */
   readonly leaseTiming: Timing;
+  /** With Kubernetes: where the validating webhook is served, and the names that the API server calls it by; absent: nowhere. */
+  readonly webhook?: { readonly listen: ListenAddress; readonly names: readonly string[] } | undefined;
   /** Serve Services of this class; absent: those without one. */
   readonly loadBalancerClass?: string;
   /** `HOST:PORT`; absent: no metrics. */
@@ -66,7 +69,22 @@ async function run(
   const onChange = (leading: boolean): void => metrics.leading(leading);
   onChange(kubernetes === undefined);
   if (kubernetes === undefined) return act(signal);
-  return actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange }, signal);
+  const serving =
+    options.webhook === undefined ? undefined : serveWebhook(options.webhook, kubernetes, source, log, signal);
+  await Promise.all([actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange }, signal), serving]);
+}
+
+/** Every replica serves it. Loaded only where it is wanted: what makes certificates needs 25 MB. */
+async function serveWebhook(
+  { listen, names }: NonNullable<ControllerOptions["webhook"]>,
+  kubernetes: NonNullable<Opened["kubernetes"]>,
+  source: Opened["source"],
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runWebhook } = await import("./admission/webhook.ts");
+  const own = `fairlead-webhook-service.${kubernetes.namespace}.svc`;
+  await runWebhook({ ...kubernetes, listen, names: names.length === 0 ? [own] : names, source, log }, signal);
 }
 
 /** False: aborted first. */
