@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { measureAgent } from "./agent.ts";
 import { measureController } from "./controller.ts";
 import { measureBfd } from "./bfd.ts";
+import { CONTESTANTS, measureBgp, type BgpResult } from "./bgp.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { measureProgramming } from "./program.ts";
@@ -36,6 +37,7 @@ const PARTS = {
     run: printController,
   },
   told: { description: "what telling a BGP peer 100,000 routes costs", run: printTold },
+  bgp: { description: "100,000 routes to FRR, beside GoBGP", run: printBgp },
   bfd: { description: "what 100 BFD sessions at 50 ms cost", run: printBfd },
   traffic: { description: "connections and throughput beside routing, iptables and nftables", run: printTraffic },
 } as const satisfies Record<string, { description: string; run: (options: Options) => Promise<void> }>;
@@ -187,6 +189,26 @@ async function printTold({ rounds }: Options): Promise<void> {
     `${ROUTES} routes to one BGP peer, milliseconds`,
     ["", "messages", "bytes", "all told", "one changed", "told again", "read"],
     rows,
+  );
+}
+
+async function printBgp({ rounds }: Options): Promise<void> {
+  const results = new Map<string, BgpResult[]>(CONTESTANTS.map((name) => [name, []]));
+  // In turns, so that a busy moment of the machine is not one contestant's alone.
+  for (let round = 0; round < Math.min(rounds, 3); round += 1)
+    for (const name of CONTESTANTS) results.get(name)?.push(await measureBgp(name, ROUTES));
+  print(
+    "Routes to a router with FRR, from Established until it has all",
+    ["", "routes", "ms", "CPU, s"],
+    [...results].map(([name, rows]) => [
+      name,
+      median(rows.map(({ routes }) => routes)),
+      spread(rows.map(({ milliseconds }) => milliseconds)),
+      spread(
+        rows.map(({ cpuSeconds }) => cpuSeconds),
+        1,
+      ),
+    ]),
   );
 }
 
