@@ -29,7 +29,7 @@ export const DEFAULT_PROFILE: BfdProfile = {
 export interface BfdSessionConfig {
   /** Unique on this node: the BGP peer's name. */
   readonly name: string;
-  /** No two sessions with the same peer, device and hops: one session serves all that ask about one path (RFC 5882 §2). */
+  /** One session serves all that ask about the same peer, device and hops (RFC 5882 §2); the first's profile counts. */
   readonly peer: Address;
   /** Source of our packets; the BGP session's local address. Needed for multihop. Default: the kernel's choice. */
   readonly local?: Address;

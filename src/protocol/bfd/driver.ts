@@ -5,11 +5,12 @@
 import { Worker } from "node:worker_threads";
 import type { BfdSessionConfig } from "./config.ts";
 import type { FromWorker, StopMode, ToWorker, WorkerOptions } from "./messages.ts";
+import { parseParked } from "./parked.ts";
 import type { BfdDetails, BfdView, ParkedSession } from "./view.ts";
 
 export interface BfdOptions {
-  /** What `stop` of the process before gave: those sessions go on as if nothing had been. */
-  readonly parked?: readonly ParkedSession[];
+  /** What `stop` of the process before gave, as it was read back: those sessions go on as if nothing had been. */
+  readonly parked?: unknown;
   /** The worker failed: no session is watched any more. Default: throw, which ends the process. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -27,7 +28,7 @@ export interface Bfd {
 }
 
 export function startBfd(options: BfdOptions = {}): Bfd {
-  const workerData: WorkerOptions = { parked: options.parked ?? [] };
+  const workerData: WorkerOptions = { parked: parseParked(options.parked) };
   const worker = new Worker(new URL("./worker/driver.ts", import.meta.url), { workerData, name: "bfd" });
   const listeners = new Set<() => void>();
   const asking: ((details: readonly BfdDetails[]) => void)[] = [];

@@ -6,7 +6,9 @@ import { instant, later, type Instant } from "../../time/instant.ts";
 import { seededRandom } from "../../time/jitter.ts";
 import { DEFAULT_PROFILE, SESSIONS_MAX, type BfdSessionConfig } from "./config.ts";
 import { decodeControl, encodeControl, type Control } from "./packet.ts";
-import { nextDeadline, Sessions, type Entry } from "./sessions.ts";
+import type { Entry } from "./entry.ts";
+import { parseParked } from "./parked.ts";
+import { nextDeadline, Sessions } from "./sessions.ts";
 import type { ParkedSession } from "./view.ts";
 
 const FAST = { ...DEFAULT_PROFILE, transmitIntervalMilliseconds: 50, receiveIntervalMilliseconds: 50 };
@@ -156,6 +158,26 @@ describe("the sessions of a node", () => {
     assert.deepEqual(network.nodes[0].details(), []);
   });
 
+  test("of one path are one session under each name, which outlives the first of them", () => {
+    const network = new Network().configure(1);
+    const [one, two] = [
+      config("10.0.0.2", { name: "one" }),
+      config("10.0.0.2", { name: "two", profile: DEFAULT_PROFILE }),
+    ];
+    network.nodes[0].configure([one, two], network.now);
+    network.run(5000);
+    const states = network.nodes[0].views(network.now).map(({ name, state, flaps }) => [name, state, flaps]);
+    assert.deepEqual(states, [
+      ["one", "up", 0],
+      ["two", "up", 0],
+    ]);
+    assert.equal(network.details(0).detectionMilliseconds, 150);
+    network.nodes[0].configure([two], network.now);
+    network.run(2000);
+    assert.deepEqual([network.details(0).name, network.details(0).state, network.details(1).flaps], ["two", "up", 0]);
+    assert.equal(network.details(0).detectionMilliseconds, 900);
+  });
+
   test("beyond what a node carries are refused by name", () => {
     const network = new Network();
     const configs = Array.from({ length: SESSIONS_MAX + 1 }, (_, i) =>
@@ -208,6 +230,25 @@ describe("a planned restart", () => {
     assert.equal(network.details(0).state, "up");
     network.run(100);
     assert.equal(network.details(0).state, "down");
+  });
+
+  test("is read back as it was written, and whatever else the file may hold is left out", () => {
+    const network = new Network().configure(0).configure(1).run(5000);
+    const [parked] = park(network, 20_000);
+    assert.ok(parked);
+    assert.deepEqual(parseParked(JSON.parse(JSON.stringify([parked]))), [parked]);
+    const others = [
+      null,
+      {},
+      { ...parked, until: "soon" },
+      { ...parked, myDiscriminator: 0 },
+      { ...parked, sourcePort: 70_000 },
+      { ...parked, remote: undefined },
+      { ...parked, remote: { ...parked.remote, state: "sideways" } },
+      { ...parked, remote: { ...parked.remote, detectMult: 0 } },
+    ];
+    for (const other of others) assert.deepEqual(parseParked([other, parked]), [parked], JSON.stringify(other));
+    for (const nothing of [undefined, null, "text", { parked }]) assert.deepEqual(parseParked(nothing), []);
   });
 
   test("leaves out sessions that are not Up, and those whose peer has not confirmed", () => {

@@ -5,7 +5,7 @@
 import { formatAddress } from "../../net/address.ts";
 import { later, type Instant } from "../../time/instant.ts";
 import type { Random } from "../../time/jitter.ts";
-import { sealControl, verifyControl, type Hash, type ReceivedSequence } from "./authentication.ts";
+import { sealControl, verifyControl, type Hash } from "./authentication.ts";
 import { SESSIONS_MAX, type BfdSessionConfig } from "./config.ts";
 import {
   deadline,
@@ -15,10 +15,10 @@ import {
   step,
   type Event,
   type Remote,
-  type Session,
   type Settings,
 } from "./machine.ts";
 import { decodeControl, type Control } from "./packet.ts";
+import { detailsOf, peerText, refusedView, viewOf, type Entry } from "./entry.ts";
 import type { BfdDetails, BfdSessionView, ParkedSession } from "./view.ts";
 
 export interface Surroundings {
@@ -40,30 +40,6 @@ export interface Datagram {
   readonly multihop: boolean;
 }
 
-export interface Entry {
-  readonly config: BfdSessionConfig;
-  /** Of `sessionKey`. */
-  readonly key: string;
-  /** Of the socket it sends from; before there is one, what the predecessor of this process used, or 0. */
-  sourcePort: number;
-  session: Session;
-  /** Of the next packet, with a key (bfd.XmitAuthSeq). */
-  sequence: number;
-  receivedSequence: ReceivedSequence;
-  lastReceivedAt: Instant | undefined;
-  since: Instant;
-  flaps: number;
-  sent: number;
-  received: number;
-  discarded: Map<string, number>;
-  longestGapMilliseconds: number;
-  /** Why nothing can be sent, why nothing can be heard. */
-  sendProblem: string | undefined;
-  listenProblem: string | undefined;
-  /** Received in the second that began then. */
-  second: { readonly began: Instant; readonly packets: number };
-}
-
 /** No peer has reason to send more in a second: at 10 ms it sends 133. */
 const PACKETS_A_SECOND_MAX = 400;
 const UINT32 = 2 ** 32;
@@ -76,6 +52,8 @@ export class Sessions {
   /** Until their sessions are configured again. */
   readonly #parked: Map<string, ParkedSession>;
   #refused: readonly BfdSessionConfig[] = [];
+  /** Ask about a path that another session watches already. */
+  #shared: readonly BfdSessionConfig[] = [];
   /** Of datagrams that belong to nobody, by reason. */
   readonly unknown = new Map<string, number>();
 
@@ -93,8 +71,11 @@ export class Sessions {
     configs: readonly BfdSessionConfig[],
     now: Instant,
   ): { readonly added: readonly Entry[]; readonly removed: readonly Entry[] } {
-    const wanted = new Map(configs.slice(0, SESSIONS_MAX).map((config) => [identity(config), config]));
-    this.#refused = configs.slice(SESSIONS_MAX);
+    const first = new Map(configs.toReversed().map((config) => [sessionKey(config), config]));
+    const own = configs.filter((config) => first.get(sessionKey(config)) === config);
+    this.#shared = configs.filter((config) => first.get(sessionKey(config)) !== config);
+    const wanted = new Map(own.slice(0, SESSIONS_MAX).map((config) => [identity(config), config]));
+    this.#refused = own.slice(SESSIONS_MAX);
     const removed = [...this.#entries].filter(([id]) => !wanted.has(id)).map(([, entry]) => entry);
     for (const entry of removed) this.#remove(entry, now);
     const added: Entry[] = [];
@@ -147,7 +128,12 @@ export class Sessions {
   }
 
   details(): readonly BfdDetails[] {
-    return [...this.#entries.values()].map(detailsOf);
+    const own = [...this.#entries.values()].map((entry) => ({ key: entry.key, details: detailsOf(entry) }));
+    const shared = this.#shared.flatMap((config) => {
+      const found = own.find(({ key }) => key === sessionKey(config));
+      return found === undefined ? [] : [{ ...found.details, name: config.name }];
+    });
+    return [...own.map(({ details }) => details), ...shared];
   }
 
   views(now: Instant): readonly BfdSessionView[] {
@@ -256,22 +242,15 @@ function sessionKey({ peer, device, multihop }: BfdSessionConfig): string {
   return `${peerText({ peer, ...(device === undefined ? {} : { device }) })} ${multihop}`;
 }
 
-export function peerText({ peer, device }: Pick<BfdSessionConfig, "peer" | "device">): string {
-  const text = formatAddress(peer);
-  return text.startsWith("fe80:") && device !== undefined ? `${text}%${device}` : text;
-}
-
 export function nextDeadline({ session }: Entry): Instant | undefined {
   return deadline(session);
 }
 
 /** A change of these is another session: its socket, or what the peer checks. */
-function identity({ name, peer, local, device, multihop, profile, key }: BfdSessionConfig): string {
+function identity({ peer, local, device, multihop, profile, key }: BfdSessionConfig): string {
   const secret = key === undefined ? "" : `${key.type} ${key.keyId} ${key.secret.join()}`;
   const source = local === undefined ? "" : formatAddress(local);
-  return [name, formatAddress(peer), source, device ?? "", multihop, multihop ? profile.minimumTtl : "", secret].join(
-    " ",
-  );
+  return [formatAddress(peer), source, device ?? "", multihop, multihop ? profile.minimumTtl : "", secret].join(" ");
 }
 
 function settingsOf({ profile, multihop }: BfdSessionConfig, kept: Pick<Settings, "myDiscriminator">): Settings {
@@ -315,52 +294,6 @@ function countReceived(entry: Entry, now: Instant): void {
 function discard(entry: Entry, reason: string): undefined {
   entry.discarded.set(reason, (entry.discarded.get(reason) ?? 0) + 1);
   return undefined;
-}
-
-/** What a change of state is told with: nothing that changes with every packet. */
-function viewOf(details: BfdDetails): BfdSessionView {
-  const { name, peer, state, remoteState, diagnostic, remoteDiagnostic, since, flaps, problem } = details;
-  return { name, peer, state, remoteState, diagnostic, remoteDiagnostic, since, flaps, problem };
-}
-
-function refusedView(config: BfdSessionConfig, now: Instant): BfdSessionView {
-  return {
-    name: config.name,
-    peer: peerText(config),
-    state: "adminDown",
-    remoteState: "down",
-    diagnostic: "none",
-    remoteDiagnostic: "none",
-    since: now,
-    flaps: 0,
-    problem: `more than the ${SESSIONS_MAX} sessions of a node`,
-  };
-}
-
-function detailsOf(entry: Entry): BfdDetails {
-  const { config, session } = entry;
-  const { remote, settings } = session;
-  return {
-    name: config.name,
-    peer: peerText(config),
-    state: session.state,
-    remoteState: remote.state,
-    diagnostic: session.diagnostic,
-    remoteDiagnostic: remote.diagnostic,
-    since: entry.since,
-    flaps: entry.flaps,
-    problem: entry.listenProblem ?? entry.sendProblem,
-    multihop: config.multihop,
-    myDiscriminator: settings.myDiscriminator,
-    yourDiscriminator: remote.discriminator,
-    transmitIntervalMilliseconds: Math.max(session.txMicros, remote.requiredMinRxMicros) / 1000,
-    detectionMilliseconds: detectionMicros(session) / 1000,
-    remote,
-    sent: entry.sent,
-    received: entry.received,
-    discarded: Object.fromEntries(entry.discarded),
-    longestGapMilliseconds: entry.longestGapMilliseconds,
-  };
 }
 
 function parkedOf({ config, session, sequence, sourcePort }: Entry, until: Instant): ParkedSession {

@@ -12,8 +12,9 @@ import { runThreadBeforeOthers } from "../../../kernel/thread-priority.ts";
 import { systemClock } from "../../../time/clock.ts";
 import { later, type Instant } from "../../../time/instant.ts";
 import type { BfdSessionConfig } from "../config.ts";
+import type { Entry } from "../entry.ts";
 import type { FromWorker, StopMode, ToWorker, WorkerOptions } from "../messages.ts";
-import { nextDeadline, Sessions, type Entry } from "../sessions.ts";
+import { nextDeadline, Sessions } from "../sessions.ts";
 import type { ParkedSession } from "../view.ts";
 import { Sockets } from "./sockets/driver.ts";
 

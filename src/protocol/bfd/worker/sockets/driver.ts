@@ -7,7 +7,8 @@ import { openUdpSender, openUdpSocket, type UdpSender } from "../../../../kernel
 import { SystemError } from "../../../../kernel/error.ts";
 import type { Family } from "../../../../net/address.ts";
 import { CONTROL_PORT, ECHO_PORT, MULTIHOP_PORT, SINGLE_HOP_TTL, SOURCE_PORTS } from "../../config.ts";
-import { peerText, type Datagram, type Entry } from "../../sessions.ts";
+import { peerText, type Entry } from "../../entry.ts";
+import type { Datagram } from "../../sessions.ts";
 
 interface Listener {
   readonly socket: Socket;
