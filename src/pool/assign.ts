@@ -179,6 +179,7 @@ function meetPool(claim: Claim, work: Work): void {
 
 /** A Service that wants both families and holds one: the other from the same pool; if it must have both, both from another. */
 function meetFamilies(claim: Claim, work: Work): void {
+  if (claim.families.length < 2) return;
   const held = work.held.get(claim.service);
   const [pool] = held?.pools ?? [];
   if (claim.fault !== undefined || claim.wantedAddresses.length > 0 || held === undefined || pool === undefined) return;

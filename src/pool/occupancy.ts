@@ -14,7 +14,7 @@ interface Use {
   readonly address: Address;
   readonly sharing: Sharing;
   readonly holders: Set<string>;
-  /** Who has each port. */
+  /** Who has each port; empty where nobody can join. */
   readonly ports: Map<string, string>;
   /** Where an open pool has it. */
   readonly place: Place | undefined;
@@ -43,6 +43,12 @@ export class Occupancy {
   /** Pools with addresses that rest. */
   readonly #withResting = new Set<Pool>();
   #releases = 0;
+  /** In use, or resting: then up to where. */
+  readonly #blocked = (address: Address): bigint | undefined => {
+    const { family, value } = address;
+    if (this.#uses[family].has(value) || this.#resting[family].has(value)) return value;
+    return this.#withResting.size === 0 ? undefined : this.#cooling.entryOf(address)?.range.last;
+  };
 
   constructor(pools: PoolSet) {
     this.#pools = pools;
@@ -102,7 +108,7 @@ export class Occupancy {
 
   /** The first address, in the order of the pool's ranges, that is free or can be shared. The pool must be open. */
   first(pool: Pool, family: Family, sharing: Sharing): Address | undefined {
-    const free = this.#spaceOf(pool, family).first(this.#blocked(pool));
+    const free = this.#spaceOf(pool, family).first(this.#blocked);
     const joined = this.#joinable(pool, family, sharing);
     if (free === undefined || joined === undefined) return (free ?? joined)?.address;
     return compareSlots(joined, free) < 0 ? joined.address : free.address;
@@ -140,9 +146,15 @@ export class Occupancy {
   #join(service: string, sharing: Sharing, address: Address): void {
     const uses = this.#uses[address.family];
     const found = uses.get(address.value);
-    const use = found ?? { address, sharing, holders: new Set(), ports: new Map(), place: this.#placeOf(address) };
+    const use = found ?? {
+      address,
+      sharing,
+      holders: new Set(),
+      ports: portsFor(sharing),
+      place: this.#placeOf(address),
+    };
     use.holders.add(service);
-    for (const port of sharing.ports) use.ports.set(port, service);
+    if (sharing.key !== "") for (const port of sharing.ports) use.ports.set(port, service);
     if (found === undefined) {
       uses.set(address.value, use);
       this.#resting[address.family].delete(address.value);
@@ -159,7 +171,7 @@ export class Occupancy {
     if (use === undefined) return;
     this.#releases += 1;
     use.holders.delete(service);
-    for (const port of sharing.ports) use.ports.delete(port);
+    if (sharing.key !== "") for (const port of sharing.ports) use.ports.delete(port);
     if (use.holders.size === 0) this.#uses[address.family].delete(address.value);
     if (use.place === undefined) return;
     const { pool, slot } = use.place;
@@ -184,14 +196,6 @@ export class Occupancy {
     return found === undefined ? undefined : { pool: found.pool, slot: { range: found.range, address } };
   }
 
-  #blocked(pool: Pool): (address: Address) => bigint | undefined {
-    return (address) => {
-      const { family, value } = address;
-      if (this.#uses[family].has(value) || this.#resting[family].has(value)) return value;
-      return pool.coolDownMilliseconds === 0 ? undefined : this.#cooling.entryOf(address)?.range.last;
-    };
-  }
-
   #spaceOf(pool: Pool, family: Family): Space {
     const spaces = this.#spaces[family];
     const space = spaces.get(pool) ?? new Space(pool, family);
@@ -206,6 +210,13 @@ export class Occupancy {
     groups.set(group, shared);
     return shared;
   }
+}
+
+/** One map for all that share with nobody: there are many of them, and their ports do not matter. */
+const NO_PORTS = new Map<string, string>();
+
+function portsFor({ key }: Sharing): Map<string, string> {
+  return key === "" ? NO_PORTS : new Map<string, string>();
 }
 
 function otherThan(service: string, holders: ReadonlySet<string>): string | undefined {
