@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { z } from "zod";
+import { assign } from "../pool/assign.ts";
+import { ipAddressPoolSchema } from "../pool/objects.ts";
+import { objectKey, serviceSchema } from "../service/objects.ts";
 import { openFolderSource } from "../source/manifests/folder.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { control } from "./controller.ts";
@@ -110,6 +113,62 @@ test("controller: what cannot be written is tried again, and does not keep other
   assert.deepEqual(errors, ["Cannot write the status of Service default/a: the disk is full"]);
 });
 
+test("controller: an address whose old holder cannot be written is given to nobody else meanwhile", async (t) => {
+  const asking = (name: string, address: string): string =>
+    service(name).replace("ports:", `loadBalancerIP: ${address}, ports:`);
+  const { manifests, file, state } = folders(t, POOL + asking("z", "10.0.0.0"));
+  const source = await openFolderSource({ manifests: [manifests], state });
+  t.after(() => source.close());
+  const written: string[] = [];
+  let failures = 1;
+  let armed = false;
+  const parts = recorded(source, written, (key) => {
+    if (!armed || key !== "default/z" || failures === 0) return;
+    failures -= 1;
+    throw new Error("the disk is full");
+  });
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const running = control({ ...parts, log: QUIET }, stop.signal);
+  await until(source, (s) => ip(s, "default/z") === "10.0.0.0");
+  armed = true;
+  written.splice(0);
+  writeFileSync(file, POOL + asking("a", "10.0.0.0") + asking("z", "10.0.0.1") + service("other"));
+  await until(source, (s) => ip(s, "default/a") === "10.0.0.0" && ip(s, "default/z") === "10.0.0.1");
+  stop.abort();
+  await running;
+  // First only the one that has nothing to do with it; then z, and only then a.
+  assert.deepEqual(written, ["default/other", "default/z", "default/a"]);
+});
+
+test("controller: what rests is in the state folder, so a restart forgets nothing", async (t) => {
+  const pool = POOL.replace(
+    "namespace: metallb-system",
+    'namespace: metallb-system, annotations: {"fairlead.io/cool-down": 1h}',
+  );
+  const { manifests, file, state } = folders(t, pool + service("a"));
+  for (const [text, expected] of [
+    [pool + service("a"), { "default/a": "10.0.0.0" }],
+    [pool, {}],
+    [pool + service("b"), { "default/b": "10.0.0.1" }],
+  ] as const) {
+    writeFileSync(file, text);
+    const source = await openFolderSource({ manifests: [manifests], state });
+    const stop = new AbortController();
+    const running = control({ ...recorded(source, []), decided: () => {} }, stop.signal);
+    await until(source, (s) => Object.entries(expected).every(([key, address]) => ip(s, key) === address));
+    const inUse = Object.values(expected).map((address) => `${address}/32`);
+    await until(source, (s) => JSON.stringify(coolDownOf(s)?.inUse) === JSON.stringify(inUse));
+    stop.abort();
+    await running;
+    await source.close();
+  }
+});
+
+function coolDownOf(snapshot: Snapshot): { readonly inUse: readonly string[] } | undefined {
+  return snapshot.ipAddressPools.get("metallb-system/demo")?.status?.coolDown;
+}
+
 test("controller: an event about a Service is in the state folder", async (t) => {
   const { manifests, state } = folders(t, POOL + service("a"));
   const observer = await openFolderSource({ manifests: [manifests], state });
@@ -177,6 +236,36 @@ function recorded(
   };
   return { source: recording, log: QUIET };
 }
+
+test("metrics of pools and Services are served as Prometheus text, and those of a pool that went are gone", async () => {
+  const metadata = { name: "demo", namespace: "metallb-system" };
+  const demo = ipAddressPoolSchema.parse({ metadata, spec: { addresses: ["10.0.0.0/32"] } });
+  const services = ["a", "b"].map((name) =>
+    serviceSchema.parse({ metadata: { name }, spec: { type: "LoadBalancer" } }),
+  );
+  const objects = {
+    services: new Map(services.map((s) => [objectKey(s), s])),
+    ipAddressPools: new Map([[objectKey(demo), demo]]),
+    namespaces: new Map(),
+    complete: true,
+    reserved: new Map(),
+  };
+  const metrics = new ControllerMetrics();
+  metrics.update(assign(objects));
+  const text = await metrics.text();
+  for (const line of [
+    'metallb_allocator_services_allocated_total{pool="demo"} 1',
+    'metallb_allocator_addresses_in_use_total{pool="demo"} 1',
+    'fairlead_pool_addresses_available{pool="demo",family="IPv4"} 0',
+    'fairlead_pool_exhausted{pool="demo"} 1',
+    'fairlead_controller_services{state="waiting"} 1',
+    'fairlead_controller_services_unmet{reason="PoolExhausted"} 1',
+    "fairlead_controller_services_without_address 1",
+  ])
+    assert.ok(text.split("\n").includes(line), `${line} in\n${text}`);
+  metrics.update(assign({ ...objects, ipAddressPools: new Map() }));
+  assert.doesNotMatch(await metrics.text(), /pool="demo"/);
+});
 
 test("a metrics address that is none is refused by name, before anything else starts", async () => {
   await assert.rejects(

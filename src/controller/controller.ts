@@ -94,26 +94,55 @@ class Wake {
 /** In order, because an event explains the write before it. One failure does not keep the others from being written. */
 async function apply(operations: readonly Write[], parts: ControllerParts, before: Convergence): Promise<Convergence> {
   let failure: string | undefined;
-  const attempt = async (what: string, write: () => Promise<void>): Promise<void> => {
+  const attempt = async (what: string, write: () => Promise<void>): Promise<boolean> => {
     try {
       await write();
+      return true;
     } catch (error) {
       failure = `Cannot write ${what}: ${error instanceof Error ? error.message : String(error)}`;
       parts.log.error({ event: "writeFailed" }, failure);
+      return false;
     }
   };
-  const events: Promise<void>[] = [];
+  const events: Promise<boolean>[] = [];
+  const stuck = new StuckAddresses();
   for (const operation of operations) {
+    if (stuck.stops(operation)) continue;
     logOperation(operation, parts.log);
     const writing = attempt(nameOf(operation), () => perform(operation, parts.source));
     // A source may collect events for a moment; nothing waits for that.
     if (operation.type === "event") events.push(writing);
-    else await writing;
+    else if (!(await writing)) stuck.add(operation);
   }
   await Promise.all(events);
   await attempt("that deleted objects are forgotten", () => parts.source.forgetDeleted());
   if (failure === undefined) return { state: "done" };
   return failed(before, failure, { now: Date.now(), random: Math.random() });
+}
+
+/**
+ * Addresses that a Service should have given up, and its status could not be written: who takes one has to wait until it can.
+ * Of a Service whose status was not written no event tells either.
+ */
+class StuckAddresses {
+  readonly #addresses = new Set<string>();
+  readonly #services = new Set<string>();
+
+  stops(operation: Write): boolean {
+    if (operation.type === "event") {
+      const { kind, namespace, name } = operation.write.regarding;
+      return kind === "Service" && this.#services.has(`${namespace}/${name}`);
+    }
+    if (operation.type !== "service" || !operation.takes.some((address) => this.#addresses.has(address))) return false;
+    this.add(operation);
+    return true;
+  }
+
+  add(operation: Write): void {
+    if (operation.type !== "service") return;
+    this.#services.add(operation.key);
+    for (const address of operation.releases) this.#addresses.add(address);
+  }
 }
 
 async function perform(operation: Write, writer: StatusWriter): Promise<void> {

@@ -10,12 +10,17 @@ export interface Change {
   readonly after: readonly string[];
 }
 
+export function released({ before, after }: Change): readonly string[] {
+  return before.filter((address) => !after.includes(address));
+}
+
+export function taken({ before, after }: Change): readonly string[] {
+  return after.filter((address) => !before.includes(address));
+}
+
 /** As few changes of order as that takes. Of Services that would have to wait for each other, which does not happen, any is first. */
 export function releasesFirst<C extends Change>(changes: readonly C[]): readonly C[] {
-  const givers = new Map<string, C[]>();
-  for (const change of changes)
-    for (const address of change.before)
-      if (!change.after.includes(address)) givers.set(address, [...(givers.get(address) ?? []), change]);
+  const givers = giversByAddress(changes);
   if (givers.size === 0) return changes;
   const ordered: C[] = [];
   const seen = new Set<C>();
@@ -27,13 +32,28 @@ export function releasesFirst<C extends Change>(changes: readonly C[]): readonly
       if (top.entered || seen.has(top.change)) continue;
       seen.add(top.change);
       stack.push({ change: top.change, entered: true });
-      for (const giver of giversFor(top.change, givers)) stack.push({ change: giver, entered: false });
+      for (const giver of takeGivers(top.change, givers)) stack.push({ change: giver, entered: false });
     }
   }
   return ordered;
 }
 
-/** Who gives up what this one gets. */
-function giversFor<C extends Change>({ before, after }: C, givers: ReadonlyMap<string, readonly C[]>): readonly C[] {
-  return after.filter((address) => !before.includes(address)).flatMap((address) => givers.get(address) ?? []);
+function giversByAddress<C extends Change>(changes: readonly C[]): Map<string, C[]> {
+  const givers = new Map<string, C[]>();
+  for (const change of changes)
+    for (const address of released(change)) {
+      const list = givers.get(address);
+      if (list === undefined) givers.set(address, [change]);
+      else list.push(change);
+    }
+  return givers;
+}
+
+/** Who gives up what this one gets; each address once, as whoever gets it too comes later. */
+function takeGivers<C extends Change>(change: C, givers: Map<string, C[]>): readonly C[] {
+  return taken(change).flatMap((address) => {
+    const list = givers.get(address) ?? [];
+    givers.delete(address);
+    return list;
+  });
 }

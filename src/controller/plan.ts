@@ -17,13 +17,22 @@ import type { AssignmentEvent } from "../pool/work.ts";
 import type { Condition, LoadBalancerIngress, Service } from "../service/objects.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot } from "../source/source.ts";
 import { conditionText, dated } from "./conditions.ts";
-import { releasesFirst, type Change } from "./order.ts";
+import { released, releasesFirst, taken, type Change } from "./order.ts";
 import { planPools } from "./plan-pools.ts";
 
 export type Operation =
-  | { readonly type: "service"; readonly key: string; readonly write: ServiceStatusWrite }
+  | ServiceOperation
   | { readonly type: "pool"; readonly key: string; readonly write: PoolStatusWrite }
   | { readonly type: "event"; readonly write: EventWrite };
+
+export interface ServiceOperation {
+  readonly type: "service";
+  readonly key: string;
+  readonly write: ServiceStatusWrite;
+  /** Addresses the Service had and has no more; whoever takes one of them must not be written if this could not be. */
+  readonly releases: readonly string[];
+  readonly takes: readonly string[];
+}
 
 /** In the order in which to write: addresses are given up before others get them; events follow the write they explain. `now` is the time of transitions. */
 export function plan(snapshot: Snapshot, decision: Decision, now: Date): readonly Operation[] {
@@ -36,12 +45,14 @@ export function plan(snapshot: Snapshot, decision: Decision, now: Date): readonl
         ? clearing(service, decision.loadBalancerClass)
         : statusOf(service, assignment, decision.loadBalancerClass, now);
     const changed = write !== undefined && differs(service, write);
-    const operations: Operation[] = changed ? [{ type: "service", key, write }] : [];
+    const before = addressesOf(service.status.loadBalancer.ingress);
+    const change = { key, before, after: changed ? addressesOf(write.ingress) : before };
+    const operations: Operation[] = changed
+      ? [{ type: "service", key, write, releases: released(change), takes: taken(change) }]
+      : [];
     for (const event of eventsOf(service, assignment, happened.get(key) ?? [], changed))
       operations.push({ type: "event", write: event });
-    if (operations.length === 0) continue;
-    const before = addressesOf(service.status.loadBalancer.ingress);
-    services.push({ key, before, after: changed ? addressesOf(write.ingress) : before, operations });
+    if (operations.length > 0) services.push({ ...change, operations });
   }
   return [...releasesFirst(services).flatMap(({ operations }) => operations), ...planPools(snapshot, decision, now)];
 }

@@ -116,11 +116,7 @@ export function* assigning(
   for (const [key, service] of objects.services)
     if (isForeign(service, loadBalancerClass)) reserve(key, ingressOf(service), work.occupancy);
   const resting = coolDowns(pools, objects.ipAddressPools, claims, work.occupancy, now);
-  for (let waiting: readonly Claim[] = claims; ; waiting = claims.filter(({ service }) => work.unmet.has(service))) {
-    work.freed = false;
-    for (const step of STEPS) yield* each(waiting, (claim) => step(claim, work));
-    if (!work.freed) break;
-  }
+  yield* meetWishes(claims, work);
   for (const [service, unmet] of work.unmet) work.events.push({ service, ...eventOf(unmet) });
   const assignments = new Map<string, Assignment>();
   yield* each(claims, (claim) => assignments.set(claim.service, assignmentOf(claim, work)));
@@ -144,6 +140,22 @@ export function* assigning(
  * Second families are asked for before new Services take the rest, and once more for the new Services themselves.
  */
 const STEPS = [meetAddresses, meetPool, meetFamilies, meetAnything, meetFamilies] as const;
+
+/** When somebody gave an address back, everything begins anew for those that are not content: one may have waited for it. */
+function* meetWishes(claims: readonly Claim[], work: Work): Generator<undefined, void, void> {
+  let waiting = claims;
+  for (let index = 0; index < STEPS.length;) {
+    const step = STEPS[index];
+    work.freed = false;
+    yield* each(waiting, (claim) => step?.(claim, work));
+    index = work.freed ? 0 : index + 1;
+    if (work.freed) waiting = claims.filter((claim) => !isContent(claim, work));
+  }
+}
+
+function isContent(claim: Claim, work: Work): boolean {
+  return !work.unmet.has(claim.service) && heldBy(claim, work).length >= Math.max(1, claim.families.length);
+}
 
 function* each<T>(list: readonly T[], act: (value: T) => unknown): Generator<undefined, void, void> {
   for (const [index, value] of list.entries()) {
