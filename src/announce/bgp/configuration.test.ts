@@ -157,3 +157,77 @@ test("an object that is wrong a hundred thousand times is a hundred problems and
   assert.equal(configuration.problems.length, 101);
   assert.match(configuration.problems.at(-1)?.message ?? "", /^and \d+ more problems$/);
 });
+
+/** Small worlds, so that objects meet. */
+const anyPeer = fc.record({
+  peerAddress: fc.constantFrom("10.0.0.1", "10.0.0.2", "10.0.0.3", "nonsense", ""),
+  myASN: fc.constantFrom(0, 64512, 64513),
+  vrf: fc.constantFrom("", "red"),
+  bfdProfile: fc.constantFrom("", "fast", "missing"),
+  nodeSelectors: fc.constantFrom<readonly object[]>(
+    [],
+    [{ matchLabels: { rack: "1" } }],
+    [{ matchLabels: { rack: "2" } }],
+  ),
+});
+const anyAdvertisement = fc.record({
+  localPref: fc.constantFrom(0, 100),
+  aggregationLength: fc.constantFrom(26, 28, 32, 33),
+  communities: fc.constantFrom<readonly string[]>([], ["vip"], ["nobody"]),
+  peers: fc.constantFrom<readonly string[]>([], ["a"], ["b"]),
+});
+const anyRow = fc.record({
+  peers: fc.dictionary(
+    fc.constantFrom("a", "b", "c", "d"),
+    anyPeer.map((fields) => goodPeer(fields)),
+    { noNullPrototype: true },
+  ),
+  ads: fc.dictionary(fc.constantFrom("x", "y", "z"), anyAdvertisement, { noNullPrototype: true }),
+  pools: fc.constant(POOL),
+  bfd: fc.constant({ fast: {} }),
+  communities: fc.constantFrom(GOOD.communities ?? {}, {}),
+  nodes: fc.constantFrom({}, { n1: { rack: "1" }, n2: { rack: "2" } }),
+});
+
+test("no two peers in use meet on a node at one address, and whoever is not in use has a problem", () => {
+  fc.assert(
+    fc.property(anyRow, anyRow, (first, second) => {
+      const found = configure(second, { before: configure(first) });
+      const names = new Set(Object.keys(second.peers));
+      for (const name of found.peers.keys()) assert.ok(names.has(name));
+      for (const name of names.difference(new Set(found.peers.keys())))
+        assert.ok(
+          found.problems.some(({ subject }) => subject === `BGPPeer metallb-system/${name}`),
+          name,
+        );
+      // Nobody in use is in conflict with the others: judged anew, they are all still there.
+      assert.deepEqual(new Set(configure(second, { before: found }).peers.keys()), new Set(found.peers.keys()));
+    }),
+  );
+});
+
+test("whatever becomes of one object, every other that is in use and unchanged stays as it is", () => {
+  const name = fc.constantFrom("a", "b", "c", "d");
+  const adName = fc.constantFrom("x", "y", "z");
+  fc.assert(
+    fc.property(anyRow, name, anyPeer, adName, anyAdvertisement, (row, peer, fields, ad, adFields) => {
+      const used = configure(row);
+      const edited = { ...row, peers: { ...row.peers, [peer]: goodPeer(fields) }, ads: { ...row.ads, [ad]: adFields } };
+      const after = configure(edited, { before: used });
+      for (const [key, value] of used.peers) if (key !== peer) assert.deepEqual(after.peers.get(key), value);
+      for (const [key, value] of used.advertisements)
+        if (key !== `metallb-system/${ad}`)
+          assert.ok(value.pools.isSubsetOf(after.advertisements.get(key)?.pools ?? new Set()));
+    }),
+  );
+});
+
+test("a configuration judged again beside itself is the same", () => {
+  fc.assert(
+    fc.property(anyRow, (row) => {
+      const once = configure(row);
+      assert.deepEqual(configure(row, { before: once }).peers, once.peers);
+      assert.deepEqual(configure(row, { before: once }).problems, once.problems);
+    }),
+  );
+});

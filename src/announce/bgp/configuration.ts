@@ -70,8 +70,16 @@ export function parseBgpConfiguration(objects: BgpObjects, view: BgpView = {}): 
     advertisements: attached.advertisements,
     bfdProfiles: bfd.profiles,
     aliases: aliases.aliases,
-    problems: [bfd, aliases, peers, parsed, attached, { problems: echo }].flatMap(({ problems }) => problems),
+    problems: [bfd, aliases, peers, parsed, attached, { problems: echo }]
+      .flatMap(({ problems }) => problems)
+      .toSorted(bySubject),
   };
+}
+
+/** Object by object, whichever counted first: the same problems are the same list. */
+function bySubject(a: Problem, b: Problem): number {
+  if (a.subject === b.subject) return 0;
+  return a.subject < b.subject ? -1 : 1;
 }
 
 interface Selecting {

@@ -76,9 +76,13 @@ function admit(
 ): { readonly peer?: Peer | undefined; readonly findings: readonly Finding[] } {
   const namesake = others.find((other) => other.name === name);
   if (namesake !== undefined) return { findings: [sameName("peer", name, namesake.key)] };
-  const goes = (form: Peer | undefined): form is Peer =>
-    form !== undefined && conflictsOf(form, others, nodes).every(({ harmless }) => harmless === true);
-  return { peer: forms.find(goes), findings: forms[0] === undefined ? [] : conflictsOf(forms[0], others, nodes) };
+  const [wanted, lastGood] = forms;
+  const conflicts = wanted === undefined ? [] : conflictsOf(wanted, others, nodes);
+  const blocking = conflicts.filter(({ harmless }) => harmless !== true);
+  if (wanted !== undefined && blocking.length === 0) return { peer: wanted, findings: conflicts };
+  const fits =
+    lastGood !== undefined && !conflictsOf(lastGood, others, nodes).some(({ harmless }) => harmless !== true);
+  return { peer: fits ? lastGood : undefined, findings: blocking };
 }
 
 /** MetalLB refuses BFD echo towards peers that are told of IPv6 addresses. (FRR cannot do it; we can.) */
