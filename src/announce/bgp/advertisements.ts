@@ -57,9 +57,11 @@ export function parseAdvertisements(
     problems.push(...problemsAbout(`BGPAdvertisement ${key}`, findings));
     const last = before.get(key);
     const used = value ?? last;
-    if (used !== undefined) found.set(key, used);
-    if (used !== undefined && last !== undefined && sameText(withoutPools(used), withoutPools(last)))
-      unchanged.add(key);
+    if (used === undefined) continue;
+    const same = last !== undefined && sameText(withoutPools(used), withoutPools(last));
+    if (same) unchanged.add(key);
+    // The pools it announces already: there it comes first.
+    found.set(key, { ...used, pools: same ? last.pools : new Set<string>() });
   }
   const ordered = firstCome(objects, unchanged).flatMap((object) => {
     const key = objectKey(object);
@@ -80,23 +82,26 @@ interface PoolWorld {
  * not announced by it; its other pools are.
  */
 export function attachPools(advertisements: ReadonlyMap<string, Advertisement>, world: PoolWorld): Parsed {
-  const problems: Problem[] = [];
-  const attached = new Map<string, Advertisement>();
-  for (const [key, advertisement] of advertisements) {
-    const findings: Finding[] = [];
-    const names = new Set<string>();
-    for (const pool of world.pools) {
-      if (advertisement.podCidrs || !selects(advertisement, pool, world.objects)) continue;
-      const finding =
-        aggregationFinding(advertisement, pool) ??
-        localPrefConflict(advertisement, pool, [...attached.values()], world.nodes);
-      if (finding === undefined) names.add(pool.name);
-      else findings.push(finding);
+  const names = new Map<string, Set<string>>([...advertisements.keys()].map((key) => [key, new Set()]));
+  const findings = new Map<string, Finding[]>([...advertisements.keys()].map((key) => [key, []]));
+  for (const pool of world.pools) {
+    const choosing = [...advertisements.values()].filter((each) => selects(each, pool, world.objects));
+    const announcing = choosing.filter(({ pools }) => pools.has(pool.name));
+    const taken: Advertisement[] = [];
+    for (const each of new Set([...announcing, ...choosing])) {
+      const finding = aggregationFinding(each, pool) ?? localPrefConflict(each, pool, taken, world.nodes);
+      if (finding === undefined) {
+        taken.push(each);
+        names.get(each.key)?.add(pool.name);
+      } else findings.get(each.key)?.push(finding);
     }
-    problems.push(...problemsAbout(`BGPAdvertisement ${key}`, findings));
-    attached.set(key, { ...advertisement, pools: names });
   }
-  return { advertisements: attached, problems };
+  return {
+    advertisements: new Map(
+      [...advertisements].map(([key, each]) => [key, { ...each, pools: names.get(key) ?? new Set() }]),
+    ),
+    problems: [...findings].flatMap(([key, list]) => problemsAbout(`BGPAdvertisement ${key}`, list)),
+  };
 }
 
 function judgeAdvertisement(object: BGPAdvertisement, aliases: Aliases): Judged<Advertisement> {
@@ -161,7 +166,9 @@ function countFindings(count: number): readonly Finding[] {
   return [{ path: "spec.communities", message: `has ${count} communities; ${COMMUNITIES_MAX} are possible` }];
 }
 
-function selects({ poolNames, poolSelectors }: Advertisement, pool: Pool, objects: PoolWorld["objects"]): boolean {
+function selects(advertisement: Advertisement, pool: Pool, objects: PoolWorld["objects"]): boolean {
+  const { podCidrs, poolNames, poolSelectors } = advertisement;
+  if (podCidrs) return false;
   if (poolNames.length === 0 && poolSelectors.length === 0) return true;
   return poolNames.includes(pool.name) || matchesAny(poolSelectors, objects.get(pool.key)?.metadata.labels ?? {});
 }

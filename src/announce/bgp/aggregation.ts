@@ -16,7 +16,6 @@ export interface Aggregating {
   readonly nodeSelectors: readonly LabelSelector[];
   readonly peers: ReadonlySet<string>;
   readonly serviceSelectors: readonly LabelSelector[];
-  readonly pools: ReadonlySet<string>;
 }
 
 /** An aggregate wider than an entry of the pool would announce addresses that are not the pool's. */
@@ -43,7 +42,6 @@ export function localPrefConflict(
   if (advertisement.serviceSelectors.length > 0) return undefined;
   const other = others.find(
     (one) =>
-      one.pools.has(pool.name) &&
       one.serviceSelectors.length === 0 &&
       one.localPref !== advertisement.localPref &&
       mayMeet(one, advertisement, pool, nodes),

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { bgpObjects, configure, goodPeer, POOL, problemTexts, type BgpRow } from "./configuration.fixture.ts";
+import {
+  bgpObjects,
+  configure,
+  goodPeer,
+  POOL,
+  problemTexts,
+  type BgpRow,
+  type Spec,
+} from "./configuration.fixture.ts";
 import { parseBgpConfiguration } from "./configuration.ts";
 
 const GOOD: BgpRow = {
@@ -116,6 +124,18 @@ test("a last good form keeps its place before a newcomer on the same address", (
   const after = configure({ ...GOOD, peers }, { before });
   assert.deepEqual(after.peers, before.peers);
   assert.match(problemTexts(after).join("\n"), /BGPPeer metallb-system\/c: .*metallb-system\/b has the same peer/);
+});
+
+test("an advertisement that got no pool does not take one from another when it could have had it", () => {
+  const one = (localPref: number, aggregationLength = 28): Spec => ({ localPref, aggregationLength });
+  const row = { pools: POOL, ads: { x: one(0), y: one(100), z: one(0) } };
+  const used = configure(row);
+  const after = configure({ ...row, ads: { ...row.ads, x: one(0, 26) } }, { before: used });
+  const announcing = [...after.advertisements.values()].filter(({ pools }) => pools.size > 0);
+  assert.deepEqual(
+    announcing.map(({ name }) => name),
+    ["z"],
+  );
 });
 
 test("pools are attached anew to a last good form", () => {
