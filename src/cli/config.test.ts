@@ -91,6 +91,13 @@ test("config check: a kind that is not read is a warning", async (t) => {
   assert.match(stdout, /warning +kind Deployment of apps\/v1 is not read by Fairlead and ignored/);
 });
 
+test("config check: a Secret that is not there is a warning: it may be kept elsewhere", async (t) => {
+  const peer = PEER.replace("peerASN: 0", "peerASN: 1").replace("holdTime: 1s", "passwordSecret: {name: key}");
+  const { code, stdout } = await fairlead(`config check ${folder(t, { "a.yaml": peer })}`);
+  assert.equal(code, 0);
+  assert.match(stdout, /warning +secret ref not found for peer config metallb-system\/router/);
+});
+
 test("config check: while something cannot be read, nothing is said of what may be in it", async (t) => {
   const { code, stdout } = await fairlead(`config check ${folder(t, { "a.yaml": `${POOL}---\nkind: [\n` })}`);
   assert.equal(code, 1);

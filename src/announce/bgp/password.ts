@@ -10,6 +10,8 @@ interface Found {
 
 const SECRET_TYPE = "kubernetes.io/basic-auth";
 const SECRET_KEY = "password";
+/** What the message of a missing Secret begins with: the one object that people keep apart from the others. */
+export const SECRET_MISSING = "secret ref not found";
 /** Of TCP MD5 on Linux (TCP_MD5SIG_MAXKEYLEN). */
 const BYTES_MAX = 80;
 
@@ -36,7 +38,7 @@ export function passwordInSecret(
   { path, config }: { readonly path: string; readonly config: string },
 ): Found {
   const secret = secrets.get(key);
-  if (secret === undefined) return fault(path, `secret ref not found for ${config}: there is no Secret ${key}`);
+  if (secret === undefined) return fault(path, `${SECRET_MISSING} for ${config}: there is no Secret ${key}`);
   if (secret.type !== SECRET_TYPE)
     return fault(
       path,

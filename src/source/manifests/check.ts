@@ -1,4 +1,5 @@
 /** Manifests judged offline: read as the programs read them, by the rules the programs follow, with the place of everything that is wrong. */
+import { SECRET_MISSING } from "../../announce/bgp/password.ts";
 import { judgeConfiguration, suspicions } from "../../announce/judgement.ts";
 import type { Problem } from "../../net/problem.ts";
 import { decodeManifest } from "./decode.ts";
@@ -62,7 +63,7 @@ export async function checkManifests(paths: readonly string[], { namespace }: Ch
   const none = new Map<string, never>();
   const inputs = { serviceStates: none, poolStates: none, problems: [], complete };
   const snapshot = new Merger().merge({ files, ...inputs });
-  rows.push(...judgeConfiguration(snapshot).map((problem) => located(problem, "error", places)));
+  rows.push(...judgeConfiguration(snapshot).map((problem) => located(problem, severityOf(problem), places)));
   // What one object refers to may be in one that could not be read.
   if (complete) rows.push(...suspicions(snapshot).map((problem) => located(problem, "warning", places)));
   return { rows: rows.toSorted(byPlace), objects: places.size };
@@ -80,6 +81,11 @@ function decode(text: string, file: string, rows: CheckRow[]): Reading<ManifestE
     rows.push({ severity: broken ? "error" : "warning", ...place, message });
   }
   return { entries: objects.map((object) => ({ ...object, path: file })), problems: [], broken: false };
+}
+
+/** Secrets seldom lie beside other manifests. */
+function severityOf({ message }: Problem): CheckRow["severity"] {
+  return message.startsWith(SECRET_MISSING) ? "warning" : "error";
 }
 
 /** Where each object is, the first where it is twice; and what is wrong with where it is. */
