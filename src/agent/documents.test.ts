@@ -227,8 +227,10 @@ test("an address that this node should announce and cannot is not in the metric 
   );
   state.placed = placed;
   assert.deepEqual(metricsSource(state).announced(), [{ service: "default/web", ip: "192.168.10.0" }]);
+  assert.equal(metricsSource(state).unserved(), 0);
   state.placed = placed.map((each) => ({ ...each, devices: [] }));
   assert.deepEqual(metricsSource(state).announced(), []);
+  assert.equal(metricsSource(state).unserved(), 1);
 });
 
 test("addressOfGratuitous reads the address out of the frames we send", () => {

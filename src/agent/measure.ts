@@ -3,6 +3,7 @@ import { formatAddress } from "../net/address.ts";
 import { readAddress, viewOf } from "../datapath/encode.ts";
 import type { MetricsSource } from "../observe/metrics.ts";
 import { announcedRows, dropRows, stampSeconds } from "./map-rows.ts";
+import { unservedServices } from "./service-rows.ts";
 import { allProblems, type AgentState } from "./state.ts";
 
 export function metricsSource(state: AgentState): MetricsSource {
@@ -24,6 +25,7 @@ export function metricsSource(state: AgentState): MetricsSource {
         devices.length === 0 ? [] : services.map((service) => ({ service, ip: formatAddress(address) })),
       ),
     asked: () => askedByAddress(state),
+    unserved: () => unservedServices(state).count,
     peers: () => state.membership().peers,
     isolated: () => state.membership().isolated,
     stampSeconds: () => stampSeconds(state),

@@ -14,6 +14,7 @@ function source(changed: Partial<MetricsSource> = {}): MetricsSource {
     counts: () => ({ services: 1, frontends: 2, backends: 3, announced: 1, endpoints: 0 }),
     flows: () => 8,
     announced: () => [{ service: "default/web", ip: "192.168.10.0" }],
+    unserved: () => 2,
     asked: () => [{ ip: "192.168.10.0", requests: 7, answers: 5 }],
     peers: () => [
       { name: "worker2", state: "alive" },
@@ -43,7 +44,9 @@ test("a scrape tells every number, under MetalLB's names where they mean the sam
     'fairlead_objects{kind="backends"} 3',
     "fairlead_flows 8",
     'metallb_speaker_announced{service="default/web",protocol="layer2",node="worker1",ip="192.168.10.0"} 1',
+    'metallb_layer2_requests_received{ip="192.168.10.0"} 7',
     'metallb_layer2_responses_sent{ip="192.168.10.0"} 5',
+    "fairlead_services_unserved 2",
     'fairlead_peers{state="alive"} 1',
     'fairlead_peers{state="abandoned"} 0',
     'fairlead_peers{state="gone"} 1',

@@ -19,6 +19,8 @@ export interface MetricsSource {
   announced(): readonly { readonly service: string; readonly ip: string }[];
   /** What was asked for an announced address, and answered. */
   asked(): readonly { readonly ip: string; readonly requests: number; readonly answers: number }[];
+  /** Services of type LoadBalancer that nobody answers for, as far as is known here. */
+  unserved(): number;
   peers(): readonly { readonly name: string; readonly state: string }[];
   isolated(): boolean;
   stampSeconds(): number;
@@ -150,6 +152,9 @@ function registerAnnouncing(registry: Registry, source: MetricsSource): void {
     ["ip"],
     () => source.asked().map(({ ip, answers }) => ({ labels: { ip }, value: answers })),
   );
+  observe(registry, "fairlead_services_unserved", "Services of type LoadBalancer that nobody answers for", [], () => [
+    { value: source.unserved() },
+  ]);
   observe(registry, "fairlead_peers", "Other nodes, by state", ["state"], () => {
     const peers = source.peers();
     return PEER_STATES.map((state) => ({
