@@ -49,6 +49,8 @@ export class Sessions {
   readonly #surroundings: Surroundings;
   readonly #entries = new Map<string, Entry>();
   readonly #byDiscriminator = new Map<number, Entry>();
+  /** By {@link sessionKey}. */
+  readonly #byPath = new Map<string, Entry>();
   /** Until their sessions are configured again. */
   readonly #parked: Map<string, ParkedSession>;
   #refused: readonly BfdSessionConfig[] = [];
@@ -66,11 +68,8 @@ export class Sessions {
     return this.#entries.values();
   }
 
-  /** All that there should be: others end, those whose path changed begin anew. Returns what begins and what ends. */
-  configure(
-    configs: readonly BfdSessionConfig[],
-    now: Instant,
-  ): { readonly added: readonly Entry[]; readonly removed: readonly Entry[] } {
+  /** All that there should be: others end, those whose path changed begin anew. Returns those that end. */
+  configure(configs: readonly BfdSessionConfig[], now: Instant): readonly Entry[] {
     const first = new Map(configs.toReversed().map((config) => [sessionKey(config), config]));
     const own = configs.filter((config) => first.get(sessionKey(config)) === config);
     this.#shared = configs.filter((config) => first.get(sessionKey(config)) !== config);
@@ -78,16 +77,15 @@ export class Sessions {
     this.#refused = own.slice(SESSIONS_MAX);
     const removed = [...this.#entries].filter(([id]) => !wanted.has(id)).map(([, entry]) => entry);
     for (const entry of removed) this.#remove(entry, now);
-    const added: Entry[] = [];
     for (const [id, config] of wanted) {
       const entry = this.#entries.get(id);
-      if (entry === undefined) added.push(this.#add(id, config, now));
+      if (entry === undefined) this.#add(id, config, now);
       else {
         this.#entries.set(id, Object.assign(entry, { config }));
         this.handle(entry, { type: "configure", settings: settingsOf(config, entry.session.settings) }, now);
       }
     }
-    return { added, removed };
+    return removed;
   }
 
   /** Whether it is still one of ours. */
@@ -128,12 +126,11 @@ export class Sessions {
   }
 
   details(): readonly BfdDetails[] {
-    const own = [...this.#entries.values()].map((entry) => ({ key: entry.key, details: detailsOf(entry) }));
     const shared = this.#shared.flatMap((config) => {
-      const found = own.find(({ key }) => key === sessionKey(config));
-      return found === undefined ? [] : [{ ...found.details, name: config.name }];
+      const entry = this.#byPath.get(sessionKey(config));
+      return entry === undefined ? [] : [{ ...detailsOf(entry), name: config.name }];
     });
-    return [...own.map(({ details }) => details), ...shared];
+    return [...[...this.#entries.values()].map(detailsOf), ...shared];
   }
 
   views(now: Instant): readonly BfdSessionView[] {
@@ -166,7 +163,7 @@ export class Sessions {
     };
   }
 
-  #add(id: string, config: BfdSessionConfig, now: Instant): Entry {
+  #add(id: string, config: BfdSessionConfig, now: Instant): void {
     const key = sessionKey(config);
     const parked = this.#parked.get(key);
     this.#parked.delete(key);
@@ -196,7 +193,7 @@ export class Sessions {
     };
     this.#entries.set(id, entry);
     this.#byDiscriminator.set(settings.myDiscriminator, entry);
-    return entry;
+    this.#byPath.set(key, entry);
   }
 
   /** A session that is not wanted any more says so, and is gone. */
@@ -204,6 +201,7 @@ export class Sessions {
     this.handle(entry, { type: "admin", enabled: false }, now);
     this.#entries.delete(identity(entry.config));
     this.#byDiscriminator.delete(entry.session.settings.myDiscriminator);
+    this.#byPath.delete(entry.key);
   }
 
   /** RFC 5880 §6.8.6: by our discriminator, or the peer's address as long as it does not know ours. */
@@ -212,9 +210,7 @@ export class Sessions {
       const entry = this.#byDiscriminator.get(yourDiscriminator);
       return entry !== undefined && entry.config.multihop === multihop ? entry : undefined;
     }
-    const key = `${from} ${multihop}`;
-    for (const entry of this.#entries.values()) if (entry.key === key) return entry;
-    return undefined;
+    return this.#byPath.get(`${from} ${multihop}`);
   }
 
   #send(entry: Entry, control: Control): void {

@@ -102,7 +102,7 @@ class BfdWorker {
     const forwards = forwardsIpv4();
     this.#echoless = new Set(configs.filter((config) => !forwards && wantsIpv4Echo(config)).map(({ name }) => name));
     const possible = configs.map((config) => (this.#echoless.has(config.name) ? withoutEcho(config) : config));
-    const { removed } = this.#sessions.configure(possible, systemClock.now());
+    const removed = this.#sessions.configure(possible, systemClock.now());
     for (const entry of removed) {
       this.#timers.get(entry)?.cancel();
       this.#timers.delete(entry);
