@@ -1,9 +1,10 @@
 /** The documents about BGP: the speaker's view, and what is desired. */
 import { formatPrefix } from "../net/prefix.ts";
-import type { BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
+import type { BgpBfdRow, BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
 import { formatCommunity } from "../protocol/bgp/community.ts";
 import type { Route } from "../protocol/bgp/route.ts";
 import type { SessionView } from "../protocol/bgp/speaker.ts";
+import { systemClock } from "../time/clock.ts";
 import type { AgentState } from "./state.ts";
 
 export function bgpPeerRows({ bgp }: AgentState): BgpPeerRow[] {
@@ -37,6 +38,31 @@ export function bgpReceivedRows({ bgp }: AgentState): BgpReceivedRow[] {
   return (bgp?.speaker.received() ?? []).toSorted((a, b) =>
     `${a.peer} ${a.prefix}` < `${b.peer} ${b.prefix}` ? -1 : 1,
   );
+}
+
+export async function bgpBfdRows({ bgp }: AgentState): Promise<BgpBfdRow[]> {
+  const details = (await bgp?.watch.bfd?.details()) ?? [];
+  const [now, wallClock] = [systemClock.now(), Date.now()];
+  return details
+    .map(({ name, peer, ...view }) => ({
+      peer: name,
+      address: peer,
+      state: view.state,
+      remoteState: view.remoteState,
+      diagnostic: String(view.diagnostic),
+      remoteDiagnostic: String(view.remoteDiagnostic),
+      since: new Date(wallClock - (now - view.since)).toISOString(),
+      flaps: view.flaps,
+      multihop: view.multihop,
+      transmitIntervalMilliseconds: view.transmitIntervalMilliseconds,
+      detectionMilliseconds: view.detectionMilliseconds,
+      longestGapMilliseconds: view.longestGapMilliseconds,
+      sent: view.sent,
+      received: view.received,
+      discarded: view.discarded,
+      ...(view.problem === undefined ? {} : { problem: view.problem }),
+    }))
+    .toSorted((a, b) => (a.peer < b.peer ? -1 : 1));
 }
 
 type Desired = NonNullable<AgentState["bgp"]>["desired"];

@@ -8,6 +8,7 @@ import type { Speaker } from "../protocol/bgp/speaker.ts";
 import { nodeSchema } from "../service/objects.ts";
 import type { Snapshot } from "../source/source.ts";
 import { virtualClock, type VirtualClock } from "../time/clock.ts";
+import type { PeerWatch } from "./bfd.ts";
 import { bgpOf, identifierOf, type Bgp } from "./bgp.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { eth0, memoryMaps, world } from "./world.fixture.ts";
@@ -49,6 +50,12 @@ const speaker: Speaker = {
   stop: async (mode) => void told.push(`stop ${mode}`),
 };
 
+const watch: PeerWatch = {
+  apply: () => undefined,
+  bfd: undefined,
+  stop: async (mode) => void told.push(`stop watching ${mode}`),
+};
+
 beforeEach(() => {
   state = initialState({ node: "me", version: "0", maps: memoryMaps() });
   const view = { alive: new Set(["me"]), gone: new Set<string>(), isolated: false, reunions: 0, peers: [] };
@@ -56,7 +63,7 @@ beforeEach(() => {
   clock = virtualClock();
   told = [];
   passes = 0;
-  bgp = bgpOf(speaker, { nodeName: "me", ignoreExcludeLabel: false, clock, soon: () => (passes += 1) });
+  bgp = bgpOf(speaker, watch, { nodeName: "me", ignoreExcludeLabel: false, clock, soon: () => (passes += 1) });
 });
 
 /** A pass over this world; `programmed`: the Services that the tables hold. What the speaker was told by it. */
@@ -130,7 +137,11 @@ test("an excluded node drains, asks for a pass when the pause is over, and annou
 
 test("a node that is stopped for good leaves, any other end is a restart", async () => {
   for (const mode of ["leave", "restart", "failed"] as const) await bgp.stop(mode);
-  assert.deepEqual(told, ["stop leave", "stop restart", "stop restart"]);
+  assert.deepEqual(told, [
+    ...["stop leave", "stop watching leave"],
+    ...["stop watching restart", "stop restart"],
+    ...["stop watching failed", "stop restart"],
+  ]);
 });
 
 test("the identifier is the node's first IPv4 address, or made from its name as MetalLB does", () => {

@@ -17,6 +17,7 @@ import type { Log } from "../observe/log.ts";
 import type { StopMode } from "../protocol/swim/driver.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Snapshot } from "../source/source.ts";
+import { watchPeers, type PeerWatch } from "./bfd.ts";
 import type { AgentConfig } from "./config.ts";
 import type { NodeLink } from "./devices.ts";
 import type { AgentState } from "./state.ts";
@@ -31,6 +32,7 @@ export interface BgpState {
   readonly desired: DesiredBgp;
   readonly leaving: Leaving;
   readonly speaker: Speaker;
+  readonly watch: PeerWatch;
 }
 
 /** `soon`: a pass is due. */
@@ -46,7 +48,10 @@ export function startBgp(
     // Beside the socket: a machine that starts anew has lost its datapath, and with it the claim to be restarting only.
     stateFile: `${socket}.bgp`,
   });
-  return bgpOf(speaker, { nodeName, ignoreExcludeLabel, clock: systemClock, soon });
+  // A session that has found its peer may be watched.
+  speaker.onChange(soon);
+  const watch = watchPeers(speaker, `${socket}.bfd`);
+  return bgpOf(speaker, watch, { nodeName, ignoreExcludeLabel, clock: systemClock, soon });
 }
 
 /** What a session goes through on its way up is in its history; the log has what matters to traffic. */
@@ -71,12 +76,13 @@ export interface BgpOptions {
   readonly soon: () => void;
 }
 
-export function bgpOf(speaker: Speaker, options: BgpOptions): Bgp {
-  return new AgentBgp(speaker, options);
+export function bgpOf(speaker: Speaker, watch: PeerWatch, options: BgpOptions): Bgp {
+  return new AgentBgp(speaker, watch, options);
 }
 
 class AgentBgp implements Bgp {
   readonly #speaker: Speaker;
+  readonly #watch: PeerWatch;
   readonly #options: BgpOptions;
   readonly #memo = emptyBgpMemo();
   #leaving: Leaving | undefined;
@@ -85,8 +91,9 @@ class AgentBgp implements Bgp {
   #told: DesiredBgp | undefined;
   #cancel = (): void => {};
 
-  constructor(speaker: Speaker, options: BgpOptions) {
+  constructor(speaker: Speaker, watch: PeerWatch, options: BgpOptions) {
     this.#speaker = speaker;
+    this.#watch = watch;
     this.#options = options;
   }
 
@@ -105,15 +112,19 @@ class AgentBgp implements Bgp {
       unforwarded: this.#unforwarded,
     };
     const desired = desiredBgp(snapshot, me, this.#memo);
-    state.bgp = { desired, leaving, speaker: this.#speaker };
+    state.bgp = { desired, leaving, speaker: this.#speaker, watch: this.#watch };
     this.#tell(desired, leaving);
+    this.#watch.apply(desired.sessions, world.links);
     // Peers that kept routes of an earlier run drop what is not announced by then.
     if (snapshot.complete && state.membership().complete) this.#speaker.complete();
   }
 
   async stop(mode: StopMode): Promise<void> {
     this.#cancel();
+    // Who leaves ends BGP first. Who comes back has the peers wait before they see BGP end, or they would take it for a failure.
+    if (mode !== "leave") await this.#watch.stop(mode);
     await this.#speaker.stop(mode === "leave" ? "leave" : "restart");
+    if (mode === "leave") await this.#watch.stop(mode);
   }
 
   #tell(desired: DesiredBgp, leaving: Leaving): void {

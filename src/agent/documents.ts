@@ -4,7 +4,7 @@ import { parseCount, type DocumentProducers } from "../observe/api.ts";
 import type { NodeRow, PoolRow, StatusDocument } from "../observe/status.ts";
 import { addressesInUse, countPools } from "../pool/counts.ts";
 import { parsePools } from "../pool/pools.ts";
-import { bgpPeerRows, bgpReceivedRows, bgpRouteRows } from "./bgp-documents.ts";
+import { bgpBfdRows, bgpPeerRows, bgpReceivedRows, bgpRouteRows } from "./bgp-documents.ts";
 import type { Me } from "./desired.ts";
 import { explainDocument } from "./explain.ts";
 import { announcedRows, backendRows, dropRows, flowRows, frontendRows, stampSeconds } from "./map-rows.ts";
@@ -23,6 +23,7 @@ export function documents(state: AgentState, me: Me): DocumentProducers {
     "/v1/bgp/peers": () => bgpPeerRows(state),
     "/v1/bgp/routes": () => bgpRouteRows(state),
     "/v1/bgp/received": () => bgpReceivedRows(state),
+    "/v1/bgp/bfd": () => bgpBfdRows(state),
     "/v1/bpf/lb": () => frontendRows(state),
     "/v1/bpf/ct": (query) => flowRows(state, parseCount(query.get("limit") ?? "") ?? FLOW_ROWS),
     "/v1/bpf/backends": () => backendRows(state),

@@ -1,5 +1,5 @@
 /** For tests: what an agent says about two BGP sessions, of which one does not come up. */
-import type { BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
+import type { BgpBfdRow, BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
 
 export const bgpPeers: readonly BgpPeerRow[] = [
   {
@@ -89,4 +89,42 @@ export const bgpRoutes: readonly BgpRouteRow[] = [
 
 export const bgpReceived: readonly BgpReceivedRow[] = [
   { peer: "router", prefix: "10.254.254.1/32", nextHop: "172.16.2.21" },
+];
+
+export const bgpBfd: readonly BgpBfdRow[] = [
+  {
+    peer: "router",
+    address: "172.16.1.1",
+    state: "up",
+    remoteState: "up",
+    diagnostic: "none",
+    remoteDiagnostic: "none",
+    since: "2026-11-21T11:57:00.120Z",
+    flaps: 1,
+    multihop: false,
+    transmitIntervalMilliseconds: 100,
+    detectionMilliseconds: 300,
+    longestGapMilliseconds: 131.25,
+    sent: 1800,
+    received: 1790,
+    discarded: { wrongKey: 2, unknownSession: 1 },
+  },
+  {
+    peer: "uplink",
+    address: "fe80::1%eth1",
+    state: "down",
+    remoteState: "down",
+    diagnostic: "detectionTimeExpired",
+    remoteDiagnostic: "none",
+    since: "2026-11-21T11:59:30.000Z",
+    flaps: 0,
+    multihop: true,
+    transmitIntervalMilliseconds: 1000,
+    detectionMilliseconds: 0,
+    longestGapMilliseconds: 0,
+    sent: 12,
+    received: 0,
+    discarded: {},
+    problem: "port 4784 is taken",
+  },
 ];

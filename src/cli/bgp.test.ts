@@ -50,6 +50,15 @@ router   route refresh        -      yes
 `,
   },
   {
+    line: "bgp bfd",
+    table: `
+PEER     ADDRESS                   STATE                        THEIRS     FOR   FLAPS   INTERVAL   DETECTION   LONGEST GAP   DISCARDED          PROBLEM
+router   172.16.1.1                up                           up       2m59s       1      100ms       300ms         131ms   2 wrongKey         -
+                                                                                                                              1 unknownSession
+uplink   fe80::1%eth1 (multihop)   down: detectionTimeExpired   down       30s       0     1000ms           -             -   -                  port 4784 is taken
+`,
+  },
+  {
     line: "bgp log",
     table: `
 TIME                       PEER     FROM          TO            REASON
@@ -97,6 +106,7 @@ const EMPTY = [
   ["bgp routes --peer x", "/v1/bgp/routes", "No routes of peer x\n"],
   ["bgp received", "/v1/bgp/received", "No routes received\n"],
   ["bgp capabilities", "/v1/bgp/peers", "No capabilities: no session is up\n"],
+  ["bgp bfd", "/v1/bgp/bfd", "No BFD session\n"],
   ["bgp log", "/v1/bgp/peers", "Nothing has happened yet\n"],
 ] as const;
 

@@ -1,6 +1,6 @@
 /** `fairlead bgp …`: sessions with routers, the routes they are told, and what became of them. */
 import { Command } from "commander";
-import type { BgpChangeRow, BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
+import type { BgpBfdRow, BgpChangeRow, BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
 import type { ApiDocuments } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
 import { print, withCommonOptions, type CommonOptions } from "./output.ts";
@@ -16,10 +16,11 @@ export function bgpCommand(world: World): Command {
     .addCommand(viewCommand(world, routes))
     .addCommand(viewCommand(world, received))
     .addCommand(viewCommand(world, capabilities))
+    .addCommand(viewCommand(world, bfd))
     .addCommand(viewCommand(world, log));
 }
 
-type BgpPath = "/v1/bgp/peers" | "/v1/bgp/routes" | "/v1/bgp/received";
+type BgpPath = "/v1/bgp/peers" | "/v1/bgp/routes" | "/v1/bgp/received" | "/v1/bgp/bfd";
 
 /** A list made of one document of the agent. */
 interface View<P extends BgpPath, Row extends { readonly peer: string }> {
@@ -165,6 +166,48 @@ function capabilityRows({ name, capabilities: { sent, received: theirs } }: BgpP
     sent: sent.includes(capability),
     received: theirs.includes(capability),
   }));
+}
+
+const BFD_COLOURS: Readonly<Record<BgpBfdRow["state"], Colour>> = {
+  adminDown: "yellow",
+  down: "red",
+  init: "yellow",
+  up: "green",
+};
+
+const bfd: View<"/v1/bgp/bfd", BgpBfdRow> = {
+  name: "bfd",
+  summary: "BFD beside the sessions: states, pace, and how near to its limit it runs",
+  path: "/v1/bgp/bfd",
+  rows: (document) => document,
+  whenEmpty: "No BFD session",
+  columns: (now) => [
+    { title: "PEER", cell: (row) => row.peer },
+    { title: "ADDRESS", cell: (row) => `${row.address}${row.multihop ? " (multihop)" : ""}` },
+    { title: "STATE", cell: (row, paint) => paint(BFD_COLOURS[row.state], stateText(row)) },
+    { title: "THEIRS", cell: (row) => row.remoteState },
+    { title: "FOR", align: "right", cell: (row) => duration((now.getTime() - Date.parse(row.since)) / 1000) },
+    { title: "FLAPS", align: "right", cell: (row) => String(row.flaps) },
+    { title: "INTERVAL", align: "right", cell: (row) => `${Math.round(row.transmitIntervalMilliseconds)}ms` },
+    { title: "DETECTION", align: "right", cell: (row) => milliseconds(row.detectionMilliseconds) },
+    { title: "LONGEST GAP", align: "right", cell: (row) => milliseconds(row.longestGapMilliseconds) },
+    { title: "DISCARDED", cell: (row) => discardedText(row) },
+    { title: "PROBLEM", cell: (row, paint) => (row.problem === undefined ? "" : paint("red", row.problem)) },
+  ],
+};
+
+function stateText({ state, diagnostic }: BgpBfdRow): string {
+  return state === "up" || diagnostic === "none" ? state : `${state}: ${diagnostic}`;
+}
+
+function milliseconds(value: number): string {
+  return value === 0 ? "" : `${Math.round(value)}ms`;
+}
+
+function discardedText({ discarded }: BgpBfdRow): string {
+  return Object.entries(discarded)
+    .map(([reason, count]) => `${count} ${reason}`)
+    .join("\n");
 }
 
 type LogRow = BgpChangeRow & { readonly peer: string };

@@ -1,5 +1,5 @@
 /** For tests: what an agent would answer on a small cluster with something wrong in it. */
-import { bgpPeers, bgpReceived, bgpRoutes } from "./bgp.fixture.ts";
+import { bgpBfd, bgpPeers, bgpReceived, bgpRoutes } from "./bgp.fixture.ts";
 import type { ApiDocuments, MonitorEvent, StatusDocument } from "../observe/status.ts";
 
 const healthyStatus: StatusDocument = {
@@ -162,6 +162,7 @@ export const documents: ApiDocuments = {
   "/v1/bgp/peers": bgpPeers,
   "/v1/bgp/routes": bgpRoutes,
   "/v1/bgp/received": bgpReceived,
+  "/v1/bgp/bfd": bgpBfd,
   "/v1/bpf/lb": [
     {
       service: "default/web",

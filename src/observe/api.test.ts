@@ -58,6 +58,7 @@ async function serve(name: string): Promise<{ path: string; watching: Watching; 
     "/v1/bgp/peers": () => [],
     "/v1/bgp/routes": () => [],
     "/v1/bgp/received": () => [],
+    "/v1/bgp/bfd": async () => [],
     "/v1/bpf/lb": () => [],
     "/v1/bpf/ct": (query) => Array.from({ length: parseCount(query.get("limit") ?? "") ?? 7 }, () => ({}) as never),
     "/v1/bpf/backends": () => [],

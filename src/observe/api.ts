@@ -10,8 +10,8 @@ import { METRICS_PATH, MONITOR_PATH, type ApiDocuments, type ApiError, type Moni
 
 export type Query = ReadonlyMap<string, string>;
 
-/** Documents that take a look at the machine first. */
-type Awaited = "/v1/explain";
+/** Documents that take a look at the machine first, or ask a worker. */
+type Awaited = "/v1/explain" | "/v1/bgp/bfd";
 
 /**
  * How each document is made. A function that throws a {@link BadRequest} answers 400 with the message, what else it throws

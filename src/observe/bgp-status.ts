@@ -56,6 +56,34 @@ export interface BgpChangeRow {
   readonly times: number;
 }
 
+/** The BFD session beside a BGP session. */
+export interface BgpBfdRow {
+  /** The BGP session's name. */
+  readonly peer: string;
+  readonly address: string;
+  /** RFC 5880 §4.1, ours and what the peer says of its own. */
+  readonly state: "adminDown" | "down" | "init" | "up";
+  readonly remoteState: "adminDown" | "down" | "init" | "up";
+  readonly diagnostic: string;
+  readonly remoteDiagnostic: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** Times it left Up. */
+  readonly flaps: number;
+  readonly multihop: boolean;
+  /** Between our packets. */
+  readonly transmitIntervalMilliseconds: number;
+  /** Silence after which the peer is down; 0: it has not spoken. */
+  readonly detectionMilliseconds: number;
+  /** The longest pause between its packets while Up: near the detection time, the session is in danger. */
+  readonly longestGapMilliseconds: number;
+  readonly sent: number;
+  readonly received: number;
+  /** Packets discarded, by reason. */
+  readonly discarded: Readonly<Record<string, number>>;
+  readonly problem?: string;
+}
+
 /** A route this node announces to a peer, as it is desired; `told`: the session is up. */
 export interface BgpRouteRow {
   readonly peer: string;

@@ -4,7 +4,7 @@
  * A GET of anything else answers 404 with an {@link ApiError}.
  */
 import type { Problem } from "../net/problem.ts";
-import type { BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "./bgp-status.ts";
+import type { BgpBfdRow, BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "./bgp-status.ts";
 
 /** Path → document. `?limit=N` and friends are documented at the fields they act on. */
 export interface ApiDocuments {
@@ -17,6 +17,7 @@ export interface ApiDocuments {
   "/v1/bgp/peers": readonly BgpPeerRow[];
   "/v1/bgp/routes": readonly BgpRouteRow[];
   "/v1/bgp/received": readonly BgpReceivedRow[];
+  "/v1/bgp/bfd": readonly BgpBfdRow[];
   "/v1/bpf/lb": readonly FrontendRow[];
   /** `?limit=N` rows at most (default 1000; 0: all). */
   "/v1/bpf/ct": readonly FlowRow[];

@@ -35,8 +35,14 @@ export interface BgpNode {
 
 export interface DesiredSession {
   readonly config: SessionConfig;
-  readonly bfd?: BfdSettings;
+  readonly bfd?: DesiredBfd;
   readonly routes: readonly Route[];
+}
+
+export interface DesiredBfd {
+  readonly settings: BfdSettings;
+  /** As FRR tells them apart: eBGP by `ebgpMultiHop`, iBGP by whether the peer is on a network of this node. */
+  readonly multihop: boolean | "unlessOnLink";
 }
 
 export interface DesiredBgp {
@@ -188,10 +194,10 @@ function desiredSessions(
   const sessions = new Map<string, RememberedSession>();
   for (const peer of [...configuration.peers.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const last = memo.sessions.get(peer.name);
-    const bfd = peer.bfdProfile === undefined ? undefined : configuration.bfdProfiles.get(peer.bfdProfile);
-    const fits = last?.peer === peer && last.session.bfd === bfd;
+    const settings = peer.bfdProfile === undefined ? undefined : configuration.bfdProfiles.get(peer.bfdProfile);
+    const fits = last?.peer === peer && last.session.bfd?.settings === settings;
     if (fits && sameObjects(last.groups, groups)) sessions.set(peer.name, last);
-    else sessions.set(peer.name, rememberedSession(peer, bfd, groups, fits ? last : undefined));
+    else sessions.set(peer.name, rememberedSession(peer, settings, groups, fits ? last : undefined));
   }
   memo.sessions = sessions;
   return [...sessions.values()].map(({ session }) => session);
@@ -199,7 +205,7 @@ function desiredSessions(
 
 function rememberedSession(
   peer: Peer,
-  bfd: BfdSettings | undefined,
+  settings: BfdSettings | undefined,
   groups: readonly Group[],
   last: RememberedSession | undefined,
 ): RememberedSession {
@@ -214,6 +220,11 @@ function rememberedSession(
     }
     if (found.route !== undefined) routes.push(found.route);
   }
-  const session = { config, ...(bfd === undefined ? {} : { bfd }), routes };
+  const bfd = settings === undefined ? {} : { bfd: { settings, multihop: multihopOf(peer, config) } };
+  const session = { config, ...bfd, routes };
   return { peer, groups, routes: known, session };
+}
+
+function multihopOf({ ebgpMultiHop }: Peer, { localAsn, peerAsn }: SessionConfig): DesiredBfd["multihop"] {
+  return peerAsn === "internal" || peerAsn === localAsn ? "unlessOnLink" : ebgpMultiHop;
 }
