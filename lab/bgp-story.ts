@@ -81,8 +81,11 @@ async function tellDeparture(stage: Stage, client: string, router: string, targe
   const node = agentNodes(lab).at(-1);
   const others = agentNodes(lab).slice(0, -1);
   if (node === undefined || others.length === 0) return;
-  const isNoticedSoon = ((await readAgent(lab, node, "/v1/bgp/peers")) ?? []).every(
-    ({ holdTimeSeconds = 0 }) => holdTimeSeconds > 0 && holdTimeSeconds <= PATIENCE_SECONDS,
+  const peers = (await readAgent(lab, node, "/v1/bgp/peers")) ?? [];
+  const watched = ((await readAgent(lab, node, "/v1/bgp/bfd")) ?? []).filter(({ state }) => state === "up");
+  const isNoticedSoon = peers.every(
+    ({ name, holdTimeSeconds = 0 }) =>
+      watched.some(({ peer }) => peer === name) || (holdTimeSeconds > 0 && holdTimeSeconds <= PATIENCE_SECONDS),
   );
   tell.title(
     isNoticedSoon
