@@ -157,7 +157,8 @@ async function explained(given: Case): Promise<ExplainDocument> {
   };
   runPass(parts, { ...world, links: given.links ?? world.links });
   const options = { nodeName: "me", ignoreExcludeLabel: false, clock: virtualClock(), soon: () => undefined };
-  bgpOf(fakeSpeaker(given.bgp?.session), options).apply(state);
+  const watch = { apply: (): void => undefined, bfd: undefined, stop: async (): Promise<void> => undefined };
+  bgpOf(fakeSpeaker(given.bgp?.session), watch, options).apply(state);
   given.spoil?.(state);
   const way = { device: "eth0", via: "192.168.10.202", neighbor: "REACHABLE" };
   const query = new URLSearchParams(given.ask ?? "service=default/web");

@@ -190,7 +190,7 @@ const bfd: View<"/v1/bgp/bfd", BgpBfdRow> = {
     { title: "FLAPS", align: "right", cell: (row) => String(row.flaps) },
     { title: "INTERVAL", align: "right", cell: (row) => `${Math.round(row.transmitIntervalMilliseconds)}ms` },
     { title: "DETECTION", align: "right", cell: (row) => milliseconds(row.detectionMilliseconds) },
-    { title: "LONGEST GAP", align: "right", cell: (row) => milliseconds(row.longestGapMilliseconds) },
+    { title: "LONGEST PAUSE", align: "right", cell: (row) => milliseconds(row.longestGapMilliseconds) },
     { title: "DISCARDED", cell: (row) => discardedText(row) },
     { title: "PROBLEM", cell: (row, paint) => (row.problem === undefined ? "" : paint("red", row.problem)) },
   ],

@@ -1,4 +1,4 @@
-/** Other shapes of a fabric: one AS with a route reflector, pod CIDRs instead of Services. */
+/** Other shapes of a fabric: one AS with a route reflector, cables without addresses, pod CIDRs instead of Services. */
 import assert from "node:assert/strict";
 import { answersPerPod } from "../../lab/requests.ts";
 import { nextHopsTo, readRoutes, waitForNextHops } from "../../lab/routes.ts";
@@ -7,6 +7,7 @@ import { labSuite } from "./harness.ts";
 import { frrPaths } from "./routers.ts";
 
 const V4 = "203.0.113.0";
+const V6 = "2001:db8:113::";
 const web = { protocol: "HTTP", address: V4, port: 80 } as const;
 
 labSuite("iBGP with a route reflector", "ibgp", {}, (it) => {
@@ -26,6 +27,44 @@ labSuite("iBGP with a route reflector", "ibgp", {}, (it) => {
   it("without BFD a node that loses its power is out within the hold time", async (lab) => {
     await lab.fault("node2", "node-down");
     await waitForNextHops(lab.lab, "edge", [V4], ["node1"]);
+  });
+});
+
+labSuite("cables without addresses", "unnumbered", {}, (it) => {
+  it("peers find each other, IPv4 routes have the link's IPv6 next hops, and requests of both families are balanced", async (lab) => {
+    const routes = await readRoutes(lab.lab, "leaf");
+    for (const prefix of [`${V4}/32`, `${V6}/128`]) {
+      const hops = routes.find((route) => route.prefix === prefix)?.nextHops ?? [];
+      assert.deepEqual(hops.map(({ device, host }) => `${device} ${host}`).toSorted(), [
+        "node1if node1",
+        "node2if node2",
+      ]);
+      assert.ok(
+        hops.every(({ gateway }) => gateway.startsWith("fe80:")),
+        JSON.stringify(hops),
+      );
+    }
+    for (const address of [V4, V6]) {
+      const results = await lab.requests({ ...web, address, count: 60, concurrency: 6 });
+      assert.deepEqual([...answersPerPod(results).keys()].toSorted(), ["web-1", "web-2"]);
+    }
+  });
+
+  it("a cable that is pulled and plugged in again", async (lab) => {
+    await lab.fault("node1", "link-down");
+    await waitForNextHops(lab.lab, "leaf", [V4, V6], ["node2"]);
+    await lab.fault("node1", "link-up");
+    // BGP's own table: zebra 8.4 does not notice that the kernel has dropped the cable out of its nexthop object meanwhile.
+    await waitFor(
+      "both paths to count again",
+      async () => {
+        const found = await Promise.all([`${V4}/32`, `${V6}/128`].map((prefix) => frrPaths(lab, "leaf", prefix)));
+        return found.every((paths) => paths.filter(({ multipath }) => multipath === true).length === 2)
+          ? true
+          : undefined;
+      },
+      { milliseconds: 30_000 },
+    );
   });
 });
 
