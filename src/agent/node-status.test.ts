@@ -3,7 +3,13 @@ import { describe, test } from "node:test";
 import type { NodeDevice } from "../datapath/records.ts";
 import { address } from "../net/address.ts";
 import { serviceSchema } from "../service/objects.ts";
-import type { ConfigurationStateWrite, EventWrite, L2StatusWrite, NodeStatusWriter } from "../source/source.ts";
+import type {
+  BgpStatusWrite,
+  ConfigurationStateWrite,
+  EventWrite,
+  L2StatusWrite,
+  NodeStatusWriter,
+} from "../source/source.ts";
 import { placeAnnouncements } from "./desired.ts";
 import { NodeStatusReporter, planNodeStatus, unplacedOf, type NodeStatusInput } from "./node-status.ts";
 import { initialState } from "./state.ts";
@@ -44,6 +50,7 @@ function planned(placed: NodeStatusInput["placed"], input: Partial<NodeStatusInp
     ...input,
   });
   return operations.map((operation) => {
+    if (operation.type === "bgp") return `${operation.service}: by BGP`;
     if (operation.type === "l2")
       return `${operation.service}: ${operation.write === undefined ? "removed" : `[${operation.write.interfaces.join()}]`}`;
     const { type, reason, message, regarding } = operation.write;
@@ -152,6 +159,7 @@ describe("the status of a node", () => {
 /** Remembers what is written; refuses while told to. */
 class FakeWriter implements NodeStatusWriter {
   readonly statuses = new Map<string, L2StatusWrite>();
+  readonly routed = new Map<string, BgpStatusWrite>();
   readonly events: string[] = [];
   refusal: string | undefined;
   closed = false;
@@ -163,6 +171,14 @@ class FakeWriter implements NodeStatusWriter {
     if (this.refusal !== undefined) throw new Error(this.refusal);
     if (status === undefined) this.statuses.delete(service);
     else this.statuses.set(service, status);
+  }
+  bgpStatuses(): ReadonlyMap<string, BgpStatusWrite> {
+    return this.routed;
+  }
+  async writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void> {
+    if (this.refusal !== undefined) throw new Error(this.refusal);
+    if (status === undefined) this.routed.delete(service);
+    else this.routed.set(service, status);
   }
   async writeConfigurationState(_status: ConfigurationStateWrite): Promise<void> {}
   async writeEvent({ reason }: EventWrite): Promise<void> {

@@ -5,18 +5,15 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
-import type { EventWrite, L2StatusWrite, NodeStatusWriter, Snapshot } from "../source/source.ts";
+import type { L2StatusWrite, NodeStatusWriter, Snapshot } from "../source/source.ts";
 import { ConfigurationReporter } from "./configuration.ts";
 import type { PlacedAnnouncement } from "./desired.ts";
+import { planRouteStatus } from "./route-status.ts";
+import { eventAbout, type StatusOperation } from "./status-operation.ts";
 import type { AgentState } from "./state.ts";
 
 const TURN_WRITES = 64;
 const RETRY_MS = 5000;
-
-export type StatusOperation =
-  | { readonly type: "l2"; readonly service: string; readonly write: L2StatusWrite | undefined }
-  /** `follows`: not while the status of this Service could not be written, else it would be said with every attempt. */
-  | { readonly type: "event"; readonly write: EventWrite; readonly follows?: string };
 
 export interface NodeStatusInput {
   readonly node: string;
@@ -40,7 +37,7 @@ export function planNodeStatus(input: NodeStatusInput): readonly StatusOperation
     if (before !== undefined) continue;
     const message = `announcing from node "${node}" with protocol "layer2"`;
     const event = eventAbout(service, snapshot, { type: "Normal", reason: "nodeAssigned", message });
-    operations.push({ type: "event", write: event, follows: service });
+    operations.push({ type: "event", write: event, follows: { kind: "l2", service } });
   }
   operations.push(...failures(input));
   for (const service of statuses.keys()) {
@@ -94,17 +91,6 @@ function desiredStatuses(placed: readonly PlacedAnnouncement[]): ReadonlyMap<str
   );
 }
 
-function eventAbout(
-  service: string,
-  snapshot: Pick<Snapshot, "services">,
-  event: Pick<EventWrite, "type" | "reason" | "message">,
-): EventWrite {
-  const [namespace = "", name = ""] = service.split("/");
-  const uid = snapshot.services.get(service)?.metadata.uid;
-  const regarding = { kind: "Service", namespace, name, ...(uid === undefined ? {} : { uid }) };
-  return { ...event, regarding };
-}
-
 /** Writes after passes, one round at a time; what fails is a problem of the state and tried again, with the next pass or soon. */
 export class NodeStatusReporter {
   readonly #writer: NodeStatusWriter;
@@ -140,11 +126,13 @@ export class NodeStatusReporter {
     clearTimeout(this.#retry);
     const services = withdraw ? [...(this.#writer.l2Statuses()?.keys() ?? [])] : [];
     for (const service of services) await this.#writer.writeL2Status(service, undefined);
+    const routed = withdraw ? [...(this.#writer.bgpStatuses()?.keys() ?? [])] : [];
+    for (const service of routed) await this.#writer.writeBgpStatus(service, undefined);
     await this.#writer.close();
   }
 
   async #round(state: AgentState): Promise<void> {
-    const reports = [this.#reportServices(state), this.#reportConfiguration(state)];
+    const reports = [this.#reportServices(state), this.#reportRoutes(state), this.#reportConfiguration(state)];
     state.nodeStatusProblems = (await Promise.all(reports)).flat();
   }
 
@@ -161,10 +149,18 @@ export class NodeStatusReporter {
     const statuses = this.#writer.l2Statuses();
     // Nothing is known yet, so nothing is tried: what failed before still has.
     if (placed === undefined || world === undefined || statuses === undefined)
-      return nodeStatusProblems.filter(({ subject }) => subject !== "ConfigurationState");
+      return nodeStatusProblems.filter(({ subject }) => subject.startsWith("ServiceL2Status"));
     const operations = planNodeStatus({ node, placed, snapshot: world.snapshot, statuses, unplaced: this.#unplaced });
     this.#unplaced = unplacedOf(placed);
     return this.#perform(operations);
+  }
+
+  async #reportRoutes({ node, bgp, world, nodeStatusProblems }: AgentState): Promise<readonly Problem[]> {
+    const statuses = this.#writer.bgpStatuses();
+    if (bgp === undefined || world === undefined || statuses === undefined)
+      return nodeStatusProblems.filter(({ subject }) => subject.startsWith("ServiceBGPStatus"));
+    const { snapshot } = world;
+    return this.#perform(planRouteStatus({ node, desired: bgp.desired, snapshot, statuses }));
   }
 
   async #perform(operations: readonly StatusOperation[]): Promise<readonly Problem[]> {
@@ -182,11 +178,16 @@ export class NodeStatusReporter {
       if (index % TURN_WRITES === TURN_WRITES - 1) await nextTurn();
       if (operation.type === "l2") {
         const { service, write } = operation;
-        await attempt(statusOf(service), () => this.#writer.writeL2Status(service, write));
+        await attempt(statusOf("l2", service), () => this.#writer.writeL2Status(service, write));
+        continue;
+      }
+      if (operation.type === "bgp") {
+        const { service, write } = operation;
+        await attempt(statusOf("bgp", service), () => this.#writer.writeBgpStatus(service, write));
         continue;
       }
       const { follows, write } = operation;
-      if (follows !== undefined && problems.has(statusOf(follows))) continue;
+      if (follows !== undefined && problems.has(statusOf(follows.kind, follows.service))) continue;
       // A writer may collect events for a moment; nothing waits for that.
       events.push(attempt(`Event ${write.reason}`, () => this.#writer.writeEvent(write)));
     }
@@ -195,6 +196,6 @@ export class NodeStatusReporter {
   }
 }
 
-function statusOf(service: string): string {
-  return `ServiceL2Status of ${service}`;
+function statusOf(kind: "l2" | "bgp", service: string): string {
+  return `${kind === "l2" ? "ServiceL2Status" : "ServiceBGPStatus"} of ${service}`;
 }

@@ -96,6 +96,12 @@ export interface L2StatusWrite {
   readonly interfaces: readonly string[];
 }
 
+/** What ServiceBGPStatus says of a Service that this node announces. */
+export interface BgpStatusWrite {
+  /** Names of the BGPPeers it is announced to, sorted. */
+  readonly peers: readonly string[];
+}
+
 /** status of a ConfigurationState: what a program makes of the objects it reads. */
 export interface ConfigurationStateWrite {
   readonly result: "Valid" | "Invalid" | "Unknown";
@@ -113,6 +119,9 @@ export interface NodeStatusWriter {
   l2Statuses(): ReadonlyMap<string, L2StatusWrite> | undefined;
   /** `undefined`: the node does not announce the Service any more. */
   writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void>;
+  /** The same for ServiceBGPStatus. */
+  bgpStatuses(): ReadonlyMap<string, BgpStatusWrite> | undefined;
+  writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void>;
   /** Of the ConfigurationState `speaker-NODE`. */
   writeConfigurationState(status: ConfigurationStateWrite): Promise<void>;
   writeEvent(event: EventWrite): Promise<void>;

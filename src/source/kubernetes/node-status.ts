@@ -1,8 +1,21 @@
-/** What an agent says about its own node, in objects of its own: ServiceL2Status, ConfigurationState, events. */
-import { createHash } from "node:crypto";
+/** What an agent says about its own node, in objects of its own: ServiceL2Status, ServiceBGPStatus, ConfigurationState, events. */
 import { z } from "zod";
 import { systemClock } from "../../time/clock.ts";
-import type { ConfigurationStateWrite, EventWrite, L2StatusWrite, NodeStatusWriter } from "../source.ts";
+import {
+  BGP_STATUS,
+  L2_STATUS,
+  statusFields,
+  statusLabels,
+  statusName,
+  type ServiceStatusKind,
+} from "../service-statuses.ts";
+import type {
+  BgpStatusWrite,
+  ConfigurationStateWrite,
+  EventWrite,
+  L2StatusWrite,
+  NodeStatusWriter,
+} from "../source.ts";
 import type { Connection } from "./connection.ts";
 import { EventWriter } from "./event-writer.ts";
 import { startReflector, type Reflector } from "./reflector/driver.ts";
@@ -21,13 +34,9 @@ export interface NodeStatusOptions {
 const COMPONENT = "fairlead-agent";
 const METALLB = "metallb.io/v1beta1";
 
-const statusSchema = z.object({
+const objectSchema = z.object({
   metadata: z.object({ name: z.string() }),
-  status: z.object({
-    serviceName: z.string(),
-    serviceNamespace: z.string(),
-    interfaces: z.array(z.object({ name: z.string() })).default([]),
-  }),
+  status: z.looseObject({ serviceName: z.string(), serviceNamespace: z.string() }),
 });
 
 export function openNodeStatus(options: NodeStatusOptions): NodeStatusWriter {
@@ -37,19 +46,67 @@ export function openNodeStatus(options: NodeStatusOptions): NodeStatusWriter {
 class NodeStatusObjects implements NodeStatusWriter {
   readonly #options: NodeStatusOptions;
   readonly #events: EventWriter;
-  readonly #reflector: Reflector;
-  /** By name of the object. */
-  readonly #found = new Map<string, { readonly service: string; readonly write: L2StatusWrite }>();
-  #synced = false;
+  readonly #l2: StatusObjects<L2StatusWrite>;
+  readonly #bgp: StatusObjects<BgpStatusWrite>;
 
   constructor(options: NodeStatusOptions) {
     this.#options = options;
     const { connection, node } = options;
     this.#events = new EventWriter(connection, COMPONENT, options.pod?.name ?? node);
+    this.#l2 = new StatusObjects(L2_STATUS, options);
+    this.#bgp = new StatusObjects(BGP_STATUS, options);
+  }
+
+  l2Statuses(): ReadonlyMap<string, L2StatusWrite> | undefined {
+    return this.#l2.written();
+  }
+
+  async writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void> {
+    await this.#l2.write(service, status);
+  }
+
+  bgpStatuses(): ReadonlyMap<string, BgpStatusWrite> | undefined {
+    return this.#bgp.written();
+  }
+
+  async writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void> {
+    await this.#bgp.write(service, status);
+  }
+
+  async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
+    const { connection, node } = this.#options;
+    const name = `speaker-${node}`;
+    const labels = { "metallb.io/component-type": "speaker", "metallb.io/node-name": node };
+    const object = objectOf(this.#options, "ConfigurationState", name, labels, { ...status });
+    await applyOwn(connection, `${pathOf(this.#options, "configurationstates")}/${name}`, object, COMPONENT);
+  }
+
+  async writeEvent(event: EventWrite): Promise<void> {
+    await this.#events.write(event, Date.now());
+  }
+
+  async close(): Promise<void> {
+    this.#l2.stop();
+    this.#bgp.stop();
+  }
+}
+
+/** The objects of one kind about this node, as the API server has them. */
+class StatusObjects<Write> {
+  readonly #kind: ServiceStatusKind<Write>;
+  readonly #options: NodeStatusOptions;
+  readonly #reflector: Reflector;
+  /** By name of the object. */
+  readonly #found = new Map<string, { readonly service: string; readonly write: Write }>();
+  #synced = false;
+
+  constructor(kind: ServiceStatusKind<Write>, options: NodeStatusOptions) {
+    this.#kind = kind;
+    this.#options = options;
     this.#reflector = startReflector({
-      connection,
-      path: this.#path("servicel2statuses"),
-      selectors: { labelSelector: `metallb.io/node=${node}` },
+      connection: options.connection,
+      path: pathOf(options, kind.resource),
+      selectors: { labelSelector: `metallb.io/node=${options.node}` },
       clock: systemClock,
       random: Math.random,
       onEffects: (changes, { synced }) => {
@@ -63,72 +120,53 @@ class NodeStatusObjects implements NodeStatusWriter {
     });
   }
 
-  l2Statuses(): ReadonlyMap<string, L2StatusWrite> | undefined {
+  written(): ReadonlyMap<string, Write> | undefined {
     if (!this.#synced) return undefined;
     return new Map([...this.#found.values()].map(({ service, write }) => [service, write]));
   }
 
-  async writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void> {
+  async write(service: string, write: Write | undefined): Promise<void> {
     const { connection, node } = this.#options;
-    const name = objectName(node, service);
-    const path = `${this.#path("servicel2statuses")}/${name}`;
-    if (status === undefined) {
+    const name = statusName(this.#kind.prefix, node, service);
+    const path = `${pathOf(this.#options, this.#kind.resource)}/${name}`;
+    if (write === undefined) {
       const response = await connection.request({ method: "DELETE", path });
       if (response.status !== 200 && response.status !== 404) throw new Error(refusalOf(response));
       this.#found.delete(name);
       return;
     }
-    const [serviceNamespace = "", serviceName = ""] = service.split("/");
-    const labels = {
-      "metallb.io/node": node,
-      // The value of a label is shorter than a name may be.
-      "metallb.io/service-name": serviceName.slice(0, 63),
-      "metallb.io/service-namespace": serviceNamespace,
-    };
-    const interfaces = status.interfaces.map((each) => ({ name: each }));
-    const written = { node, serviceName, serviceNamespace, interfaces };
-    await applyOwn(connection, path, this.#object("ServiceL2Status", name, labels, written), COMPONENT);
-    this.#found.set(name, { service, write: status });
+    const status = statusFields(this.#kind, node, service, write);
+    const object = objectOf(this.#options, this.#kind.kind, name, statusLabels(node, service), status);
+    await applyOwn(connection, path, object, COMPONENT);
+    this.#found.set(name, { service, write });
   }
 
-  async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
-    const { connection, node } = this.#options;
-    const name = `speaker-${node}`;
-    const labels = { "metallb.io/component-type": "speaker", "metallb.io/node-name": node };
-    const object = this.#object("ConfigurationState", name, labels, { ...status });
-    await applyOwn(connection, `${this.#path("configurationstates")}/${name}`, object, COMPONENT);
-  }
-
-  async writeEvent(event: EventWrite): Promise<void> {
-    await this.#events.write(event, Date.now());
-  }
-
-  async close(): Promise<void> {
+  stop(): void {
     this.#reflector.stop();
-  }
-
-  #path(resource: string): string {
-    return `/apis/${METALLB}/namespaces/${encodeURIComponent(this.#options.namespace)}/${resource}`;
-  }
-
-  #object(kind: string, name: string, labels: Raw, status: Raw): Raw & { readonly status: Raw } {
-    const { namespace, pod } = this.#options;
-    const owner = pod === undefined ? {} : { ownerReferences: [{ apiVersion: "v1", kind: "Pod", ...pod }] };
-    return { apiVersion: METALLB, kind, metadata: { name, namespace, labels, ...owner }, status };
   }
 
   /** One that is not as we write it counts as not there: what it should say is written anew. */
   #note(object: Raw, there: boolean): void {
-    const parsed = statusSchema.safeParse(object);
+    const parsed = objectSchema.safeParse(object);
     if (!parsed.success) return;
     const { metadata, status } = parsed.data;
-    const service = `${status.serviceNamespace}/${status.serviceName}`;
-    if (!there) this.#found.delete(metadata.name);
-    else this.#found.set(metadata.name, { service, write: { interfaces: status.interfaces.map(({ name }) => name) } });
+    const write = this.#kind.parse(status);
+    if (!there || write === undefined) this.#found.delete(metadata.name);
+    else this.#found.set(metadata.name, { service: `${status.serviceNamespace}/${status.serviceName}`, write });
   }
 }
 
-/** The same for a node and a Service whenever it is written: a repetition changes nothing. */
-function objectName(node: string, service: string): string {
-  return `l2-${createHash("sha256").update(`${node}/${service}`).digest("hex").slice(0, 10)}`;
+function pathOf({ namespace }: NodeStatusOptions, resource: string): string {
+  return `/apis/${METALLB}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
+}
+
+function objectOf(
+  { namespace, pod }: NodeStatusOptions,
+  kind: string,
+  name: string,
+  labels: Raw,
+  status: Raw,
+): Raw & { readonly status: Raw } {
+  const owner = pod === undefined ? {} : { ownerReferences: [{ apiVersion: "v1", kind: "Pod", ...pod }] };
+  return { apiVersion: METALLB, kind, metadata: { name, namespace, labels, ...owner }, status };
 }

@@ -40,6 +40,30 @@ test("a ServiceL2Status has MetalLB's labels and fields", async () => {
   });
 });
 
+test("a ServiceBGPStatus has MetalLB's labels and the peers, and is known to the next run", async () => {
+  await openNodeState(folder, "worker1").writeBgpStatus("shop/cart", { peers: ["a", "b"] });
+  const object = read("servicebgpstatuses", "worker1_shop_cart.json") as { kind: string; metadata: { name: string } };
+  assert.deepEqual(object, {
+    apiVersion: "metallb.io/v1beta1",
+    kind: "ServiceBGPStatus",
+    metadata: {
+      name: "bgp-e95a98612b",
+      namespace: "metallb-system",
+      labels: {
+        "metallb.io/node": "worker1",
+        "metallb.io/service-name": "cart",
+        "metallb.io/service-namespace": "shop",
+      },
+    },
+    status: { node: "worker1", serviceName: "cart", serviceNamespace: "shop", peers: ["a", "b"] },
+  });
+  const next = openNodeState(folder, "worker1");
+  assert.deepEqual([...(next.bgpStatuses() ?? [])], [["shop/cart", { peers: ["a", "b"] }]]);
+  assert.equal(next.l2Statuses()?.size, 0);
+  await next.writeBgpStatus("shop/cart", undefined);
+  assert.deepEqual(readdirSync(join(folder, "servicebgpstatuses")), []);
+});
+
 test("the next run knows what was written, but not what another node wrote nor what is no status", async () => {
   const first = openNodeState(folder, "worker1");
   await first.writeL2Status("shop/cart", { interfaces: ["eth0"] });

@@ -2,13 +2,27 @@
  * The node-state folder: what an agent says about its node, in the shapes that Kubernetes gives it. One folder may serve
  * several agents: every name has the node's in it, and an agent touches only its own.
  *
- *     servicel2statuses/NODE_NAMESPACE_NAME.json   configurationstates/speaker-NODE.json   events-NODE.json
+ *     servicel2statuses/NODE_NAMESPACE_NAME.json     configurationstates/speaker-NODE.json
+ *     servicebgpstatuses/NODE_NAMESPACE_NAME.json    events-NODE.json
  */
-import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { ConfigurationStateWrite, EventWrite, L2StatusWrite, NodeStatusWriter } from "../source.ts";
+import {
+  BGP_STATUS,
+  L2_STATUS,
+  statusFields,
+  statusLabels,
+  statusName,
+  type ServiceStatusKind,
+} from "../service-statuses.ts";
+import type {
+  BgpStatusWrite,
+  ConfigurationStateWrite,
+  EventWrite,
+  L2StatusWrite,
+  NodeStatusWriter,
+} from "../source.ts";
 import { EventFile } from "./events.ts";
 import {
   CONFIGURATION_FOLDER,
@@ -18,21 +32,15 @@ import {
   writeConfigurationObject,
 } from "./state.ts";
 
-const L2_FOLDER = "servicel2statuses";
-
-const l2StatusSchema = z.object({
-  status: z.object({
-    node: z.string(),
-    serviceName: z.string(),
-    serviceNamespace: z.string(),
-    interfaces: z.array(z.object({ name: z.string() })).default([]),
-  }),
+const objectSchema = z.object({
+  status: z.looseObject({ node: z.string(), serviceName: z.string(), serviceNamespace: z.string() }),
 });
 
 /** Reads what an earlier run left. Throws when the folder cannot be created. */
 export function openNodeState(folder: string, node: string): NodeStatusWriter {
   try {
-    for (const name of [L2_FOLDER, CONFIGURATION_FOLDER]) mkdirSync(join(folder, name), { recursive: true });
+    for (const name of [L2_STATUS.resource, BGP_STATUS.resource, CONFIGURATION_FOLDER])
+      mkdirSync(join(folder, name), { recursive: true });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`Cannot create the node-state folder ${JSON.stringify(folder)}: ${reason}`, { cause });
@@ -44,28 +52,31 @@ class NodeStateFolder implements NodeStatusWriter {
   readonly #folder: string;
   readonly #node: string;
   readonly #events: EventFile;
-  readonly #l2: Map<string, L2StatusWrite>;
+  readonly #l2: StatusFolder<L2StatusWrite>;
+  readonly #bgp: StatusFolder<BgpStatusWrite>;
 
   constructor(folder: string, node: string) {
     this.#folder = folder;
     this.#node = node;
     this.#events = new EventFile({ folder, file: `events-${node}.json`, component: "fairlead-agent" });
-    this.#l2 = readL2Statuses(join(folder, L2_FOLDER), node);
+    this.#l2 = new StatusFolder(L2_STATUS, folder, node);
+    this.#bgp = new StatusFolder(BGP_STATUS, folder, node);
   }
 
   l2Statuses(): ReadonlyMap<string, L2StatusWrite> {
-    return this.#l2;
+    return this.#l2.written;
   }
 
   async writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void> {
-    const folder = join(this.#folder, L2_FOLDER);
-    const file = fileName(`${this.#node}/${service}`);
-    attempt(`ServiceL2Status of Service ${service}`, () => {
-      if (status === undefined) rmSync(join(folder, file), { force: true });
-      else writeAtomically(folder, file, l2StatusObject(this.#node, service, status));
-    });
-    if (status === undefined) this.#l2.delete(service);
-    else this.#l2.set(service, status);
+    this.#l2.write(service, status);
+  }
+
+  bgpStatuses(): ReadonlyMap<string, BgpStatusWrite> {
+    return this.#bgp.written;
+  }
+
+  async writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void> {
+    this.#bgp.write(service, status);
   }
 
   async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
@@ -92,31 +103,48 @@ function attempt(what: string, write: () => void): void {
   }
 }
 
-function l2StatusObject(node: string, service: string, { interfaces }: L2StatusWrite): object {
-  const [serviceNamespace = "", serviceName = ""] = service.split("/");
-  const labels = {
-    "metallb.io/node": node,
-    "metallb.io/service-name": serviceName,
-    "metallb.io/service-namespace": serviceNamespace,
-  };
-  const hash = createHash("sha256").update(`${node}/${service}`).digest("hex").slice(0, 10);
-  return {
-    apiVersion: "metallb.io/v1beta1",
-    kind: "ServiceL2Status",
-    metadata: { name: `l2-${hash}`, namespace: SYSTEM_NAMESPACE, labels },
-    status: { node, serviceName, serviceNamespace, interfaces: interfaces.map((name) => ({ name })) },
-  };
+/** The files of one kind, an earlier run's included. */
+class StatusFolder<Write> {
+  readonly written: Map<string, Write>;
+  readonly #kind: ServiceStatusKind<Write>;
+  readonly #folder: string;
+  readonly #node: string;
+
+  constructor(kind: ServiceStatusKind<Write>, folder: string, node: string) {
+    this.#kind = kind;
+    this.#folder = join(folder, kind.resource);
+    this.#node = node;
+    this.written = readStatuses(kind, this.#folder, node);
+  }
+
+  write(service: string, write: Write | undefined): void {
+    const { kind, prefix } = this.#kind;
+    const file = fileName(`${this.#node}/${service}`);
+    attempt(`${kind} of Service ${service}`, () => {
+      if (write === undefined) {
+        rmSync(join(this.#folder, file), { force: true });
+        return;
+      }
+      const name = statusName(prefix, this.#node, service);
+      const metadata = { name, namespace: SYSTEM_NAMESPACE, labels: statusLabels(this.#node, service) };
+      const status = statusFields(this.#kind, this.#node, service, write);
+      writeAtomically(this.#folder, file, { apiVersion: "metallb.io/v1beta1", kind, metadata, status });
+    });
+    if (write === undefined) this.written.delete(service);
+    else this.written.set(service, write);
+  }
 }
 
 /** A file that is not as we write it counts as not there: what it should say is written anew. */
-function readL2Statuses(folder: string, node: string): Map<string, L2StatusWrite> {
-  const statuses = new Map<string, L2StatusWrite>();
+function readStatuses<Write>(kind: ServiceStatusKind<Write>, folder: string, node: string): Map<string, Write> {
+  const statuses = new Map<string, Write>();
   for (const name of readdirSync(folder)) {
     if (!name.endsWith(".json") || name.startsWith(".")) continue;
-    const parsed = l2StatusSchema.safeParse(parseOrNothing(readFileSync(join(folder, name), "utf8")));
+    const parsed = objectSchema.safeParse(parseOrNothing(readFileSync(join(folder, name), "utf8")));
     if (!parsed.success || parsed.data.status.node !== node) continue;
-    const { serviceNamespace, serviceName, interfaces } = parsed.data.status;
-    statuses.set(`${serviceNamespace}/${serviceName}`, { interfaces: interfaces.map((each) => each.name) });
+    const { serviceNamespace, serviceName } = parsed.data.status;
+    const write = kind.parse(parsed.data.status);
+    if (write !== undefined) statuses.set(`${serviceNamespace}/${serviceName}`, write);
   }
   return statuses;
 }
