@@ -3,6 +3,7 @@ import type { StatusDocument } from "../src/observe/status.ts";
 import type { Lab } from "./lab.ts";
 import { agentNodes, neighborOf, readAgent, readAnnouncers, readStatus } from "./observe.ts";
 import type { LabStatus } from "./observe.ts";
+import { nextHopsTo, routersOf } from "./routes.ts";
 import { renderRows } from "./rows.ts";
 
 export async function liveTable(lab: Lab): Promise<readonly string[]> {
@@ -35,6 +36,8 @@ function agentCells({ ready, counts, verdicts }: StatusDocument): readonly strin
 }
 
 async function serviceLines(lab: Lab, status: LabStatus): Promise<readonly string[]> {
+  const [router] = routersOf(lab);
+  if (router !== undefined) return routedLines(lab, status, router);
   const client = lab.scene.hosts.find((host) => host.role === "client")?.name;
   const announcers = await readAnnouncers(lab);
   const rows = status.services.flatMap((service) =>
@@ -48,4 +51,16 @@ async function serviceLines(lab: Lab, status: LabStatus): Promise<readonly strin
   );
   const head = ["SERVICE", "ADDRESS", "PORTS", "ANNOUNCED BY", `${(client ?? "client").toUpperCase()} SENDS TO`];
   return renderRows(head, await Promise.all(rows));
+}
+
+async function routedLines(lab: Lab, status: LabStatus, router: string): Promise<readonly string[]> {
+  const rows = status.services.flatMap((service) =>
+    service.addresses.map(async (address) => [
+      `${service.namespace}/${service.name}`,
+      address,
+      service.ports.map((port) => `${port.port}/${port.protocol}`).join(" "),
+      (await nextHopsTo(lab, router, address)).join(" ") || "nobody",
+    ]),
+  );
+  return renderRows(["SERVICE", "ADDRESS", "PORTS", `${router.toUpperCase()} SENDS TO`], await Promise.all(rows));
 }
