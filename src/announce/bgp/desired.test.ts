@@ -325,6 +325,16 @@ describe("with a memo", () => {
     assert.equal(after[0], before[0]);
   });
 
+  test("one Service deleted: its route goes, the others are the same objects", () => {
+    const memo = emptyBgpMemo();
+    const input = bgpInput({ ...base, services: { one, two } });
+    const before = desiredBgp(input, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
+    const services = new Map([...input.services].filter(([key]) => key !== "default/two"));
+    const after = desiredBgp({ ...input, services }, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
+    assert.deepEqual(after.map(routeText), ["192.0.2.1/32"]);
+    assert.equal(after[0], before[0]);
+  });
+
   test("a heartbeat of the Node object changes nothing, its labels do", () => {
     const memo = emptyBgpMemo();
     const input = bgpInput({ ...base, services: { one } });
