@@ -126,15 +126,29 @@ function judgeServices(input: BgpInput, world: World, memo: BgpMemo): boolean {
 /** Names of the BGPPeers a Service is announced to from this node, sorted: by prefix, so Services in one aggregate show the same. */
 export function peersOf(desired: DesiredBgp, service: string): readonly string[] {
   const offers = desired.verdicts.get(service)?.offers ?? [];
-  const groups = [...new Set(offers.map(({ text }) => text))].flatMap((text) => desired.groups.get(text) ?? []);
-  return desired.sessions
-    .map(({ config }) => config)
-    .filter(({ name, families }) =>
-      groups.some(
-        (group) => families.includes(group.prefix.family) && group.offers.some((offer) => isFor(offer, name)),
-      ),
-    )
-    .map(({ name }) => name);
+  const texts = [...new Set(offers.map(({ text }) => text))];
+  const lists = texts.flatMap((text) => {
+    const group = desired.groups.get(text);
+    return group === undefined ? [] : [peersOfGroup(desired, group)];
+  });
+  const [first = []] = lists;
+  return lists.length <= 1 ? first : [...new Set(lists.flat())].toSorted();
+}
+
+/** It is asked for every Service, and a group may be an aggregate of thousands: of one moment each is looked at once. */
+const knownPeers = new WeakMap<DesiredBgp, Map<Group, readonly string[]>>();
+
+function peersOfGroup(desired: DesiredBgp, group: Group): readonly string[] {
+  const known = knownPeers.get(desired) ?? new Map<Group, readonly string[]>();
+  knownPeers.set(desired, known);
+  const before = known.get(group);
+  if (before !== undefined) return before;
+  const names = desired.sessions
+    .filter(({ config }) => config.families.includes(group.prefix.family))
+    .filter(({ config }) => group.offers.some((offer) => isFor(offer, config.name)))
+    .map(({ config }) => config.name);
+  known.set(group, names);
+  return names;
 }
 
 function heldBack(key: string, verdict: BgpVerdict, unforwarded: BgpNode["unforwarded"]): BgpVerdict {
