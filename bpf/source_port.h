@@ -37,12 +37,16 @@ static __always_inline bool announce_reply(struct scratch *s, __u32 hash, __u64 
 	return false;
 }
 
-/* The client's own port. Not possible when another frontend already uses it towards this backend. */
-static __always_inline bool keep_client_port(struct scratch *s, __u64 now_ns)
+/* The client's own port. Not possible when another frontend already uses it towards this backend. (Not static: see find_place().) */
+__noinline int keep_client_port(struct scratch *s, __u64 now_ns)
 {
-	__u32 hash = key_hash(&s->reply_key);
-	struct flow *known = find_row(&s->reply_key, hash);
+	struct flow *known;
+	__u32 hash;
 
+	if (!s)
+		return false;
+	hash = key_hash(&s->reply_key);
+	known = find_row(&s->reply_key, hash);
 	if (known) {
 		if (!flow_expired(known, s->reply_key.protocol, s->forward.seen_seconds) && !same_translation(known, &s->reply))
 			return false;
@@ -51,11 +55,15 @@ static __always_inline bool keep_client_port(struct scratch *s, __u64 now_ns)
 	return announce_reply(s, hash, now_ns);
 }
 
-static __always_inline bool take_port(struct scratch *s, __u64 now_ns)
+__noinline int take_port(struct scratch *s, __u64 now_ns)
 {
-	__u32 hash = key_hash(&s->reply_key);
-	struct flow *known = find_row(&s->reply_key, hash);
+	struct flow *known;
+	__u32 hash;
 
+	if (!s)
+		return false;
+	hash = key_hash(&s->reply_key);
+	known = find_row(&s->reply_key, hash);
 	if (known) {
 		if (!gives_way(known, s->reply_key.protocol, s->forward.seen_seconds))
 			return false;
@@ -68,13 +76,10 @@ static __always_inline bool take_port(struct scratch *s, __u64 now_ns)
  * The client's own port where its address is kept, else the least recently used of this node's range (random ports meet the
  * backend's TIME_WAIT far more often). A flood can take all ports towards a backend, but not keep them.
  */
-__noinline int claim_source_port(struct scratch *s, struct backend *b, __u64 now_ns)
+static __always_inline enum verdict claim_source_port(struct scratch *s, struct backend *b, __u64 now_ns)
 {
-	struct flow_key *key;
+	struct flow_key *key = &s->reply_key;
 
-	if (!s || !b)
-		return DROP_INTERNAL;
-	key = &s->reply_key;
 	if (!(s->forward.flags & FLOW_SNAT)) {
 		set_deltas(&s->reply, key);
 		if (keep_client_port(s, now_ns))

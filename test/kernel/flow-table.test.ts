@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { FLOW_WAYS } from "../../src/datapath/abi.generated.ts";
 import { frame, read, type Frame } from "./frame.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -34,6 +35,8 @@ function inWorld(name: string, constants: Readonly<Record<string, number>>, defi
 }
 
 type Protocol = "tcp" | "udp";
+
+const PLACE = 0xffff_ffffn;
 
 function fromClient(source: string, more: Partial<Frame> = {}): Uint8Array {
   return frame({ source, destination: ADDRESS, sourcePort: 40000, destinationPort: 80, flags: "S", ...more });
@@ -132,6 +135,29 @@ inWorld("four source ports", { snat_port_min: 20000, snat_port_mask: 3 }, () => 
     assert.notEqual(second, first);
     assert.equal(clientBehind(second), "172.20.3.1");
     assert.equal(clientBehind(first), "172.20.3.5");
+  });
+});
+
+inWorld("a single bucket", { flow_bucket_mask: 0 }, () => {
+  test("gives away the oldest tags first", async () => {
+    const clients = Array.from({ length: 8 }, (_, n) => `172.20.4.${n}`);
+    const ports: number[] = [];
+    for (const source of clients) {
+      ports.push(portOf(source));
+      await sleep(40); // tags that wait for an answer count in steps of 17 ms
+    }
+    const found = clients.filter((source, n) => clientBehind(ports[n] ?? 0) === source);
+    assert.deepEqual(found, clients.slice(-FLOW_WAYS / 2));
+  });
+
+  test("in which another CPU just claims what looks like the same reply makes a flow take the next port", () => {
+    const first = portOf(CLIENT);
+    const reply = world.tags.find((tag) => tag !== 0n && tag % 2n === 0n) ?? 0n; // the second place of a pair is even
+    world.reset();
+    world.frontend({ address: ADDRESS, port: 80, protocol: "tcp", backends: [{ address: REMOTE, port: 8080 }] });
+    world.tags[0] = (reply & ~PLACE) | (PLACE >> 1n); // a cell there is not
+    assert.equal(portOf(CLIENT), first + 1);
+    assert.equal(clientBehind(first + 1), CLIENT);
   });
 });
 

@@ -70,6 +70,8 @@ export interface World {
   probeKey(key: readonly [bigint, bigint], port: number): void;
   /** Rows that found no cell and lie in the LRU hash. */
   overflow(): number;
+  /** The tags of all buckets, in shared memory. */
+  readonly tags: BigUint64Array;
   reset(): void;
   close(): void;
 }
@@ -143,6 +145,7 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       maps.runtime.setBigUint64(runtime.offset.probe_key + 8, key[1], true);
       maps.runtime.setUint16(runtime.offset.probe_port, port);
     },
+    tags: new BigUint64Array(object.map("flow_buckets").mmap()),
     overflow: () => [...object.map("flows").entries()].length,
     reset() {
       maps.clear();
