@@ -155,3 +155,16 @@ describe("an object that is to be deleted", () => {
     assert.match(warnings.join("\n"), /BGPAdvertisement sys\/ad: .*no Community object defines an alias/);
   });
 });
+
+it("a BFDProfile may come before the Secret with its key", () => {
+  const annotations = { "fairlead.io/authentication": "keyed-sha1", "fairlead.io/authentication-secret": "later" };
+  const object = bfdProfileSchema.parse({ metadata: { name: "b", namespace: "sys", annotations }, spec: {} });
+  const proposed: Proposal = {
+    operation: "CREATE",
+    kind: "BFDProfile",
+    collection: "bfdProfiles",
+    key: "sys/b",
+    object,
+  };
+  assert.deepEqual(admit(proposed, clusterOf([])).refusals, []);
+});

@@ -5,6 +5,7 @@
  */
 import { formatProblem, type Problem } from "../net/problem.ts";
 import type { Secret } from "../service/objects.ts";
+import { BFD_SECRET_ANNOTATION } from "./bgp/annotations.ts";
 import type { BFDProfile, BGPAdvertisement, BGPPeer } from "./bgp/objects.ts";
 import { judgeConfiguration, suspicions, type ConfigurationObjects } from "./judgement.ts";
 
@@ -84,11 +85,17 @@ function withReferences(objects: ConfigurationObjects): ConfigurationObjects {
   };
 }
 
-/** Passwords are not read here, so every Secret that is named counts as there and well. */
+/** Passwords and keys are not read here, so every Secret that is named counts as there and well. */
 function withSecrets(objects: ConfigurationObjects): ConfigurationObjects {
-  const named = [...objects.bgpPeers.values()].filter(({ spec }) => spec.passwordSecret.name !== "");
-  const secrets = named.map(({ metadata: { namespace }, spec }): [string, Secret] => {
-    const { name } = spec.passwordSecret;
+  const ofPeers = [...objects.bgpPeers.values()].map(({ metadata, spec }) => ({
+    metadata,
+    name: spec.passwordSecret.name,
+  }));
+  const ofProfiles = [...objects.bfdProfiles.values()].map(({ metadata }) => ({
+    metadata,
+    name: metadata.annotations[BFD_SECRET_ANNOTATION] ?? "",
+  }));
+  const secrets = [...ofPeers, ...ofProfiles].map(({ metadata: { namespace }, name }): [string, Secret] => {
     const metadata = { name, namespace, labels: {}, annotations: {} };
     const secret = { metadata, type: "kubernetes.io/basic-auth", data: {}, stringData: { password: "unknown" } };
     return [`${namespace}/${name}`, secret];

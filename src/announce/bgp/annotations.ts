@@ -57,6 +57,7 @@ export interface Read<T> {
 type Annotations = Readonly<Record<string, string>>;
 
 const PREFIX = "fairlead.io/";
+export const BFD_SECRET_ANNOTATION = `${PREFIX}authentication-secret`;
 const ROLES: Readonly<Record<string, Role>> = {
   provider: "provider",
   "rs-server": "routeServer",
