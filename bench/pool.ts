@@ -22,8 +22,6 @@ export interface PoolResult {
   readonly longestStepMilliseconds: number;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 const NARROW = { policy: "SingleStack", families: ["IPv4"] } as const;
 const WIDE = { policy: "RequireDualStack", families: ["IPv4", "IPv6"] } as const;
 
@@ -95,7 +93,7 @@ interface Shape {
   readonly avoidBuggyIPs?: boolean;
   readonly policy?: string;
   readonly families?: readonly string[];
-  readonly annotations?: (number: number) => Fields;
+  readonly annotations?: (number: number) => Readonly<Record<string, string>>;
   readonly port?: (number: number) => number;
 }
 
@@ -104,7 +102,8 @@ function input(name: string, services: number, shape: Shape, aim?: number): Pool
 }
 
 function objectsOf(count: number, shape: Shape): Objects {
-  const services = Array.from({ length: count }, (_, number) => service(number, shape));
+  const template = service(shape);
+  const services = Array.from({ length: count }, (_, number) => numbered(template, number, shape));
   const pools = shape.pools.map((addresses, number): [string, IPAddressPool] => {
     const metadata = { namespace: "metallb-system", name: `pool-${number}` };
     const spec = { addresses, avoidBuggyIPs: shape.avoidBuggyIPs ?? false };
@@ -119,20 +118,23 @@ function objectsOf(count: number, shape: Shape): Objects {
   };
 }
 
-function service(number: number, shape: Shape): Service {
-  return serviceSchema.parse({
-    metadata: {
-      namespace: "bench",
-      name: `service-${String(number).padStart(6, "0")}`,
-      annotations: shape.annotations?.(number) ?? {},
-    },
-    spec: {
-      type: "LoadBalancer",
-      ipFamilyPolicy: shape.policy ?? NARROW.policy,
-      ipFamilies: shape.families ?? NARROW.families,
-      ports: [{ port: shape.port?.(number) ?? 80 }],
-    },
-  });
+function service(shape: Shape): Service {
+  const spec = {
+    type: "LoadBalancer",
+    ipFamilyPolicy: shape.policy ?? NARROW.policy,
+    ipFamilies: shape.families ?? NARROW.families,
+    ports: [{ port: 80 }],
+  };
+  return serviceSchema.parse({ metadata: { namespace: "bench", name: "service" }, spec });
+}
+
+/** A copy, because what validating the objects costs is not of interest here. */
+function numbered(template: Service, number: number, shape: Shape): Service {
+  const { metadata, spec } = template;
+  const name = `service-${String(number).padStart(6, "0")}`;
+  const ports = spec.ports.map((port) => ({ ...port, port: shape.port?.(number) ?? port.port }));
+  const annotations = shape.annotations?.(number) ?? {};
+  return { ...template, metadata: { ...metadata, name, annotations }, spec: { ...spec, ports } };
 }
 
 function dotted(address: number): string {
