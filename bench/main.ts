@@ -115,12 +115,13 @@ async function printProgramming({ rounds }: Options): Promise<void> {
 
 async function printPool({ rounds }: Options): Promise<void> {
   const rows = POOL_INPUTS.map((input) => {
-    const results = Array.from({ length: Math.min(rounds, 5) }, () => measurePool(input));
+    const results = Array.from({ length: Math.min(rounds, 3) }, () => measurePool(input));
     return [
       input.name,
       input.services,
       results[0]?.assigned ?? 0,
       spread(results.map(({ milliseconds }) => milliseconds)),
+      spread(results.map(({ processorMilliseconds }) => processorMilliseconds)),
       median(results.map(({ microsecondsEach }) => microsecondsEach)).toFixed(1),
       input.aim === undefined ? "" : `< ${input.aim}`,
       spread(results.map(({ longestStepMilliseconds }) => longestStepMilliseconds)),
@@ -128,7 +129,7 @@ async function printPool({ rounds }: Options): Promise<void> {
   });
   print(
     "Addresses for Services that have none: reading them, searching, book-keeping; medians",
-    ["pools", "Services", "assigned", "ms", "µs each", "aim", "longest step, ms"],
+    ["pools", "Services", "assigned", "ms", "processor ms", "µs each", "aim", "longest step, ms"],
     rows,
   );
 }
