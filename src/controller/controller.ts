@@ -4,13 +4,14 @@
  */
 import type { Logger } from "pino";
 import { formatProblem, type Problem } from "../net/problem.ts";
-import { assign, type Decision } from "../pool/assign.ts";
+import { assigning, type Decision } from "../pool/assign.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { failed, type Convergence } from "../reconcile/retry.ts";
 import type { ConfigurationStateWrite, Snapshot, Source, StatusWriter } from "../source/source.ts";
+import { inSlices, Slices, type Pace } from "../time/slices.ts";
 import { configurationProblems } from "./configuration.ts";
 import { lossMessage } from "./plan-pools.ts";
-import { plan, type Operation } from "./plan.ts";
+import { planning, type Operation } from "./plan.ts";
 
 const TIMER_MAX_MS = 86_400_000;
 
@@ -22,11 +23,13 @@ export interface ControllerParts {
   readonly decided?: (decision: Decision) => void;
   /** Told of every verdict on the configuration: the metrics. */
   readonly judged?: (verdict: ConfigurationVerdict) => void;
+  /** How its work is spread: with a hundred thousand Services it takes seconds, and others want their turn. */
+  readonly pace?: Pace;
 }
 
 type Write = Operation | { readonly type: "configuration"; readonly write: ConfigurationStateWrite };
 
-/** Runs until the signal. What is being written is finished first. */
+/** Runs until the signal. The object that is being written is finished first; what was not begun is left to the next run. */
 export async function control(parts: ControllerParts, signal: AbortSignal): Promise<void> {
   const wake = new Wake(signal);
   const unsubscribe = parts.source.subscribe(() => wake.now());
@@ -41,7 +44,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
     const now = Date.now();
     const rested = again !== undefined && again <= now;
     if (rested || convergence.state !== "done" || seen === undefined || !sameInputs(seen, snapshot)) {
-      const decision = assign(snapshot, parts.loadBalancerClass, now);
+      const decision = await inSlices(assigning(snapshot, parts.loadBalancerClass, now), parts.pace);
       again = decision.again;
       told = tell(decision.problems, told, parts.log);
       tellLosses(decision, parts.log);
@@ -53,11 +56,11 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
         new Date(now),
       );
       parts.judged?.(judged);
-      const operations: Write[] = [...plan(snapshot, decision, new Date(now))];
+      const operations: Write[] = [...(await inSlices(planning(snapshot, decision, new Date(now)), parts.pace))];
       if (convergence.state !== "done" || !sameVerdict(verdict, judged))
         operations.push({ type: "configuration", write: judged });
       verdict = judged;
-      convergence = await apply(operations, parts, convergence);
+      convergence = await apply(operations, parts, convergence, signal);
       seen = snapshot;
     }
     if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence, again));
@@ -92,7 +95,13 @@ class Wake {
 }
 
 /** In order, because an event explains the write before it. One failure does not keep the others from being written. */
-async function apply(operations: readonly Write[], parts: ControllerParts, before: Convergence): Promise<Convergence> {
+async function apply(
+  operations: readonly Write[],
+  parts: ControllerParts,
+  before: Convergence,
+  signal: AbortSignal,
+): Promise<Convergence> {
+  const slices = new Slices(parts.pace);
   let failure: string | undefined;
   const attempt = async (what: string, write: () => Promise<void>): Promise<boolean> => {
     try {
@@ -107,6 +116,8 @@ async function apply(operations: readonly Write[], parts: ControllerParts, befor
   const events: Promise<boolean>[] = [];
   const stuck = new StuckAddresses();
   for (const operation of operations) {
+    if (slices.due) await slices.pause();
+    if (signal.aborted) break;
     if (stuck.stops(operation)) continue;
     logOperation(operation, parts.log);
     const writing = attempt(nameOf(operation), () => perform(operation, parts.source));
@@ -115,6 +126,7 @@ async function apply(operations: readonly Write[], parts: ControllerParts, befor
     else if (!(await writing)) stuck.add(operation);
   }
   await Promise.all(events);
+  if (signal.aborted) return { state: "pending" };
   await attempt("that deleted objects are forgotten", () => parts.source.forgetDeleted());
   if (failure === undefined) return { state: "done" };
   return failed(before, failure, { now: Date.now(), random: Math.random() });
@@ -210,12 +222,12 @@ function sameInputs(a: Snapshot, b: Snapshot): boolean {
     sameObjects(a.namespaces, b.namespaces) &&
     sameObjects(a.communities, b.communities) &&
     JSON.stringify(a.problems) === JSON.stringify(b.problems) &&
-    JSON.stringify([...a.reserved]) === JSON.stringify([...b.reserved])
+    (a.reserved === b.reserved || JSON.stringify([...a.reserved]) === JSON.stringify([...b.reserved]))
   );
 }
 
 function sameObjects<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
-  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+  return a === b || (a.size === b.size && [...a].every(([key, value]) => b.get(key) === value));
 }
 
 /** Milliseconds until something is due by itself. A timer holds 24 days; waking too early does no harm. */

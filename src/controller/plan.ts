@@ -15,6 +15,7 @@ import {
 } from "../pool/claim.ts";
 import type { AssignmentEvent } from "../pool/work.ts";
 import type { Condition, LoadBalancerIngress, Service } from "../service/objects.ts";
+import { atOnce, type Sliced } from "../time/slices.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot } from "../source/source.ts";
 import { conditionText, dated } from "./conditions.ts";
 import { released, releasesFirst, taken, type Change } from "./order.ts";
@@ -34,11 +35,22 @@ export interface ServiceOperation {
   readonly takes: readonly string[];
 }
 
+/** So many Services are compared between two pauses. */
+const SERVICES_A_STEP = 200;
+
 /** In the order in which to write: addresses are given up before others get them; events follow the write they explain. `now` is the time of transitions. */
 export function plan(snapshot: Snapshot, decision: Decision, now: Date): readonly Operation[] {
+  return atOnce(planning(snapshot, decision, now));
+}
+
+/** As {@link plan}, with pauses. */
+export function* planning(snapshot: Snapshot, decision: Decision, now: Date): Sliced<readonly Operation[]> {
+  let compared = 0;
   const happened = Map.groupBy(decision.events, (event) => event.service);
   const services: (Change & { readonly operations: readonly Operation[] })[] = [];
   for (const [key, service] of snapshot.services) {
+    compared += 1;
+    if (compared % SERVICES_A_STEP === 0) yield;
     const assignment = decision.assignments.get(key);
     const write =
       assignment === undefined

@@ -47,7 +47,7 @@ export async function checkManifests(paths: readonly string[], { namespace }: Ch
   const rows: CheckRow[] = [];
   const decoder = decoderAtOnce((text, file) => decode(text, file, rows));
   const folders = paths.map((path) => new FolderFiles<ManifestEntry>(path, decoder));
-  for (const folder of folders) (await folder.look(undefined, () => false))();
+  for (const folder of folders) (await folder.look("all", () => false))();
   const unread = folders.flatMap((folder) => folder.problems);
   rows.push(...unread.map(({ subject, message }): CheckRow => ({ severity: "error", file: subject, message })));
   const empty = folders.filter(({ readings, problems }) => readings.length + problems.length === 0);

@@ -58,6 +58,8 @@ export class FolderFiles<E extends Entry> {
   /** Counts what was applied, so that what was looked at before is not mistaken for news. */
   #age = 0;
   readonly #ages = new Map<string, number>();
+  /** Sorted. */
+  #names: readonly string[] | undefined;
   #readings: readonly Reading<E>[] | undefined;
   #byKey: ReadonlyMap<string, E> | undefined;
 
@@ -76,14 +78,18 @@ export class FolderFiles<E extends Entry> {
 
   /** Every file that was read, in the order of their names; the same list until something changed. */
   get readings(): readonly Reading<E>[] {
-    this.#readings ??= [...this.#files.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
+    this.#names ??= [...this.#files.keys()].toSorted();
+    this.#readings ??= this.#names.flatMap((name) => this.#files.get(name) ?? []);
     return this.#readings;
   }
 
   /** The entries of all files by their keys; the same map until something changed. */
   get byKey(): ReadonlyMap<string, E> {
-    this.#byKey ??= new Map(this.readings.flatMap(({ entries }) => entries.map((entry) => [entry.key, entry])));
-    return this.#byKey;
+    if (this.#byKey !== undefined) return this.#byKey;
+    const byKey = new Map<string, E>();
+    for (const { entries } of this.#files.values()) for (const entry of entries) byKey.set(entry.key, entry);
+    this.#byKey = byKey;
+    return byKey;
   }
 
   get problems(): readonly Problem[] {
@@ -96,13 +102,13 @@ export class FolderFiles<E extends Entry> {
   }
 
   /**
-   * Looks at one file, or at all, and resolves to what makes what was found take effect, which says whether something changed.
+   * Looks at some files, or at all, and resolves to what makes what was found take effect, which says whether something changed.
    * Ends early, with what it has, when `stopped`.
    */
-  async look(name: string | undefined, stopped: () => boolean, pace: Pace = PACE): Promise<() => boolean> {
+  async look(names: Iterable<string> | "all", stopped: () => boolean, pace: Pace = PACE): Promise<() => boolean> {
     const looks: Look<E>[] = [];
     const slices = new Slices(pace);
-    for (const each of name === undefined ? await this.#list(looks) : [name]) {
+    for (const each of names === "all" ? await this.#list(looks) : names) {
       if (stopped()) break;
       const look = this.#isManifest(each) ? await this.#lookAt(each, pace) : undefined;
       if (look !== undefined) looks.push(look);
@@ -144,6 +150,7 @@ export class FolderFiles<E extends Entry> {
     if (kept === undefined || kept.problems.length === 0) this.#troubled.delete(name);
     else this.#troubled.set(name, kept);
     const same = before === undefined ? kept === undefined : kept !== undefined && sameReading(before, kept);
+    if ((before === undefined) !== (kept === undefined)) this.#names = undefined;
     if (same) return false;
     this.#readings = undefined;
     this.#byKey = undefined;

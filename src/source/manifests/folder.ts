@@ -237,9 +237,7 @@ class FolderSource implements Source, StatusWriter {
     const applies: (() => boolean)[] = [];
     for (const [files, names] of dirty) {
       const at = performance.now();
-      for (const name of names === "all" ? [undefined] : names) {
-        applies.push(await files.look(name, () => this.#closed));
-      }
+      applies.push(await files.look(names, () => this.#closed));
       if (names === "all") this.#looked.set(files, { at: performance.now(), milliseconds: performance.now() - at });
     }
     for (const apply of applies) if (apply()) this.#snapshot = undefined;
@@ -279,5 +277,5 @@ interface Watched {
   readonly folder: string;
   readonly problems: readonly Problem[];
   /** Resolves to what makes that take effect which was found. */
-  look(name: string | undefined, stopped: () => boolean): Promise<() => boolean>;
+  look(names: Iterable<string> | "all", stopped: () => boolean): Promise<() => boolean>;
 }

@@ -113,9 +113,15 @@ export function removeState(folder: string, subfolder: string, key: string): str
 
 /** Writes beside the file and renames. Returns the name, for whoever wants to read it at once. */
 export function writeAtomically(folder: string, name: string, value: unknown): string {
-  mkdirSync(folder, { recursive: true });
   const temporary = join(folder, `.${name}.${process.pid}.new`);
-  writeFileSync(temporary, `${JSON.stringify(value, undefined, 2)}\n`);
+  const text = `${JSON.stringify(value, undefined, 2)}\n`;
+  try {
+    writeFileSync(temporary, text);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(temporary, text);
+  }
   renameSync(temporary, join(folder, name));
   return name;
 }
