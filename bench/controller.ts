@@ -8,18 +8,18 @@ import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { LoopDelay } from "./loop-delay.ts";
 import { memoryOf } from "./memory.ts";
 
 export interface ControllerResult {
   readonly manifestMegabytes: readonly number[];
   readonly assignedMilliseconds: number;
-  /** Until nothing was written any more, pools included. */
-  readonly loopDelayMilliseconds: number;
+  readonly loopDelay: LoopDelay;
   readonly residentMegabytes: number;
   readonly peakMegabytes: number;
   /** One more Service, when all is quiet. */
   readonly oneMoreMilliseconds: number;
-  readonly oneMoreLoopDelayMilliseconds: number;
+  readonly oneMoreLoopDelay: LoopDelay;
 }
 
 export interface HugeCluster {
@@ -41,7 +41,7 @@ export async function measureController(size: HugeCluster): Promise<ControllerRe
     const assignedMilliseconds = performance.now() - start;
     await sleep(QUIET_MS);
     const { resident, peak } = memoryOf(controller.pid ?? 0);
-    const loopDelayMilliseconds = loopDelay(folder);
+    const loopDelay = readLoopDelay(folder);
     rmSync(join(folder, "delay"));
     const again = performance.now();
     writeList(folder, "one-more", [service(size.services)]);
@@ -51,11 +51,11 @@ export async function measureController(size: HugeCluster): Promise<ControllerRe
     return {
       manifestMegabytes,
       assignedMilliseconds,
-      loopDelayMilliseconds,
+      loopDelay,
       residentMegabytes: resident,
       peakMegabytes: peak,
       oneMoreMilliseconds,
-      oneMoreLoopDelayMilliseconds: loopDelay(folder),
+      oneMoreLoopDelay: readLoopDelay(folder),
     };
   } finally {
     controller.kill("SIGKILL");
@@ -140,6 +140,6 @@ async function waitForServices(controller: ChildProcess, folder: string, count: 
   throw new Error(`Not every Service had an address within ${DONE_MS_MAX / 1000} s:\n${log}`);
 }
 
-function loopDelay(folder: string): number {
-  return Number(readFileSync(join(folder, "delay"), "utf8"));
+function readLoopDelay(folder: string): LoopDelay {
+  return JSON.parse(readFileSync(join(folder, "delay"), "utf8")) as LoopDelay;
 }
