@@ -20,6 +20,7 @@ import { openNodeStatus } from "../source/kubernetes/node-status.ts";
 import { openNodeState } from "../source/manifests/node-state.ts";
 import { openOrigin, type Opened } from "../source/open.ts";
 import type { NodeStatusWriter, Source } from "../source/source.ts";
+import type { Sliced } from "../time/slices.ts";
 import { createAttacher } from "./attach.ts";
 import { startBgp, type Bgp } from "./bgp.ts";
 import { ChangeLog } from "./change-log.ts";
@@ -30,7 +31,7 @@ import { desiredPeers, emptyMemo, type Me } from "./desired.ts";
 import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
 import { NodeStatusReporter } from "./node-status.ts";
-import { readBack, runPass, withdrawAnnouncements, type Passed, type PassParts } from "./pass.ts";
+import { passing, readBack, withdrawAnnouncements, type Passed, type PassParts } from "./pass.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { startSweeping } from "./sweep.ts";
 
@@ -146,14 +147,14 @@ interface PassInputs {
 function preparePass(
   parts: PassParts,
   { source, inputs, membership, gratuitous, bgp, report }: PassInputs,
-): () => Passed {
+): () => Sliced<Passed> {
   const { state, me } = parts;
   const judge = new ConfigurationJudge();
   let reunions = 0;
   let readBackAt = performance.now() + READ_BACK_MS;
-  return () => {
+  return function* () {
     if (state.convergence.state === "failed" || (performance.now() > readBackAt && haveRested(state))) {
-      readBack(state);
+      yield* readBack(state);
       readBackAt = performance.now() + READ_BACK_MS;
     }
     const snapshot = source.snapshot();
@@ -161,7 +162,7 @@ function preparePass(
     const view = membership.view();
     state.endpointProblems = inputs.problems();
     const { alive, gone } = view;
-    const passed = runPass(parts, {
+    const passed = yield* passing(parts, {
       snapshot,
       links: inputs.links(),
       endpoints: inputs.endpoints(),

@@ -3,13 +3,14 @@
  * time, what did not change keeps its identity and costs a comparison.
  */
 import { announcementsOf, electAddresses, type AddressElection, type Announcement } from "../announce/announcements.ts";
-import { electAnnouncers, type Election, type ElectionMemo, type Sha256 } from "../announce/election.ts";
+import { electingAnnouncers, type Election, type ElectionMemo, type Sha256 } from "../announce/election.ts";
 import type { NodeDevice, PodEndpoint } from "../datapath/records.ts";
 import { parseAddress, type Address, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
-import { resolveFrontends, type Frontend, type FrontendMemo } from "../service/frontends.ts";
+import { resolvingFrontends, type Frontend, type FrontendMemo } from "../service/frontends.ts";
 import type { ThisNode } from "../service/backends.ts";
 import type { Node } from "../service/objects.ts";
+import type { Sliced } from "../time/slices.ts";
 import type { Snapshot } from "../source/source.ts";
 import { nodeAddresses, selectDevices, type DeviceChoice, type NodeLink } from "./devices.ts";
 import { presentEndpoints, type EndpointFile } from "./endpoints.ts";
@@ -72,8 +73,9 @@ export function emptyMemo(): Memo {
   return { frontends: new Map(), elections: { world: undefined, services: new Map() }, nodes: new Set() };
 }
 
-export function desiredForwarding(world: World, me: Me, memo: Memo): Forwarding {
-  const { frontends, problems } = resolveFrontends(world.snapshot, thisNode(world, me, memo), memo.frontends);
+export function* desiredForwarding(world: World, me: Me, memo: Memo): Sliced<Forwarding> {
+  const node = thisNode(world, me, memo);
+  const { frontends, problems } = yield* resolvingFrontends(world.snapshot, node, memo.frontends);
   return { frontends: Map.groupBy(frontends, ({ service }) => service), problems };
 }
 
@@ -86,10 +88,10 @@ export function thisNode({ snapshot, members }: World, me: Me, memo: Pick<Memo, 
   return { name: me.nodeName, goneNodes: members.gone, ...existing };
 }
 
-export function desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Announcing {
+export function* desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Sliced<Announcing> {
   const { alive } = members;
   const { ignoreExcludeLabel } = me;
-  const elections = electAnnouncers(snapshot, { alive, ignoreExcludeLabel }, me.sha256, memo.elections);
+  const elections = yield* electingAnnouncers(snapshot, { alive, ignoreExcludeLabel }, me.sha256, memo.elections);
   const addresses = electAddresses(elections);
   return { elections, addresses, announcements: announcementsOf(me.nodeName, addresses) };
 }

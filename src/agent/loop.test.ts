@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, mock, test } from "node:test";
 import { initialState, type AgentState } from "./state.ts";
+import type { Sliced } from "../time/slices.ts";
 import { startLoop, type Loop } from "./loop.ts";
+import type { Passed } from "./pass.ts";
 import { memoryMaps } from "./world.fixture.ts";
 
 let state: AgentState;
 let passes: number;
-let outcome: () => { written: number; settled: boolean };
+let outcome: () => Passed;
+/** A pass is so many pieces of work, each of which takes a millisecond of the loop's clock. */
+let pieces: number;
+let now: number;
 let loop: Loop;
 let events: string[];
 
@@ -16,11 +21,19 @@ beforeEach(() => {
   passes = 0;
   events = [];
   outcome = () => ({ written: 1, settled: true });
-  const pass = (): { written: number; settled: boolean } => {
+  pieces = 0;
+  now = 0;
+  const pass = function* (): Sliced<Passed> {
     passes += 1;
+    for (let piece = 0; piece < pieces; piece += 1) {
+      now += 1;
+      events.push(`piece ${piece}`);
+      yield;
+    }
     return outcome();
   };
-  loop = startLoop({ state, log: (event) => void events.push(event), pass, onPass: () => {} });
+  const pace = { sliceMilliseconds: 2, now: () => now };
+  loop = startLoop({ state, log: (event) => void events.push(event), pass, onPass: () => {}, pace });
 });
 
 afterEach(() => {
@@ -40,6 +53,45 @@ describe("the loop", () => {
     assert.equal(passes, 1);
     assert.deepEqual(state.convergence, { state: "done" });
     assert.deepEqual(events, ["ready", "reconciled"]);
+  });
+
+  test("lets others have their turn between the slices of a long pass", () => {
+    pieces = 5;
+    loop.soon();
+    setImmediate(() => events.push("other"));
+    for (let turn = 0; turn < 4; turn += 1) mock.timers.tick(0);
+    const order = ["piece 0", "piece 1", "other", "piece 2", "piece 3", "piece 4", "ready"];
+    assert.deepEqual(events.slice(0, order.length), order);
+  });
+
+  test("passes again after a pass during which something changed, never two at a time", () => {
+    pieces = 4;
+    loop.soon();
+    setImmediate(() => loop.soon());
+    mock.timers.tick(0);
+    mock.timers.tick(0);
+    mock.timers.tick(0);
+    mock.timers.tick(0);
+    assert.equal(passes, 2);
+    assert.deepEqual(events.slice(0, 6), ["piece 0", "piece 1", "piece 2", "piece 3", "ready", "reconciled"]);
+  });
+
+  test("a failure in a late slice is a failure of the pass", () => {
+    pieces = 4;
+    outcome = refuse;
+    loop.soon();
+    for (let turn = 0; turn < 4; turn += 1) mock.timers.tick(0);
+    assert.equal(state.convergence.state, "failed");
+  });
+
+  test("a loop that is stopped in a pause does not go on", () => {
+    pieces = 10;
+    loop.soon();
+    mock.timers.tick(0);
+    loop.stop();
+    const done = events.length;
+    mock.timers.tick(60_000);
+    assert.equal(events.length, done);
   });
 
   test("passes again after half a minute although nothing changed", () => {

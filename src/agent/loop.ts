@@ -1,6 +1,7 @@
 /** When a pass runs: after every change, again after a failure, and now and then although nothing seems to have changed. */
 import type { Log } from "../observe/log.ts";
 import { failed } from "../reconcile/retry.ts";
+import { PACE, type Pace, type Sliced } from "../time/slices.ts";
 import { trimMemorySoon } from "./memory.ts";
 import type { Passed } from "./pass.ts";
 import type { AgentState } from "./state.ts";
@@ -16,7 +17,9 @@ export interface LoopOptions {
   readonly state: AgentState;
   readonly log: Log;
   /** One pass. Throws what the kernel refused. */
-  readonly pass: () => Passed;
+  readonly pass: () => Sliced<Passed>;
+  /** How a pass is spread; its pauses are turns of the event loop. */
+  readonly pace?: Pick<Pace, "now" | "sliceMilliseconds">;
   /** Called after every pass. */
   readonly onPass: (result: "done" | "failed") => void;
 }
@@ -32,6 +35,9 @@ export function startLoop(options: LoopOptions): Loop {
   let scheduled: NodeJS.Immediate | undefined;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
+  let running: Running | undefined;
+  /** Something changed since the pass under way began. */
+  let again = false;
 
   const turn = (): void => {
     scheduled = undefined;
@@ -39,10 +45,29 @@ export function startLoop(options: LoopOptions): Loop {
     const { convergence } = state;
     // What changed meanwhile waits for the end of the pause as well: the kernel has just refused.
     const wait = convergence.state === "failed" ? convergence.retryAt - performance.now() : 0;
-    timer = setTimeout(soon, wait > 0 ? wait : attempt(options));
+    if (wait > 0) {
+      timer = setTimeout(soon, wait);
+      return;
+    }
+    state.passes += 1;
+    running = { work: options.pass(), startedAt: performance.now() };
+    advance(running);
+  };
+  /** A slice of the pass; the next after everybody else had a turn. */
+  const advance = (pass: Running): void => {
+    scheduled = undefined;
+    const next = attempt(pass, options);
+    if (next === "paused") {
+      scheduled = setImmediate(() => advance(pass));
+      return;
+    }
+    running = undefined;
+    timer = setTimeout(soon, next);
+    if (again) soon();
   };
   const soon = (): void => {
-    if (!stopped) scheduled ??= setImmediate(turn);
+    again = running !== undefined;
+    if (!stopped && !again) scheduled ??= setImmediate(turn);
   };
   return {
     soon,
@@ -54,12 +79,18 @@ export function startLoop(options: LoopOptions): Loop {
   };
 }
 
-/** Milliseconds until the next pass when nothing happens before. */
-function attempt({ state, log, pass, onPass }: LoopOptions): number {
-  const startedAt = performance.now();
-  state.passes += 1;
+interface Running {
+  readonly work: Sliced<Passed>;
+  readonly startedAt: number;
+}
+
+/** A slice of a pass. At its end, the milliseconds until the next pass when nothing happens before. */
+function attempt({ work, startedAt }: Running, options: LoopOptions): number | "paused" {
+  const { state, log, onPass } = options;
   try {
-    const { written: operations, settled } = pass();
+    const passed = runSlice(work, options.pace ?? PACE);
+    if (passed === "paused") return passed;
+    const { written: operations, settled } = passed;
     const milliseconds = performance.now() - startedAt;
     const becameReady = settled && state.convergence.state !== "done";
     if (becameReady) log("ready", { milliseconds, operations });
@@ -76,6 +107,18 @@ function attempt({ state, log, pass, onPass }: LoopOptions): number {
     log("reconcileFailed", { ...convergence, stack: error instanceof Error ? error.stack : undefined });
     onPass("failed");
     return convergence.retryAt - startedAt;
+  }
+}
+
+function runSlice(
+  work: Sliced<Passed>,
+  { now, sliceMilliseconds }: NonNullable<LoopOptions["pace"]>,
+): Passed | "paused" {
+  const end = now() + sliceMilliseconds;
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    if (now() >= end) return "paused";
   }
 }
 

@@ -10,6 +10,7 @@ import { serviceSchema } from "../service/objects.ts";
 import { EXCLUDED_INTERFACES } from "./config.ts";
 import { emptyMemo } from "./desired.ts";
 import type { DatapathMaps } from "./maps.ts";
+import { atOnce } from "../time/slices.ts";
 import { readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
 import { allProblems, initialState } from "./state.ts";
 import { eth0, memoryMaps, podLink, sha256, world } from "./world.fixture.ts";
@@ -182,7 +183,7 @@ describe("a pass", () => {
   test("after the kernel refused, reads back what is there and repairs it", () => {
     runPass(parts, world({ web: "192.168.10.0" }));
     for (const [key] of maps.forwarding.frontends.entries()) maps.forwarding.frontends.remove(key, 1);
-    readBack(parts.state);
+    atOnce(readBack(parts.state));
     runPass(parts, world({ web: "192.168.10.0" }));
     assert.deepEqual(frontendsNow(), ["192.168.10.0:80 2"]);
   });

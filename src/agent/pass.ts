@@ -1,18 +1,20 @@
 /**
- * One pass: from everything the agent knows to what the kernel holds. Synchronous, and cheap when little changed.
+ * One pass: from everything the agent knows to what the kernel holds. Cheap when little changed; with pauses when much did, in
+ * which packets, probes and requests have their turn - but no other pass.
  *
  *     world ─► desired (pure) ─► attach devices ─► small maps ─► plan + apply forwarding ─► announce
  *
  * A failure leaves the rest of the pass undone; the tables are then read back from the kernel before the next one.
  */
-import { applyForwarding } from "../datapath/apply.ts";
+import { applyingForwarding } from "../datapath/apply.ts";
 import { planSize } from "../datapath/draft.ts";
 import { clearFilterBit, filterBits, filterHash, setFilterBit } from "../datapath/filter.ts";
-import { planForwarding } from "../datapath/plan.ts";
+import { planningForwarding } from "../datapath/plan.ts";
 import type { HashTable } from "../datapath/ports.ts";
 import { announcedRows, announcedAddress, deviceRows, endpointRows, sameAnnounced } from "../datapath/records.ts";
-import { readTables } from "../datapath/tables.ts";
+import { readingTables } from "../datapath/tables.ts";
 import { formatAddress, type Address } from "../net/address.ts";
+import { atOnce, type Sliced } from "../time/slices.ts";
 import { concatenate, planRows, type Row, type RowChanges } from "../reconcile/rows.ts";
 import { MAGLEV_SEED } from "./datapath.ts";
 import type { Attacher } from "./attach.ts";
@@ -47,26 +49,33 @@ export interface Passed {
 
 /** Brings the kernel to what `world` asks for. Throws what the kernel refused. */
 export function runPass(parts: PassParts, world: World): Passed {
+  return atOnce(passing(parts, world));
+}
+
+/** As {@link runPass}, with pauses. */
+export function* passing(parts: PassParts, world: World): Sliced<Passed> {
   const { state, me, memo } = parts;
+  const { withdrawals } = state;
   const { complete } = state.membership();
   const membersChanged = state.world !== undefined && !sameMembers(state.world.members, world.members);
   state.world = world;
   let written = attachDevices(parts, world);
-  const forward = (): number => {
-    state.forwarding = desiredForwarding(world, me, memo);
+  const forward = function* (): Sliced<number> {
+    state.forwarding = yield* desiredForwarding(world, me, memo);
     // Until every peer was heard or missed once, what an earlier agent left is the better guess at who is there; and
     // whether it is still us who announce, nobody knows.
-    return complete || !isLeftOver(state) ? programForwarding(state, world) : 0;
+    return complete || !isLeftOver(state) ? yield* programForwarding(state, world) : 0;
   };
-  const announce = (): number => {
+  const announce = function* (): Sliced<number> {
     if (!complete) return 0;
-    state.announcing = desiredAnnouncing(world, me, memo);
-    return programAnnounced(parts, world);
+    state.announcing = yield* desiredAnnouncing(world, me, memo);
+    // The stamp ran out in a pause: what was found before is not to be announced any more.
+    return state.withdrawals === withdrawals ? programAnnounced(parts, world) : 0;
   };
   // A new Service is served before it is announced. But where a node died, its addresses go to nobody until we take them.
   const steps = membersChanged ? [announce, forward] : [forward, announce];
-  for (const run of steps) written += run();
-  return { written, settled: complete };
+  for (const run of steps) written += yield* run();
+  return { written, settled: complete && state.withdrawals === withdrawals };
 }
 
 function sameMembers(a: World["members"], b: World["members"]): boolean {
@@ -79,12 +88,13 @@ function isLeftOver({ tables }: AgentState): boolean {
 }
 
 /** After a failed pass: forgets what was believed about the kernel. */
-export function readBack(state: AgentState): void {
-  state.tables = readTables(state.maps.forwarding);
+export function* readBack(state: AgentState): Sliced<void> {
+  state.tables = yield* readingTables(state.maps.forwarding);
 }
 
 /** Takes back every announcement; the agent's stamp had run out, so others may have taken over. */
 export function withdrawAnnouncements({ state, announce }: Pick<PassParts, "state" | "announce">): void {
+  state.withdrawals += 1;
   writeRows(state.maps.announced, planRows([], rowsOf(state.maps.announced)));
   announce([]);
 }
@@ -117,15 +127,19 @@ function programNodeFilter(filter: Uint32Array, addresses: readonly Address[]): 
   return missing.length + surplus.length;
 }
 
-function programForwarding(state: AgentState, { snapshot }: World): number {
+function* programForwarding(state: AgentState, { snapshot }: World): Sliced<number> {
   const desired = new Map(state.forwarding.frontends);
   const keep = !snapshot.complete;
   // Some objects cannot be read: of those that can, we still know that they want nothing any more.
   if (keep)
     for (const key of state.tables.services.keys())
       if (snapshot.services.has(key) && !desired.has(key)) desired.set(key, []);
-  const plan = planForwarding(state.tables, desired, { seed: MAGLEV_SEED, now: performance.now(), keep });
-  applyForwarding(plan, state.maps.forwarding, MAGLEV_SEED);
+  const startedAt = performance.now();
+  // What is given back rests from the end of this on, when the maps do not name it any more: till then, time stands still.
+  const now = startedAt - state.programmingMilliseconds;
+  const plan = yield* planningForwarding(state.tables, desired, { seed: MAGLEV_SEED, now, keep });
+  yield* applyingForwarding(plan, state.maps.forwarding, MAGLEV_SEED);
+  state.programmingMilliseconds += performance.now() - startedAt;
   return planSize(plan);
 }
 

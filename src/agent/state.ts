@@ -28,6 +28,10 @@ export interface AgentState {
   convergence: Convergence;
   passes: number;
   lastPass: { readonly at: Date; readonly milliseconds: number; readonly operations: number } | undefined;
+  /** How often all announcements were taken back because the stamp had run out. */
+  withdrawals: number;
+  /** All passes together, in planning and writing the forwarding tables. */
+  programmingMilliseconds: number;
   /** By where they come from; those of the tables lie in the tables. */
   endpointProblems: readonly Problem[];
   attachProblems: readonly Problem[];
@@ -69,6 +73,8 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     convergence: { state: "pending" },
     passes: 0,
     lastPass: undefined,
+    withdrawals: 0,
+    programmingMilliseconds: 0,
     endpointProblems: [],
     attachProblems: [],
     announceProblems: [],

@@ -10,6 +10,7 @@ import type { IPAddressPool } from "../pool/objects.ts";
 import { parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
 import type { EndpointSlice, Node, Service } from "../service/objects.ts";
 import { sameObjects, slicesOf } from "../service/slices.ts";
+import { atOnce, type Sliced } from "../time/slices.ts";
 import {
   covers,
   interfacesOf,
@@ -68,6 +69,19 @@ export function electAnnouncers(
   sha256: Sha256,
   memo: ElectionMemo = { world: undefined, services: new Map() },
 ): ReadonlyMap<string, Election> {
+  return atOnce(electingAnnouncers(input, members, sha256, memo));
+}
+
+/** So many Services that did not change are passed over between two pauses. */
+const UNCHANGED_A_STEP = 64;
+
+/** As {@link electAnnouncers}, with pauses. */
+export function* electingAnnouncers(
+  input: ElectionInput,
+  members: Members,
+  sha256: Sha256,
+  memo: ElectionMemo,
+): Sliced<ReadonlyMap<string, Election>> {
   const world = worldOf(input, members, memo);
   const ranks = (memo.ranks ??= new Ranks(sha256));
   const elections = new Map<string, Election>();
@@ -84,6 +98,7 @@ export function electAnnouncers(
     const now = same ? before : { world, service, slices, election: elect(service, slices, world, ranks) };
     remembered.set(key, now);
     elections.set(key, now.election);
+    if (!same || elections.size % UNCHANGED_A_STEP === 0) yield;
   }
   memo.services = remembered;
   return elections;

@@ -8,6 +8,7 @@
  */
 import { formatAddress, type Address } from "../net/address.ts";
 import type { Frontend } from "../service/frontends.ts";
+import { atOnce, type Sliced } from "../time/slices.ts";
 import { frontend_flag } from "./abi.generated.ts";
 import { emptyPlan, refuse, type Draft, type Plan, type PlanOptions } from "./draft.ts";
 import type { FrontendRecord, FrontendValue } from "./encode.ts";
@@ -17,8 +18,17 @@ import { frontendKeyText, type ProgrammedFrontend, type ProgrammedService, type 
 export function planForwarding(
   tables: Tables,
   desired: ReadonlyMap<string, readonly Frontend[]>,
-  { seed, now, keep = false }: PlanOptions,
+  options: PlanOptions,
 ): Plan {
+  return atOnce(planningForwarding(tables, desired, options));
+}
+
+/** As {@link planForwarding}, with pauses: nobody else may plan with these tables before it has ended. */
+export function* planningForwarding(
+  tables: Tables,
+  desired: ReadonlyMap<string, readonly Frontend[]>,
+  { seed, now, keep = false }: PlanOptions,
+): Sliced<Plan> {
   const draft: Draft = { tables, plan: emptyPlan(), seed, now, problems: [] };
   const { services } = tables;
   const changed = new Map<string, readonly Frontend[]>();
@@ -31,8 +41,14 @@ export function planForwarding(
   // Keys change hands only when the old owner let go, and users are added before they are taken away: a backend or a
   // region that moves from one Service to another never looks unused.
   for (const [name, old] of before) disown(tables, name, old?.frontends ?? [], desired.get(name) ?? []);
-  for (const [name, frontends] of changed) programService(draft, name, frontends);
-  for (const [name, old] of before) releaseService(draft, name, old?.frontends ?? []);
+  for (const [name, frontends] of changed) {
+    programService(draft, name, frontends);
+    yield;
+  }
+  for (const [name, old] of before) {
+    releaseService(draft, name, old?.frontends ?? []);
+    yield;
+  }
   for (const name of removed) forgetService(tables, name);
   if (tables.fresh && !keep) releaseLeftovers(draft);
 

@@ -6,8 +6,9 @@
  */
 import { formatAddress, type Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
+import { atOnce, type Sliced } from "../time/slices.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";
-import { BackendRows } from "./backends.ts";
+import { BackendRows, type BackendRecord } from "./backends.ts";
 import {
   decodeFrontend,
   loadBackends,
@@ -76,6 +77,9 @@ export interface Tables {
   fresh: boolean;
 }
 
+/** Rows read between two pauses. */
+const ROWS_A_STEP = 1024;
+
 export function frontendKeyText({ address, port, protocol }: FrontendKey): string {
   return `${formatAddress(address)} ${port}/${protocol}`;
 }
@@ -91,9 +95,21 @@ export function backendText({ address, port, protocol }: Pick<Backend, "address"
 }
 
 export function readTables(ports: ForwardingPorts): Tables {
-  const rows = new BackendRows(loadGenerations(ports.backends), loadBackends(ports.backends));
+  return atOnce(readingTables(ports));
+}
+
+/** As {@link readTables}, with pauses: nobody may write before it has ended. */
+export function* readingTables(ports: ForwardingPorts): Sliced<Tables> {
+  const found: BackendRecord[] = [];
+  for (const record of loadBackends(ports.backends)) {
+    found.push(record);
+    if (found.length % ROWS_A_STEP === 0) yield;
+  }
+  const rows = new BackendRows(loadGenerations(ports.backends), found);
+  yield;
   const frontends = readFrontends(ports);
-  const { groups, slotExtents, maglevExtents } = findGroups(frontends, rows, ports);
+  yield;
+  const { groups, slotExtents, maglevExtents } = yield* findingGroups(frontends, rows, ports);
   const ids = [...frontends.values()].map(({ value }) => value.serviceId);
   return {
     rows,
@@ -129,11 +145,11 @@ interface FoundGroups {
 }
 
 /** Every region that a frontend row points to. One that makes no sense stays taken until its row was replaced. */
-function findGroups(
+function* findingGroups(
   frontends: ReadonlyMap<string, FrontendRecord>,
   rows: BackendRows,
   ports: ForwardingPorts,
-): FoundGroups {
+): Sliced<FoundGroups> {
   const result: FoundGroups = { groups: new Map(), slotExtents: [], maglevExtents: [] };
   const places = new Map<string, FrontendRecord>();
   // In the order of their tables, which are read a window at a time.
@@ -151,6 +167,7 @@ function findGroups(
     const key = result.groups.has(wanted) ? place : wanted;
     const found = { checksum: tableChecksum(table) };
     result.groups.set(key, { key, slotBase, slotCount, maglevBase, maglevSize, users: 0, found });
+    yield;
   }
   return result;
 }

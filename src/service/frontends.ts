@@ -7,6 +7,7 @@
  */
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
+import { atOnce, type Sliced } from "../time/slices.ts";
 import { algorithmOf, type Algorithm } from "./algorithm.ts";
 import { backendsOf, isNodeGone, nodesOf, type Backend, type ThisNode } from "./backends.ts";
 import type { EndpointSlice, Service, ServicePort } from "./objects.ts";
@@ -54,13 +55,23 @@ interface Remembered extends Resolved {
 }
 
 export function resolveFrontends(input: FrontendInput, node: ThisNode, memo: FrontendMemo = new Map()): Resolved {
+  return atOnce(resolvingFrontends(input, node, memo));
+}
+
+/** So many Services that did not change are passed over between two pauses. */
+const UNCHANGED_A_STEP = 64;
+
+/** As {@link resolveFrontends}, with pauses. */
+export function* resolvingFrontends(input: FrontendInput, node: ThisNode, memo: FrontendMemo): Sliced<Resolved> {
   const problems: Problem[] = [];
   const resolved: Remembered[] = [];
   for (const [key, service] of input.services) {
     if (service.spec.type !== "LoadBalancer") continue;
+    const before = memo.get(key);
     const one = resolveAgain(key, service, slicesOf(input.endpointSlices, key), node, memo);
     resolved.push(one);
     problems.push(...one.problems);
+    if (one !== before || resolved.length % UNCHANGED_A_STEP === 0) yield;
   }
   for (const key of memo.keys()) if (!input.services.has(key)) memo.delete(key);
   return { frontends: withoutClashes(resolved, problems), problems };
