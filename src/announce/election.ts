@@ -159,7 +159,11 @@ const SEPARATOR = {};
 
 function elect(service: Service, slices: readonly EndpointSlice[], world: World, ranks: Ranks): Election {
   const { ingress } = service.status.loadBalancer;
-  const addresses = ingress.map(({ ip }) => parseAddress(ip ?? "")).filter((address) => address !== undefined);
+  // The copy has room for these and no more: there are as many lists as Services, and they are kept.
+  const addresses = ingress
+    .map(({ ip }) => parseAddress(ip ?? ""))
+    .filter((address) => address !== undefined)
+    .slice();
   const nobody = (reason: Reason): Election => ({ addresses, reason });
   const [first] = addresses;
   if (ingress.length === 0) return nobody("noAddress");

@@ -6,8 +6,9 @@
  * uses any more becomes GONE at once, so that its flows choose again; after a quarantine it may stand for another backend,
  * with the next generation.
  */
-import { formatAddress, type Address } from "../net/address.ts";
+import { sameAddress, type Address } from "../net/address.ts";
 import { backend_state } from "./abi.generated.ts";
+import { endpointHash, IdIndex } from "./id-index.ts";
 import { QUARANTINE_MS } from "./regions.ts";
 
 export type BackendState = "active" | "notReady" | "terminating";
@@ -45,7 +46,16 @@ const LOCAL_BIT = 0x80;
 
 /** Columns instead of an object a row: a hundred thousand backends are a few megabytes. */
 export class BackendRows {
-  readonly #ids = new Map<number | string, number>();
+  readonly #ids = new IdIndex(
+    (id, address, port) => {
+      const own = this.#addresses[id];
+      return own !== undefined && this.#ports[id] === port && sameAddress(own, address);
+    },
+    (id) => {
+      const own = this.#addresses[id];
+      return own === undefined ? 0 : endpointHash(own, this.#ports[id] as number);
+    },
+  );
   readonly #addresses: (Address | undefined)[] = [];
   readonly #ports: Uint16Array;
   readonly #local: Uint8Array;
@@ -84,7 +94,7 @@ export class BackendRows {
 
   /** Adds a user and answers with the row's id, or 0 when the map is full. */
   use(wanted: Wanted, now: number): number {
-    const id = this.#ids.get(backendKey(wanted.address, wanted.port)) ?? this.#create(wanted, now);
+    const id = this.#ids.get(wanted.address, wanted.port) ?? this.#create(wanted, now);
     if (id === undefined) return 0;
     this.#local[id] = wanted.local ? 1 : 0;
     this.#count(id, wanted.state, 1);
@@ -160,19 +170,19 @@ export class BackendRows {
   }
 
   #fill(id: number, { address, port, local }: Omit<Wanted, "state">): void {
-    const key = backendKey(address, port);
     // Two rows for one backend come from no writer of ours; the later one is given up when it is found unused.
-    if (!this.#ids.has(key)) this.#ids.set(key, id);
+    const known = this.#ids.get(address, port) !== undefined;
     this.#addresses[id] = address;
     this.#ports[id] = port;
+    if (!known) this.#ids.add(id, address, port);
     this.#local[id] = local ? 1 : 0;
   }
 
   #release(id: number, now: number): void {
     const address = this.#addresses[id];
     if (address === undefined) return;
-    const key = backendKey(address, this.#ports[id] as number);
-    if (this.#ids.get(key) === id) this.#ids.delete(key);
+    const port = this.#ports[id] as number;
+    if (this.#ids.get(address, port) === id) this.#ids.delete(address, port);
     this.#addresses[id] = undefined;
     this.#resting.push({ id, until: now + QUARANTINE_MS });
   }
@@ -207,9 +217,4 @@ export class BackendRows {
     const column = STATES.findIndex((_, i) => (this.#users[id * COLUMN_COUNT + i] as number) > 0);
     return STATES[column];
   }
-}
-
-/** An IPv4 address and port fit into the 53 bits of a number, which is cheaper by far than a text. */
-function backendKey(address: Address, port: number): number | string {
-  return address.family === "IPv4" ? Number(address.value) * 65536 + port : `${formatAddress(address)} ${port}`;
 }

@@ -13,7 +13,13 @@ import { frontend_flag } from "./abi.generated.ts";
 import { emptyPlan, refuse, type Draft, type Plan, type PlanOptions } from "./draft.ts";
 import type { FrontendRecord, FrontendValue } from "./encode.ts";
 import { obtainGroup, releaseGroup } from "./groups.ts";
-import { frontendKeyText, type ProgrammedFrontend, type ProgrammedService, type Tables } from "./tables.ts";
+import {
+  frontendKeyText,
+  type AddressUse,
+  type ProgrammedFrontend,
+  type ProgrammedService,
+  type Tables,
+} from "./tables.ts";
 
 export function planForwarding(
   tables: Tables,
@@ -73,7 +79,8 @@ function programService(draft: Draft, name: string, wanted: readonly Frontend[])
   const id = tables.services.get(name)?.id ?? identify(tables, name, wanted);
   draft.problems = [];
   const frontends = wanted.flatMap((frontend) => programFrontend(draft, name, id, frontend) ?? []);
-  tables.services.set(name, { id, wanted, frontends, problems: draft.problems });
+  // Copies: what was pushed to has room for seventeen.
+  tables.services.set(name, { id, wanted, frontends: frontends.slice(), problems: draft.problems.slice() });
 }
 
 /** The id that rows of this Service carry already (the agent was restarted), else a new one. */
@@ -140,10 +147,10 @@ function useAddress(draft: Draft, name: string, serviceId: number, address: Addr
   const text = formatAddress(address);
   const use = tables.addresses.get(text);
   if (use !== undefined) {
-    use.services.add(name);
+    joinAddress(use, name);
     return;
   }
-  tables.addresses.set(text, { address, services: new Set([name]) });
+  tables.addresses.set(text, { address, services: name });
   const bit = tables.filter.add(address);
   if (bit !== undefined && !tables.foundFilterBits.has(bit)) plan.filterBits.push(bit);
   putAddressRow(draft, address, serviceId);
@@ -168,12 +175,30 @@ function releaseService(draft: Draft, name: string, old: readonly ProgrammedFron
   }
 }
 
+function joinAddress(use: AddressUse, name: string): void {
+  if (use.services === name) return;
+  if (typeof use.services === "string") use.services = new Set([use.services]);
+  use.services.add(name);
+}
+
+function isUser({ services }: AddressUse, name: string): boolean {
+  return typeof services === "string" ? services === name : services.has(name);
+}
+
+/** Takes a user away; one of those that are left. */
+function othersThan({ services }: AddressUse, name: string): string | undefined {
+  if (typeof services === "string") return undefined;
+  services.delete(name);
+  const [other] = services;
+  return other;
+}
+
 function leaveAddress(draft: Draft, name: string, address: Address): void {
   const { tables, plan } = draft;
   const text = formatAddress(address);
   const use = tables.addresses.get(text);
-  if (use === undefined || !use.services.delete(name)) return;
-  const [other] = use.services;
+  if (use === undefined || !isUser(use, name)) return;
+  const other = othersThan(use, name);
   if (other !== undefined) {
     putAddressRow(draft, address, tables.services.get(other)?.id ?? 0);
     return;

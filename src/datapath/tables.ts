@@ -53,7 +53,8 @@ export interface ProgrammedService {
 
 export interface AddressUse {
   readonly address: Address;
-  readonly services: Set<string>;
+  /** Nearly every address has one; a set costs as much as all the rest of its row. */
+  services: string | Set<string>;
 }
 
 export interface Tables {

@@ -13,7 +13,7 @@ export interface Address {
   readonly value: bigint;
 }
 
-const IPV4_FOUR_PARTS = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
+const IPV4_FOUR_PARTS = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 const MAPPED_PREFIX = 0xffff_0000_0000n;
 
 /** Parses one address. Zone identifiers, leading zeros, short and hexadecimal IPv4 forms are refused: `undefined`. */
@@ -23,8 +23,12 @@ export function parseAddress(text: string): Address | undefined {
     const bytes = ipaddr.IPv6.parse(text).toByteArray();
     return addressFromBytes(Uint8Array.from(bytes));
   }
-  if (!IPV4_FOUR_PARTS.test(text) || !ipaddr.IPv4.isValid(text)) return undefined;
-  return { family: "IPv4", value: bytesToBigint(ipaddr.IPv4.parse(text).toByteArray()) };
+  // By hand: a large cluster has a hundred thousand of them.
+  const parts = IPV4_FOUR_PARTS.exec(text);
+  if (parts === null) return undefined;
+  const [a, b, c, d] = [Number(parts[1]), Number(parts[2]), Number(parts[3]), Number(parts[4])];
+  if (Math.max(a, b, c, d) > 255) return undefined;
+  return { family: "IPv4", value: BigInt(((a * 256 + b) * 256 + c) * 256 + d) };
 }
 
 /** As {@link parseAddress}, for addresses our own code wrote. Throws on anything else. */

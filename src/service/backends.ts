@@ -31,8 +31,14 @@ export function isNodeGone(name: string, { goneNodes, existingNodes }: ThisNode)
   return goneNodes.has(name) || (existingNodes !== undefined && !existingNodes.has(name));
 }
 
+/** The endpoints of a Service, parsed: once for all its ports, and not kept longer than that takes. */
+export interface ParsedSlice {
+  readonly slice: EndpointSlice;
+  readonly endpoints: readonly ParsedEndpoint[];
+}
+
 export interface BackendQuery {
-  readonly slices: readonly EndpointSlice[];
+  readonly slices: readonly ParsedSlice[];
   readonly port: ServicePort;
   readonly protocol: "TCP" | "UDP";
   readonly family: Family;
@@ -47,10 +53,10 @@ const PREFERENCE = { active: 0, terminating: 1, notReady: 2 } as const satisfies
 export function backendsOf(query: BackendQuery): readonly Backend[] {
   const { node, localOnly, protocol } = query;
   const backends = new Map<string, Backend>();
-  for (const slice of query.slices) {
+  for (const { slice, endpoints } of query.slices) {
     if (slice.addressType !== query.family) continue;
     for (const port of portsOf(slice, query.port, protocol)) {
-      for (const endpoint of parsedEndpoints(slice)) {
+      for (const endpoint of endpoints) {
         const { nodeName } = endpoint;
         const local = nodeName === node.name;
         if (nodeName !== undefined && isNodeGone(nodeName, node)) continue;
@@ -67,12 +73,16 @@ export function backendsOf(query: BackendQuery): readonly Backend[] {
   return [...backends.values()].toSorted((a, b) => compareAddresses(a.address, b.address) || a.port - b.port);
 }
 
-/** The nodes that run an endpoint of these slices. */
-export function nodesOf(slices: readonly EndpointSlice[]): ReadonlySet<string> {
+export function parseSlices(slices: readonly EndpointSlice[]): readonly ParsedSlice[] {
+  return slices.map((slice) => ({ slice, endpoints: slice.endpoints.flatMap((one) => parseEndpoint(one, slice)) }));
+}
+
+/** The nodes that run an endpoint of these slices, each once. */
+export function nodesOf(slices: readonly EndpointSlice[]): readonly string[] {
   const nodes = new Set<string>();
   for (const { endpoints } of slices)
     for (const { nodeName } of endpoints) if (nodeName !== undefined) nodes.add(nodeName);
-  return nodes;
+  return [...nodes];
 }
 
 /**
@@ -105,18 +115,6 @@ interface ParsedEndpoint {
   readonly nodeName: string | undefined;
   readonly state: Backend["state"];
   readonly origin: { readonly nodeName?: string; readonly targetRef?: string };
-}
-
-/** Objects never change, so each slice is parsed once, however many ports and passes look at it. */
-const parsed = new WeakMap<EndpointSlice, readonly ParsedEndpoint[]>();
-
-function parsedEndpoints(slice: EndpointSlice): readonly ParsedEndpoint[] {
-  let endpoints = parsed.get(slice);
-  if (endpoints === undefined) {
-    endpoints = slice.endpoints.flatMap((endpoint) => parseEndpoint(endpoint, slice));
-    parsed.set(slice, endpoints);
-  }
-  return endpoints;
 }
 
 /** The addresses of one endpoint are interchangeable; like kube-proxy we use the first. */

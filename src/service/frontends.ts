@@ -9,7 +9,7 @@ import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
 import { algorithmOf, type Algorithm } from "./algorithm.ts";
-import { backendsOf, isNodeGone, nodesOf, type Backend, type ThisNode } from "./backends.ts";
+import { backendsOf, isNodeGone, nodesOf, parseSlices, type Backend, type ThisNode } from "./backends.ts";
 import type { EndpointSlice, Service, ServicePort } from "./objects.ts";
 import { sameObjects, slicesOf } from "./slices.ts";
 
@@ -47,7 +47,7 @@ interface Remembered extends Resolved {
   readonly service: Service;
   readonly slices: readonly EndpointSlice[];
   /** The nodes of its endpoints, and those of them that were gone. */
-  readonly nodes: ReadonlySet<string>;
+  readonly nodes: readonly string[];
   readonly gone: string;
   readonly existingNodes: ReadonlySet<string> | undefined;
   /** formatFrontend() of each frontend. */
@@ -102,7 +102,8 @@ function resolveAgain(
   }
   const nodes = nodesOf(slices);
   const problems: Problem[] = [];
-  const frontends = frontendsOf(key, service, slices, node, problems);
+  // A copy: what was pushed to has room for seventeen, ten thousand times.
+  const frontends = frontendsOf(key, service, slices, node, problems).slice();
   const texts = frontends.map(formatFrontend);
   const { existingNodes } = node;
   const now = { service, slices, nodes, gone: goneAmong(nodes, node), existingNodes, frontends, texts, problems };
@@ -110,9 +111,9 @@ function resolveAgain(
   return now;
 }
 
-function goneAmong(nodes: ReadonlySet<string>, node: ThisNode): string {
+function goneAmong(nodes: readonly string[], node: ThisNode): string {
   if (node.goneNodes.size === 0 && node.existingNodes === undefined) return "";
-  return [...nodes]
+  return nodes
     .filter((name) => isNodeGone(name, node))
     .toSorted()
     .join("\n");
@@ -129,6 +130,7 @@ function frontendsOf(
   const addresses = ingressAddresses(service, subject, problems);
   if (addresses.length === 0) return [];
   const algorithm = algorithmOf(service, subject, problems);
+  const parsed = parseSlices(slices);
   const { externalTrafficPolicy } = service.spec;
   const frontends: Frontend[] = [];
   for (const [index, port] of service.spec.ports.entries()) {
@@ -143,7 +145,7 @@ function frontendsOf(
     }
     for (const address of addresses) {
       const backends = backendsOf({
-        slices,
+        slices: parsed,
         port,
         protocol,
         family: address.family,
