@@ -98,7 +98,8 @@ function attempt({ work, startedAt }: Running, options: LoopOptions): number | "
     state.lastPass = { at: new Date(), milliseconds, operations };
     log("reconciled", { milliseconds, operations });
     onPass("done");
-    if (becameReady || operations > TRIM_OPERATIONS) trimMemorySoon();
+    if (becameReady || operations > TRIM_OPERATIONS) trimMemorySoon("large");
+    else if (operations > 0) trimMemorySoon("small");
     return settled && !isUnsettled(state) ? FULL_PASS_MS : UNSETTLED_PASS_MS;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -6,13 +6,13 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /** After the last large pass: soon, and once more when what it set off (announcing thousands of addresses) is over. */
-const QUIET_MS = [3000, 15_000];
+const QUIET_MS = { large: [3000, 15_000], small: [15_000] } as const;
 let timers: readonly NodeJS.Timeout[] = [];
 
-/** Collects once nothing has asked for it again for a while. */
-export function trimMemorySoon(): void {
+/** Collects once nothing has asked for it again for a while. A cluster that changes all the time needs no help: V8 collects by itself. */
+export function trimMemorySoon(after: keyof typeof QUIET_MS): void {
   for (const timer of timers) clearTimeout(timer);
-  timers = QUIET_MS.map((delay) => setTimeout(collect, delay).unref());
+  timers = QUIET_MS[after].map((delay) => setTimeout(collect, delay).unref());
 }
 
 function collect(): void {

@@ -267,7 +267,7 @@ function ingressOf(service: Service): readonly string[] {
 }
 
 function oldestFirst(a: Claim, b: Claim): number {
-  const [first, second] =
-    a.creationTimestamp === b.creationTimestamp ? [a.service, b.service] : [a.creationTimestamp, b.creationTimestamp];
-  return first < second ? -1 : first > second ? 1 : 0;
+  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
+  if (a.service === b.service) return 0;
+  return a.service < b.service ? -1 : 1;
 }

@@ -128,7 +128,7 @@ function combine<T, S>(
   states: ReadonlyMap<string, S>,
   merge: (object: T, state: S) => T,
 ): Combined<T, S> {
-  if (before.objects === objects && before.states === states) return before;
+  if (before.objects === objects) return recombine(before, states, merge);
   const values = new Map<string, T>();
   let changed = objects.size !== before.objects.size;
   for (const [key, object] of objects) {
@@ -140,6 +140,26 @@ function combine<T, S>(
     if (!same) changed = true;
   }
   return { objects, states, values: changed ? values : before.values };
+}
+
+/** The same objects with other states: of a hundred thousand, mostly a few have changed. */
+function recombine<T, S>(
+  before: Combined<T, S>,
+  states: ReadonlyMap<string, S>,
+  merge: (object: T, state: S) => T,
+): Combined<T, S> {
+  if (before.states === states) return before;
+  const { objects } = before;
+  let values: Map<string, T> | undefined;
+  const change = (key: string, state: S | undefined): void => {
+    const object = objects.get(key);
+    if (object === undefined) return;
+    values ??= new Map(before.values);
+    values.set(key, state === undefined ? object : merge(object, state));
+  };
+  for (const [key, state] of states) if (before.states.get(key) !== state) change(key, state);
+  for (const key of before.states.keys()) if (!states.has(key)) change(key, undefined);
+  return { objects, states, values: values ?? before.values };
 }
 
 function withServiceState(service: Service, state: ServiceState): Service {
