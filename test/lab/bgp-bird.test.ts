@@ -4,7 +4,7 @@ import { answersPerPod } from "../../lab/requests.ts";
 import { nextHopsTo, waitForNextHops } from "../../lab/routes.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { labSuite, type TestLab } from "./harness.ts";
-import { failuresDuring, routeChangesDuring } from "./routers.ts";
+import { restartedAgent } from "./routers.ts";
 
 const V4 = "203.0.113.0";
 const V6 = "2001:db8:113::";
@@ -48,18 +48,7 @@ labSuite("BIRD as router", "bird", {}, (it) => {
   });
 
   it("an agent that is stopped and started again: BFD stays up, the kernel sees nothing, no request fails", async (lab) => {
-    let failed: readonly unknown[] = [];
-    const changes = await routeChangesDuring(lab, "router", V4, async () => {
-      failed = await failuresDuring(lab, web, async () => {
-        await lab.fault("node1", "agent-stop");
-        await lab.fault("node1", "agent-start");
-        await waitFor(
-          "the session",
-          async () => ((await lab.agent("node1", "/v1/bgp/peers"))?.[0]?.state === "established" ? true : undefined),
-          { milliseconds: 30_000 },
-        );
-      });
-    });
+    const { failed, changes } = await restartedAgent(lab, "node1", "router", web);
     assert.deepEqual(failed, []);
     assert.deepEqual(changes, []);
   });

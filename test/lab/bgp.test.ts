@@ -3,6 +3,8 @@
  * The files of examples/bgp and examples/router are used as they are.
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { nextHopsTo, readRoutes, waitForNextHops } from "../../lab/routes.ts";
 import { answersPerPod } from "../../lab/requests.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -105,6 +107,9 @@ labSuite("the walk-through with FRR", "bgp", {}, (it) => {
     assert.deepEqual(received, [{ peer: "test", prefix: `${VIP}/32`, nextHop: "172.16.1.1" }]);
     const [service] = (await lab.agent("worker1", "/v1/services")) ?? [];
     assert.deepEqual(service?.bgpPeers, ["test"]);
+    const file = join(lab.lab.paths.nodeState, "servicebgpstatuses", "worker1_default_web.json");
+    const { status } = JSON.parse(await readFile(file, "utf8")) as { status: object };
+    assert.deepEqual(status, { node: "worker1", serviceName: "web", serviceNamespace: "default", peers: ["test"] });
   });
 
   it("explain: every step of BGP is well; with the router's daemon away the session is the step that fails", async (lab) => {

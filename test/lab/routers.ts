@@ -86,3 +86,25 @@ export async function routeChangesDuring(
   }
   return text.split("\n").filter((line) => line.includes(`${prefix} `));
 }
+
+/** Stops a node's agent as an upgrade does and starts it again: the requests that failed, and what the router's kernel saw, until its session is up. */
+export async function restartedAgent(
+  lab: TestLab,
+  node: string,
+  router: string,
+  plan: RequestPlan,
+): Promise<{ readonly failed: readonly RequestResult[]; readonly changes: readonly string[] }> {
+  let failed: readonly RequestResult[] = [];
+  const changes = await routeChangesDuring(lab, router, plan.address, async () => {
+    failed = await failuresDuring(lab, plan, async () => {
+      await lab.fault(node, "agent-stop");
+      await lab.fault(node, "agent-start");
+      await waitFor(
+        "its session",
+        async () => ((await lab.agent(node, "/v1/bgp/peers"))?.[0]?.state === "established" ? true : undefined),
+        { milliseconds: 30_000 },
+      );
+    });
+  });
+  return { failed, changes };
+}
