@@ -37,25 +37,18 @@ static __always_inline bool announce_reply(struct scratch *s, __u32 hash, __u64 
 	return false;
 }
 
-/* The client's own port. Not possible when another frontend already uses it towards this backend. (Not static: see find_place().) */
-__noinline int keep_client_port(struct scratch *s, __u64 now_ns)
+/* An older flow under the same key ends here, if it may. The client's own port is refused where another frontend uses it towards this backend. */
+static __always_inline bool may_end(const struct scratch *s, const struct flow *known, bool client_port)
 {
-	struct flow *known;
-	__u32 hash;
+	__u8 protocol = s->reply_key.protocol;
 
-	if (!s)
-		return false;
-	hash = key_hash(&s->reply_key);
-	known = find_row(&s->reply_key, hash);
-	if (known) {
-		if (!flow_expired(known, s->reply_key.protocol, s->forward.seen_seconds) && !same_translation(known, &s->reply))
-			return false;
-		remove_flow(known, &s->reply_key);
-	}
-	return announce_reply(s, hash, now_ns);
+	if (client_port)
+		return flow_expired(known, protocol, s->forward.seen_seconds) || same_translation(known, &s->reply);
+	return gives_way(known, protocol, s->forward.seen_seconds);
 }
 
-__noinline int take_port(struct scratch *s, __u64 now_ns)
+/* Not static: see find_place(). */
+__noinline int take_port(struct scratch *s, __u64 now_ns, bool client_port)
 {
 	struct flow *known;
 	__u32 hash;
@@ -65,7 +58,7 @@ __noinline int take_port(struct scratch *s, __u64 now_ns)
 	hash = key_hash(&s->reply_key);
 	known = find_row(&s->reply_key, hash);
 	if (known) {
-		if (!gives_way(known, s->reply_key.protocol, s->forward.seen_seconds))
+		if (!may_end(s, known, client_port))
 			return false;
 		remove_flow(known, &s->reply_key);
 	}
@@ -82,7 +75,7 @@ static __always_inline enum verdict claim_source_port(struct scratch *s, struct 
 
 	if (!(s->forward.flags & FLOW_SNAT)) {
 		set_deltas(&s->reply, key);
-		if (keep_client_port(s, now_ns))
+		if (take_port(s, now_ns, true))
 			return VERDICT_FORWARDED;
 	}
 	for (int i = 0; i < SOURCE_PORT_TRIES; i++) {
@@ -91,7 +84,7 @@ static __always_inline enum verdict claim_source_port(struct scratch *s, struct 
 
 		set_ports(key, b->port, port, key->protocol);
 		set_deltas(&s->reply, key);
-		if (take_port(s, now_ns)) {
+		if (take_port(s, now_ns, false)) {
 			s->forward.source_port = port;
 			return VERDICT_FORWARDED;
 		}
