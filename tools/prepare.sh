@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prepares a fresh Debian or Ubuntu machine for `npm run lab`, `npm test` and `npm run bench`: checks that they can work here at all, installs
 # the packages that are missing, node_modules and the compiled BPF objects. Does nothing, and says nothing, when all is there.
-# `prepare.sh kubernetes`: also for `npm run test:kubernetes`.
+# `prepare.sh kubernetes`: also for `npm run test:kubernetes` and `npm run image`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -67,7 +67,10 @@ needs=(
   "libbpf.so.1|libbpf1|loads the BPF objects"
   "clang|clang|compiles the BPF objects"
 )
-[[ ${1-} == kubernetes ]] && needs+=("etcd|etcd-server|the API server of the tests keeps its objects there")
+[[ ${1-} == kubernetes ]] && needs+=(
+  "etcd|etcd-server|the API server of the tests keeps its objects there"
+  "mmdebstrap|mmdebstrap|the container image's minimal Debian"
+)
 
 has_clang() {
   local version
