@@ -74,6 +74,13 @@ describe("an ICMPv6 socket", () => {
     }
   });
 
+  test("says when something has come", async () => {
+    const came = new Promise<void>((resolve) => b.onReadable(resolve));
+    assert.equal(a.send(ADVERTISEMENT, ALL_NODES), 0);
+    await came;
+    assert.equal(await next(b), "134");
+  });
+
   test("does not hear other types", async () => {
     assert.equal(a.send(Uint8Array.of(135, ...ADVERTISEMENT.slice(1)), ALL_NODES), 0);
     assert.equal(a.send(ADVERTISEMENT, ALL_NODES), 0);

@@ -1,7 +1,8 @@
 /**
  * Router advertisements and solicitations of one device, out and in: raw ICMPv6. The kernel makes the checksum and drops what has
- * come from beyond the link. Node.js cannot wait for such a socket: whoever wants to know what came asks now and then.
+ * come from beyond the link.
  */
+import koffi from "koffi";
 import { addressFromBytes, addressBytes, type Address } from "../net/address.ts";
 import { SystemError } from "./error.ts";
 import { close, ifIndex, lastErrno, recvfrom, sendto, setsockopt, socket } from "./libc.ts";
@@ -35,6 +36,8 @@ const MESSAGE_MAX = 1500;
 export interface Icmpv6Socket extends Disposable {
   /** Returns why it could not be sent (an errno); 0: it was. */
   send(bytes: Uint8Array, to: Address): number;
+  /** Calls back when something has come: `receive` until there is no more. */
+  onReadable(callback: () => void): void;
   /** One message that has come; `undefined`: none. */
   receive(): { readonly bytes: Uint8Array; readonly source: Address } | undefined;
   close(): void;
@@ -69,6 +72,7 @@ export function openIcmpv6Socket(device: string, types: readonly number[], group
 class Icmpv6 implements Icmpv6Socket {
   #fd: number;
   readonly #device: string;
+  #poll: { close(): void } | undefined;
   readonly #buffer = new Uint8Array(MESSAGE_MAX);
   readonly #name = new Uint8Array(NAME.bytes);
 
@@ -90,7 +94,14 @@ class Icmpv6 implements Icmpv6Socket {
     return { bytes: this.#buffer.slice(0, got), source };
   }
 
+  onReadable(callback: () => void): void {
+    this.#poll?.close();
+    this.#poll = koffi.node.poll(this.#fd, { readable: true }, callback);
+  }
+
   close(): void {
+    this.#poll?.close();
+    this.#poll = undefined;
     if (this.#fd >= 0) close(this.#fd);
     this.#fd = -1;
   }

@@ -22,9 +22,7 @@ export interface Discovery {
 
 const ALL_NODES = address("ff02::1");
 const ALL_ROUTERS = address("ff02::2");
-/** How often we look what has come: the socket cannot be waited for. */
-const LOOK_MILLISECONDS = 200;
-/** A peer that has just started waits for the next one. */
+/** A peer that has just started waits for the next one. Also how often a device that was not there is looked for. */
 const ADVERTISE_MILLISECONDS = 2000;
 /** One solicitation after the other cannot make us advertise more often (RFC 4861 §6.2.6 has 3 s, for whole segments). */
 const ANSWER_MILLISECONDS = 500;
@@ -47,8 +45,8 @@ class DeviceDiscovery implements Discovery {
   constructor(device: string, onRouter: (router: Address) => void) {
     this.device = device;
     this.#onRouter = onRouter;
-    this.#timer = setInterval(() => this.#look(), LOOK_MILLISECONDS);
-    this.#look();
+    this.#timer = setInterval(() => this.#advertise(), ADVERTISE_MILLISECONDS);
+    this.#advertise();
   }
 
   close(): void {
@@ -56,31 +54,33 @@ class DeviceDiscovery implements Discovery {
     this.#socket?.close();
   }
 
-  #look(): void {
+  /** `undefined`: the device is not there, or not usable. */
+  #open(): Icmpv6Socket | undefined {
+    if (this.#socket !== undefined) return this.#socket;
     try {
-      this.#socket ??= openIcmpv6Socket(this.device, [ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION], [ALL_ROUTERS]);
+      const socket = openIcmpv6Socket(this.device, [ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION], [ALL_ROUTERS]);
+      socket.onReadable(() => this.#receive(socket));
+      this.#socket = socket;
       this.problem = undefined;
     } catch (error) {
       this.problem = error instanceof Error ? error.message : String(error);
-      return;
     }
-    const asked = this.#receive(this.#socket);
-    const pause = asked ? ANSWER_MILLISECONDS : ADVERTISE_MILLISECONDS;
-    if (performance.now() - this.#advertisedAt >= pause) this.#advertise(this.#socket);
+    return this.#socket;
   }
 
-  /** True: somebody asks for routers. */
-  #receive(socket: Icmpv6Socket): boolean {
-    let asked = false;
+  #receive(socket: Icmpv6Socket): void {
     for (let count = 0; count < MESSAGES_MAX; count += 1) {
       const message = socket.receive();
-      if (message === undefined) break;
+      if (message === undefined) return;
       const { bytes, source } = message;
-      if (bytes[0] === ROUTER_SOLICITATION) asked = true;
+      if (bytes[0] === ROUTER_SOLICITATION) this.#asked();
       // RFC 4861 §6.1.2: routers speak from their link-local address.
       else if (isLinkLocal(source) && decodeRouterAdvertisement(bytes).ok) this.#found(source);
     }
-    return asked;
+  }
+
+  #asked(): void {
+    if (performance.now() - this.#advertisedAt >= ANSWER_MILLISECONDS) this.#advertise();
   }
 
   #found(router: Address): void {
@@ -90,10 +90,12 @@ class DeviceDiscovery implements Discovery {
     this.#onRouter(router);
   }
 
-  #advertise(socket: Icmpv6Socket): void {
+  #advertise(): void {
+    const socket = this.#open();
+    if (socket === undefined) return;
     this.#advertisedAt = performance.now();
     if (socket.send(encodeRouterAdvertisement(this.#mac()), ALL_NODES) === 0) return;
-    // The device went away, or its number changed: the next look opens it anew.
+    // The device went away, or its number changed: the next time opens it anew.
     socket.close();
     this.#socket = undefined;
   }
