@@ -76,9 +76,13 @@ test("docs/api.md describes every document of the local API", () => {
 
 test("docs/metrics.md names every metric, and no other", () => {
   const own = /\b(?:fairlead|metallb)_[a-z0-9_]+/g;
-  const sources = ["src/observe/metrics.ts", "src/controller/metrics.ts", "src/controller/samples.ts"]
-    .map(readProjectFile)
-    .join("\n");
+  const files = [
+    "src/observe/metrics.ts",
+    "src/observe/bgp-metrics.ts",
+    "src/controller/metrics.ts",
+    "src/controller/samples.ts",
+  ];
+  const sources = files.map(readProjectFile).join("\n");
   const inCode = new Set([...sources.matchAll(/"((?:fairlead|metallb)_[a-z0-9_]+)"/g)].map((match) => match[1] ?? ""));
   const inText = new Set([...readProjectFile("docs/metrics.md").matchAll(own)].map((match) => match[0]));
   assert.ok(inCode.size > 10);

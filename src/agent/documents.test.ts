@@ -226,7 +226,9 @@ test("an address that this node should announce and cannot is not in the metric 
     state.attachments.devices,
   );
   state.placed = placed;
-  assert.deepEqual(metricsSource(state).announced(), [{ service: "default/web", ip: "192.168.10.0" }]);
+  assert.deepEqual(metricsSource(state).announced(), [
+    { service: "default/web", protocol: "layer2", ip: "192.168.10.0" },
+  ]);
   assert.equal(metricsSource(state).unserved(), 0);
   state.placed = placed.map((each) => ({ ...each, devices: [] }));
   assert.deepEqual(metricsSource(state).announced(), []);

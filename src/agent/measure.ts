@@ -1,6 +1,7 @@
 /** What the metrics are read from: the agent's state and the kernel's counters, at the moment of a scrape. */
 import { formatAddress } from "../net/address.ts";
 import { readAddress, viewOf } from "../datapath/encode.ts";
+import { tcpCounters } from "../kernel/tcp-counters.ts";
 import type { MetricsSource } from "../observe/metrics.ts";
 import { announcedRows, dropRows, stampSeconds } from "./map-rows.ts";
 import { unservedServices } from "./service-rows.ts";
@@ -20,10 +21,7 @@ export function metricsSource(state: AgentState): MetricsSource {
       endpoints: state.attachments.endpoints.length,
     }),
     flows: () => state.flows,
-    announced: () =>
-      (state.placed ?? []).flatMap(({ address, services, devices }) =>
-        devices.length === 0 ? [] : services.map((service) => ({ service, ip: formatAddress(address) })),
-      ),
+    announced: () => [...announcedByLayer2(state), ...announcedByBgp(state)],
     asked: () => askedByAddress(state),
     unserved: () => unservedServices(state).count,
     peers: () => state.membership().peers,
@@ -41,7 +39,28 @@ export function metricsSource(state: AgentState): MetricsSource {
     problems: () => allProblems(state),
     configurationProblems: () => state.configurationProblems,
     synced: () => state.lastPass !== undefined,
+    bgpSessions: () => state.bgp?.speaker.view() ?? [],
+    bfdSessions: () => state.bgp?.watch.bfd?.details() ?? Promise.resolve([]),
+    droppedSegments: tcpCounters,
   };
+}
+
+type AnnouncedNumbers = ReturnType<MetricsSource["announced"]>;
+
+function announcedByLayer2({ placed = [] }: AgentState): AnnouncedNumbers {
+  return placed.flatMap(({ address, services, devices }) =>
+    devices.length === 0
+      ? []
+      : services.map((service) => ({ service, protocol: "layer2", ip: formatAddress(address) }) as const),
+  );
+}
+
+function announcedByBgp({ bgp }: AgentState): AnnouncedNumbers {
+  return [...(bgp?.desired.verdicts ?? [])].flatMap(([service, { addresses, offers }]) =>
+    offers.length === 0
+      ? []
+      : addresses.map((address) => ({ service, protocol: "bgp", ip: formatAddress(address) }) as const),
+  );
 }
 
 function askedByAddress(state: AgentState): { ip: string; requests: number; answers: number }[] {

@@ -13,7 +13,7 @@ function source(changed: Partial<MetricsSource> = {}): MetricsSource {
     ],
     counts: () => ({ services: 1, frontends: 2, backends: 3, announced: 1, endpoints: 0 }),
     flows: () => 8,
-    announced: () => [{ service: "default/web", ip: "192.168.10.0" }],
+    announced: () => [{ service: "default/web", protocol: "layer2" as const, ip: "192.168.10.0" }],
     unserved: () => 2,
     asked: () => [{ ip: "192.168.10.0", requests: 7, answers: 5 }],
     peers: () => [
@@ -26,6 +26,9 @@ function source(changed: Partial<MetricsSource> = {}): MetricsSource {
     problems: () => [{ subject: "Service default/web", message: "no room" }],
     configurationProblems: () => [{ subject: "BGPPeer metallb-system/a", message: "missing local ASN" }],
     synced: () => true,
+    bgpSessions: () => [],
+    bfdSessions: () => Promise.resolve([]),
+    droppedSegments: () => ({ md5Failure: 3 }),
     ...changed,
   };
 }
@@ -69,7 +72,7 @@ test("totals are the kernel's, not the sum of the scrapes", async () => {
 });
 
 test("an announcement that is withdrawn leaves no series behind", async () => {
-  let announced = [{ service: "default/web", ip: "192.168.10.0" }];
+  let announced = [{ service: "default/web", protocol: "layer2" as const, ip: "192.168.10.0" }];
   const metrics = createMetrics(source({ announced: () => announced }));
   await metrics.scrape();
   announced = [];
@@ -88,4 +91,81 @@ test("two agents in one process do not mix their numbers", async () => {
     false,
   );
   assert.ok((await lines(one)).includes('metallb_layer2_gratuitous_sent{ip="192.168.10.0"} 1'));
+});
+
+const session = {
+  name: "tor",
+  peer: "172.16.1.1",
+  port: 179,
+  state: "established",
+  announced: { IPv4: 2, IPv6: 1 },
+  received: { IPv4: 4, IPv6: 0 },
+  pending: 1,
+  counters: {
+    sent: { open: 1, update: 5, notification: 0, keepalive: 9, routeRefresh: 0 },
+    received: { open: 1, update: 2, notification: 0, keepalive: 8, routeRefresh: 1 },
+    established: 1,
+    faults: { "received 6/2": 1 },
+  },
+};
+
+test("BFD sessions are told, also how near they came to their end", async () => {
+  const bfd = {
+    peer: "172.16.1.1",
+    state: "up",
+    sent: 20,
+    received: 19,
+    flaps: 2,
+    longestGapMilliseconds: 61,
+    discarded: { ttl: 1 },
+  };
+  const found = await lines(createMetrics(source({ bfdSessions: () => Promise.resolve([bfd]) })));
+  for (const line of [
+    'metallb_bfd_session_up{peer="172.16.1.1",vrf=""} 1',
+    'metallb_bfd_control_packet_input{peer="172.16.1.1",vrf=""} 19',
+    'metallb_bfd_control_packet_output{peer="172.16.1.1",vrf=""} 20',
+    'metallb_bfd_session_down_events{peer="172.16.1.1",vrf=""} 2',
+    'fairlead_bfd_longest_gap_milliseconds{peer="172.16.1.1",vrf=""} 61',
+    'fairlead_bfd_discarded_packets_total{peer="172.16.1.1",reason="ttl"} 1',
+  ]) {
+    assert.ok(found.includes(line), `missing: ${line}`);
+  }
+});
+
+test("BGP sessions are told under the names of both of MetalLB's modes", async () => {
+  const six = { ...session, name: "six", peer: "fd00::1", port: 1179, vrf: "red", state: "active" };
+  const found = await lines(createMetrics(source({ bgpSessions: () => [session, six] })));
+  for (const line of [
+    'metallb_bgp_session_up{peer="172.16.1.1:179",vrf=""} 1',
+    'metallb_bgp_session_up{peer="[fd00::1]:1179",vrf="red"} 0',
+    'metallb_bgp_announced_prefixes_total{peer="172.16.1.1:179",vrf=""} 3',
+    'metallb_bgp_pending_prefixes_total{peer="172.16.1.1:179",vrf=""} 1',
+    'metallb_bgp_updates_total{peer="172.16.1.1:179",vrf=""} 5',
+    'metallb_bgp_updates_total_received{peer="172.16.1.1:179",vrf=""} 2',
+    'metallb_bgp_opens_sent{peer="172.16.1.1:179",vrf=""} 1',
+    'metallb_bgp_opens_received{peer="172.16.1.1:179",vrf=""} 1',
+    'metallb_bgp_notifications_sent{peer="172.16.1.1:179",vrf=""} 0',
+    'metallb_bgp_keepalives_sent{peer="172.16.1.1:179",vrf=""} 9',
+    'metallb_bgp_keepalives_received{peer="172.16.1.1:179",vrf=""} 8',
+    'metallb_bgp_route_refresh_sent{peer="172.16.1.1:179",vrf=""} 0',
+    'metallb_bgp_total_sent{peer="172.16.1.1:179",vrf=""} 15',
+    'metallb_bgp_total_received{peer="172.16.1.1:179",vrf=""} 12',
+    'fairlead_bgp_established_total{peer="172.16.1.1:179",vrf=""} 1',
+    'fairlead_bgp_received_prefixes{peer="172.16.1.1:179",vrf="",family="IPv4"} 4',
+    'fairlead_bgp_faults_total{peer="172.16.1.1:179",vrf="",fault="received 6/2"} 1',
+    'fairlead_tcp_dropped_segments_total{reason="md5Failure"} 3',
+  ]) {
+    assert.ok(found.includes(line), `missing: ${line} in\n${found.filter((one) => /bgp|bfd/.test(one)).join("\n")}`);
+  }
+});
+
+test("a session that is no longer configured leaves no series behind", async () => {
+  let sessions = [session];
+  const metrics = createMetrics(source({ bgpSessions: () => sessions }));
+  await metrics.scrape();
+  sessions = [];
+  assert.deepEqual(
+    (await lines(metrics)).filter((line) => line.includes("172.16.1.1")),
+    [],
+  );
 });

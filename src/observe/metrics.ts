@@ -2,11 +2,13 @@
  * Prometheus metrics of the agent: all of them stand here, read from the kernel and the agent's state at the moment of the
  * scrape. Names that start with `metallb_` mean exactly what MetalLB's mean, so that its dashboards and alerts go on working.
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Counter, Registry } from "prom-client";
 import type { Problem } from "../net/problem.ts";
+import { registerBgp, type BgpMetricsSource } from "./bgp-metrics.ts";
+import { observe, observeTotal } from "./gauges.ts";
 
 /** What is asked for at every scrape. */
-export interface MetricsSource {
+export interface MetricsSource extends BgpMetricsSource {
   readonly node: string;
   readonly version: string;
   /** Packets by verdict since the datapath was loaded. */
@@ -16,7 +18,7 @@ export interface MetricsSource {
   counts(): Readonly<Record<"services" | "frontends" | "backends" | "announced" | "endpoints", number>>;
   /** Of the flow table, at the last sweep. */
   flows(): number;
-  announced(): readonly { readonly service: string; readonly ip: string }[];
+  announced(): readonly { readonly service: string; readonly protocol: "layer2" | "bgp"; readonly ip: string }[];
   /** What was asked for an announced address, and answered. */
   asked(): readonly { readonly ip: string; readonly requests: number; readonly answers: number }[];
   /** Services of type LoadBalancer that nobody answers for, as far as is known here. */
@@ -47,6 +49,7 @@ export function createMetrics(source: MetricsSource): Metrics {
   registerDatapath(register, source);
   registerAnnouncing(register, source);
   registerAgent(register, source);
+  registerBgp(register, source);
   return {
     gratuitousSent: new Counter({
       name: "metallb_layer2_gratuitous_sent",
@@ -62,51 +65,6 @@ export function createMetrics(source: MetricsSource): Metrics {
     }),
     scrape: async () => ({ contentType: register.contentType, text: await register.metrics() }),
   };
-}
-
-interface GaugeRow {
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-/** A metric whose rows are asked for anew at every scrape: a row that is no longer there is gone. */
-function observe(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  rows: () => readonly GaugeRow[],
-): void {
-  void new Gauge({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { labels, value } of rows()) this.set({ ...labels }, value);
-    },
-  });
-}
-
-/** As {@link observe}, for numbers that only grow: they live in the kernel, so they survive the agent. */
-function observeTotal(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  rows: () => readonly GaugeRow[],
-): void {
-  void new Counter({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { labels, value } of rows()) this.inc({ ...labels }, value);
-    },
-  });
 }
 
 function registerDatapath(registry: Registry, source: MetricsSource): void {
@@ -136,7 +94,7 @@ function registerAnnouncing(registry: Registry, source: MetricsSource): void {
     "Services announced from this node: 1 for each address while it is",
     ["service", "protocol", "node", "ip"],
     () =>
-      source.announced().map(({ service, ip }) => ({ labels: { service, protocol: "layer2", node, ip }, value: 1 })),
+      source.announced().map(({ service, protocol, ip }) => ({ labels: { service, protocol, node, ip }, value: 1 })),
   );
   observeTotal(
     registry,

@@ -1,0 +1,213 @@
+/**
+ * Metrics of BGP and BFD. MetalLB's native mode and its FRR mode use the same names for the same things, the second with more of them
+ * and a label for the VRF: here are both.
+ */
+import type { Registry } from "prom-client";
+import { observe, observeTotal, type GaugeRow } from "./gauges.ts";
+
+/** What is asked for at every scrape. */
+export interface BgpMetricsSource {
+  bgpSessions(): readonly BgpSessionNumbers[];
+  bfdSessions(): Promise<readonly BfdSessionNumbers[]>;
+  /** Segments the kernel dropped without a word, by reason. */
+  droppedSegments(): Readonly<Record<string, number>>;
+}
+
+export interface BgpSessionNumbers {
+  readonly name: string;
+  readonly peer: string;
+  readonly port: number;
+  readonly vrf?: string;
+  readonly state: string;
+  readonly announced: Readonly<Record<"IPv4" | "IPv6", number>>;
+  readonly received: Readonly<Record<"IPv4" | "IPv6", number>>;
+  readonly pending: number;
+  readonly counters: {
+    readonly sent: Readonly<Record<string, number>>;
+    readonly received: Readonly<Record<string, number>>;
+    readonly established: number;
+    readonly faults: Readonly<Record<string, number>>;
+  };
+}
+
+export interface BfdSessionNumbers {
+  readonly peer: string;
+  readonly state: string;
+  readonly sent: number;
+  readonly received: number;
+  readonly flaps: number;
+  readonly longestGapMilliseconds: number;
+  readonly discarded: Readonly<Record<string, number>>;
+}
+
+const SESSION_LABELS = ["peer", "vrf"] as const;
+
+export function registerBgp(registry: Registry, source: BgpMetricsSource): void {
+  const rows = (value: (session: BgpSessionNumbers) => number) => (): readonly GaugeRow[] =>
+    source.bgpSessions().map((session) => ({ labels: labelsOf(session), value: value(session) }));
+  for (const { name, help, value } of GAUGES) observe(registry, name, help, SESSION_LABELS, rows(value));
+  for (const { name, help, value } of TOTALS) observeTotal(registry, name, help, SESSION_LABELS, rows(value));
+  observe(
+    registry,
+    "fairlead_bgp_received_prefixes",
+    "Routes a peer has told; none is used",
+    [...SESSION_LABELS, "family"],
+    () =>
+      source.bgpSessions().flatMap((session) =>
+        Object.entries(session.received).map(([family, value]) => ({
+          labels: { ...labelsOf(session), family },
+          value,
+        })),
+      ),
+  );
+  observeTotal(
+    registry,
+    "fairlead_bgp_faults_total",
+    "What went wrong with a session, by name",
+    [...SESSION_LABELS, "fault"],
+    () =>
+      source.bgpSessions().flatMap((session) =>
+        Object.entries(session.counters.faults).map(([fault, value]) => ({
+          labels: { ...labelsOf(session), fault },
+          value,
+        })),
+      ),
+  );
+  observeTotal(
+    registry,
+    "fairlead_tcp_dropped_segments_total",
+    "Segments dropped for their MD5 signature or TTL",
+    ["reason"],
+    () => Object.entries(source.droppedSegments()).map(([reason, value]) => ({ labels: { reason }, value })),
+  );
+  registerBfd(registry, source);
+}
+
+interface SessionMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly value: (session: BgpSessionNumbers) => number;
+}
+
+const GAUGES: readonly SessionMetric[] = [
+  {
+    name: "metallb_bgp_session_up",
+    help: "1 while the session is established",
+    value: ({ state }) => Number(state === "established"),
+  },
+  {
+    name: "metallb_bgp_announced_prefixes_total",
+    help: "Routes the peer has been told",
+    value: ({ announced }) => sum(announced),
+  },
+  {
+    name: "metallb_bgp_pending_prefixes_total",
+    help: "Routes the peer should be told and has not been yet",
+    value: ({ pending }) => pending,
+  },
+];
+
+const TOTALS: readonly SessionMetric[] = [
+  {
+    name: "metallb_bgp_updates_total",
+    help: "UPDATE messages sent",
+    value: ({ counters }) => counters.sent["update"] ?? 0,
+  },
+  {
+    name: "metallb_bgp_updates_total_received",
+    help: "UPDATE messages received",
+    value: ({ counters }) => counters.received["update"] ?? 0,
+  },
+  { name: "metallb_bgp_opens_sent", help: "OPEN messages sent", value: ({ counters }) => counters.sent["open"] ?? 0 },
+  {
+    name: "metallb_bgp_opens_received",
+    help: "OPEN messages received",
+    value: ({ counters }) => counters.received["open"] ?? 0,
+  },
+  {
+    name: "metallb_bgp_notifications_sent",
+    help: "NOTIFICATION messages sent",
+    value: ({ counters }) => counters.sent["notification"] ?? 0,
+  },
+  {
+    name: "metallb_bgp_keepalives_sent",
+    help: "KEEPALIVE messages sent",
+    value: ({ counters }) => counters.sent["keepalive"] ?? 0,
+  },
+  {
+    name: "metallb_bgp_keepalives_received",
+    help: "KEEPALIVE messages received",
+    value: ({ counters }) => counters.received["keepalive"] ?? 0,
+  },
+  {
+    name: "metallb_bgp_route_refresh_sent",
+    help: "ROUTE-REFRESH messages sent",
+    value: ({ counters }) => counters.sent["routeRefresh"] ?? 0,
+  },
+  { name: "metallb_bgp_total_sent", help: "Messages sent", value: ({ counters }) => sum(counters.sent) },
+  { name: "metallb_bgp_total_received", help: "Messages received", value: ({ counters }) => sum(counters.received) },
+  {
+    name: "fairlead_bgp_established_total",
+    help: "Times the session came up",
+    value: ({ counters }) => counters.established,
+  },
+];
+
+/** As Go's net.JoinHostPort writes it, which is what MetalLB's dashboards match. */
+function labelsOf({ peer, port, vrf = "" }: BgpSessionNumbers): { readonly peer: string; readonly vrf: string } {
+  return { peer: peer.includes(":") && !peer.includes("/") ? `[${peer}]:${port}` : `${peer}:${port}`, vrf };
+}
+
+function registerBfd(registry: Registry, source: BgpMetricsSource): void {
+  const rows = (value: (session: BfdSessionNumbers) => number) => async (): Promise<readonly GaugeRow[]> =>
+    (await source.bfdSessions()).map((session) => ({ labels: { peer: session.peer, vrf: "" }, value: value(session) }));
+  observe(
+    registry,
+    "metallb_bfd_session_up",
+    "1 while BFD is up",
+    SESSION_LABELS,
+    rows(({ state }) => Number(state === "up")),
+  );
+  observe(
+    registry,
+    "fairlead_bfd_longest_gap_milliseconds",
+    "The longest pause between packets of the peer while up",
+    SESSION_LABELS,
+    rows(({ longestGapMilliseconds }) => longestGapMilliseconds),
+  );
+  observeTotal(
+    registry,
+    "metallb_bfd_control_packet_input",
+    "BFD packets received",
+    SESSION_LABELS,
+    rows(({ received }) => received),
+  );
+  observeTotal(
+    registry,
+    "metallb_bfd_control_packet_output",
+    "BFD packets sent",
+    SESSION_LABELS,
+    rows(({ sent }) => sent),
+  );
+  observeTotal(
+    registry,
+    "metallb_bfd_session_down_events",
+    "Times BFD left Up",
+    SESSION_LABELS,
+    rows(({ flaps }) => flaps),
+  );
+  observeTotal(
+    registry,
+    "fairlead_bfd_discarded_packets_total",
+    "BFD packets discarded, by reason",
+    ["peer", "reason"],
+    async () =>
+      (await source.bfdSessions()).flatMap(({ peer, discarded }) =>
+        Object.entries(discarded).map(([reason, value]) => ({ labels: { peer, reason }, value })),
+      ),
+  );
+}
+
+function sum(numbers: Readonly<Record<string, number>>): number {
+  return Object.values(numbers).reduce((total, value) => total + value, 0);
+}
