@@ -30,6 +30,8 @@ let clock: VirtualClock;
 /** What the speaker was told, in order. */
 let told: string[];
 let passes: number;
+/** How often the speaker was told that addresses may have changed. */
+let moves: number;
 let bgp: Bgp;
 
 const speaker: Speaker = {
@@ -41,6 +43,7 @@ const speaker: Speaker = {
     told.push(`routes ${texts.join("; ")}`);
   },
   complete: () => told.push("complete"),
+  addressesChanged: () => (moves += 1),
   bfd: () => undefined,
   reset: () => false,
   view: () => [],
@@ -63,6 +66,7 @@ beforeEach(() => {
   clock = virtualClock();
   told = [];
   passes = 0;
+  moves = 0;
   bgp = bgpOf(speaker, watch, { nodeName: "me", ignoreExcludeLabel: false, clock, soon: () => (passes += 1) });
 });
 
@@ -108,6 +112,16 @@ test("nothing new: nothing is told", () => {
   told = [];
   bgp.apply(state);
   assert.deepEqual(told, ["no drain", "complete"]);
+});
+
+test("next hops are looked at again when this node's links or addresses changed, and only then", () => {
+  pass({ web: "192.168.10.1" }, ["default/web"]);
+  const before = moves;
+  bgp.apply(state);
+  assert.equal(moves, before);
+  if (state.world !== undefined) state.world = { ...state.world, links: [...state.world.links] };
+  bgp.apply(state);
+  assert.equal(moves, before + 1);
 });
 
 test("objects that cannot be read: peers keep what an earlier run announced", () => {

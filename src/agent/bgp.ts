@@ -89,6 +89,7 @@ class AgentBgp implements Bgp {
   #unforwarded: ReadonlySet<string> = new Set();
   #configs: readonly SessionConfig[] = [];
   #told: DesiredBgp | undefined;
+  #links: readonly NodeLink[] | undefined;
   #cancel = (): void => {};
 
   constructor(speaker: Speaker, watch: PeerWatch, options: BgpOptions) {
@@ -114,6 +115,8 @@ class AgentBgp implements Bgp {
     const desired = desiredBgp(snapshot, me, this.#memo);
     state.bgp = { desired, leaving, speaker: this.#speaker, watch: this.#watch };
     this.#tell(desired, leaving);
+    if (world.links !== this.#links) this.#speaker.addressesChanged();
+    this.#links = world.links;
     this.#watch.apply(desired.sessions, world.links);
     // Peers that kept routes of an earlier run drop what is not announced by then.
     if (snapshot.complete && state.membership().complete) this.#speaker.complete();

@@ -124,6 +124,7 @@ function fakeSpeaker(session: Partial<SessionView> = { state: "established" }): 
       views = configs.map(({ name }) => ({ name, peer: name, ...session }) as unknown as SessionView);
     },
     announce: () => undefined,
+    addressesChanged: () => undefined,
     complete: () => undefined,
     bfd: () => undefined,
     reset: () => false,

@@ -99,10 +99,15 @@ describe("two speakers", () => {
       "both have the route",
       () => callers.filter(({ speaker }) => speaker.view()[0]?.received.IPv4 === 1).length === 2,
     );
+    const gone = callers.find(({ speaker }) => speaker.view()[0]?.received.IPv4 === 1);
+    await gone?.speaker.stop("leave");
+    const staying = callers.filter((one) => one !== gone);
+    await until("the third got the place of the one that left", () =>
+      staying.every(({ speaker }) => speaker.view()[0]?.state === "established"),
+    );
     b.speaker.configure([]);
-    await until(
-      "both heard that they are not wanted",
-      () => callers.filter(({ speaker }) => /peer deconfigured/.test(speaker.view()[0]?.lastReason ?? "")).length === 2,
+    await until("both heard that they are not wanted", () =>
+      staying.every(({ speaker }) => /peer deconfigured/.test(speaker.view()[0]?.lastReason ?? "")),
     );
   });
 });
@@ -145,6 +150,29 @@ describe("a speaker that goes", () => {
     assert.ok(!existsSync(stateFile));
   });
 
+  test("remembers all peers that keep routes, in whatever order their sessions end, and none after it has left", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "fl-bgp-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const stateFile = join(folder, "bgp.json");
+    const gracefulRestart = { restartTimeSeconds: 60, notifications: false };
+    const peers = [2, 3].map((last) => speakerAt(`127.1.12.${last}`, 65002));
+    for (const mode of ["restart", "leave"] as const) {
+      const a = speakerAt("127.1.12.1", 65001, { stateFile });
+      for (const { speaker, ...side } of peers)
+        speaker.configure([sessionTo(side, a, { initiation: "accept", gracefulRestart })]);
+      a.speaker.configure(peers.map((peer) => sessionTo(a, peer, { initiation: "dial", gracefulRestart })));
+      // One round after the other is the purpose.
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.all(peers.map(({ host }) => established(a.speaker, `to-${host}`)));
+      // oxlint-disable-next-line no-await-in-loop
+      await a.speaker.stop(mode);
+      if (mode === "restart")
+        assert.deepEqual(JSON.parse(readFileSync(stateFile, "utf8")), { sessions: ["to-127.1.12.2", "to-127.1.12.3"] });
+      else assert.ok(!existsSync(stateFile));
+    }
+    await Promise.all(peers.map(({ speaker }) => speaker.stop("restart")));
+  });
+
   test("sends End-of-RIB only when everything is known", async (t) => {
     const [a, b] = pair(t, 8);
     b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
@@ -155,6 +183,17 @@ describe("a speaker that goes", () => {
     a.speaker.complete();
     await until("End-of-RIB went out", () => a.speaker.view()[0]?.counters.sent.update === 2);
   });
+});
+
+test("a session that becomes a configuration for callers ends", async (t) => {
+  const [a, b] = pair(t, 13);
+  b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
+  a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
+  await established(a.speaker);
+  const peer = { type: "prefix", prefix: route("127.1.13.0/24").prefix, sessionsMax: 5 } as const;
+  a.speaker.configure([sessionTo(a, b, { peer, initiation: "accept" })]);
+  assert.deepEqual(a.speaker.view(), []);
+  await until("the peer heard of it", () => /peer deconfigured/.test(b.speaker.view()[0]?.lastReason ?? ""));
 });
 
 describe("what goes wrong before BGP:", () => {

@@ -65,13 +65,16 @@ class SpeakerDriver implements Speaker {
   #stateProblem: string | undefined;
   #complete = false;
   #draining = false;
-  #remembered = "";
+  /** Sessions whose peers may keep routes of ours. */
+  readonly #keeping: Set<string>;
+  #stopping = false;
   #notified: NodeJS.Immediate | undefined;
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#restarting = recall(options.stateFile);
+    this.#keeping = new Set(this.#restarting);
     this.#listener = createListener({
       port: options.listenPort ?? BGP_PORT,
       ...(options.listenAddresses === undefined ? {} : { addresses: options.listenAddresses }),
@@ -86,7 +89,9 @@ class SpeakerDriver implements Speaker {
     this.#listenProblems = this.#listener.set(listenedFor(sessions));
     const byName = new Map(sessions.map((config) => [config.name, config]));
     for (const [name, peering] of this.#peerings) {
-      const config = byName.get(name) ?? dynamicConfig(peering.session.config, byName);
+      const own = byName.get(name);
+      // What has become a configuration for callers is no session of its own any more.
+      const config = own?.peer.type === "prefix" ? undefined : (own ?? dynamicConfig(peering.session.config, byName));
       if (config === undefined) this.#remove(name, peering);
       else {
         peering.handle({ type: "configure", config });
@@ -101,6 +106,10 @@ class SpeakerDriver implements Speaker {
   announce(routes: ReadonlyMap<string, readonly Route[]>): void {
     this.#routes = routes;
     for (const [name, peering] of this.#peerings) peering.announce(this.#routesOf(name));
+  }
+
+  addressesChanged(): void {
+    for (const peering of this.#peerings.values()) peering.flush();
   }
 
   complete(): void {
@@ -160,8 +169,8 @@ class SpeakerDriver implements Speaker {
     const leaving = established.filter(
       (peering) => mode === "leave" || peering.up?.negotiated.gracefulRestart !== true,
     );
+    this.#stopping = true;
     if (mode === "leave") forget(this.#options.stateFile);
-    else this.#remember();
     if (leaving.length > 0) await this.#withdraw(leaving);
     const notification = ceaseNotification("administrativeShutdown", "the node leaves");
     for (const peering of this.#peerings.values()) {
@@ -204,7 +213,7 @@ class SpeakerDriver implements Speaker {
       isComplete: () => this.#complete,
       onChange: () => {
         onSession?.(config.name);
-        this.#remember();
+        if (peering.up?.negotiated.gracefulRestart === true) this.#remember(config.name);
         this.#notify();
       },
     });
@@ -266,30 +275,33 @@ class SpeakerDriver implements Speaker {
       .toSorted((a, b) => b.peer.prefix.length - a.peer.prefix.length)[0];
     if (longest === undefined) return undefined;
     const { config, peer } = longest;
-    this.#forgetIdle(config.name);
+    this.#makeRoom(config.name, peer.sessionsMax);
     const siblings = [...this.#peerings.keys()].filter((name) => name.startsWith(`${config.name}/`));
     if (siblings.length >= peer.sessionsMax) return undefined;
     return this.#add(childConfig(config, from));
   }
 
-  /** Peers of a prefix that went away. */
-  #forgetIdle(parent: string): void {
+  /** Peers of a prefix that went away are forgotten after a while, and at once where another wants their place. */
+  #makeRoom(parent: string, sessionsMax: number): void {
+    const siblings = [...this.#peerings].filter(([name]) => name.startsWith(`${parent}/`));
+    const idle = siblings
+      .filter(([, { session }]) => session.connections.length === 0)
+      .toSorted(([, a], [, b]) => a.session.since - b.session.since);
     const before = later(this.#clock.now(), -FORGET_MILLISECONDS);
-    for (const [name, peering] of this.#peerings) {
-      const { connections, since } = peering.session;
-      if (!name.startsWith(`${parent}/`) || connections.length > 0 || since > before) continue;
-      peering.handle({ type: "stop", reason: "it has been away for long" });
+    const surplus = siblings.length - sessionsMax + 1;
+    for (const [index, [name, peering]] of idle.entries()) {
+      if (index >= surplus && peering.session.since > before) continue;
+      peering.handle({ type: "stop", reason: "it has been away" });
       this.#peerings.delete(name);
     }
   }
 
-  #remember(): void {
+  /** That the peer of a session keeps our routes. For good: it may do so while the session is down, too. */
+  #remember(name: string): void {
     const { stateFile } = this.#options;
-    if (stateFile === undefined) return;
-    const keeping = [...this.#peerings].filter(([, { up }]) => up?.negotiated.gracefulRestart === true);
-    const text = JSON.stringify({ sessions: keeping.map(([name]) => name).toSorted() });
-    if (text === this.#remembered || keeping.length === 0) return;
-    this.#remembered = text;
+    if (stateFile === undefined || this.#stopping || this.#keeping.has(name)) return;
+    this.#keeping.add(name);
+    const text = JSON.stringify({ sessions: [...this.#keeping].toSorted() });
     try {
       writeFileSync(`${stateFile}.new`, text);
       renameSync(`${stateFile}.new`, stateFile);

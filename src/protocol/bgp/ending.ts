@@ -6,8 +6,8 @@ import { recorded } from "./history.ts";
 import { hardResetOf, notificationOf, type Notification } from "./notification.ts";
 import { mayDial, stateOf, without, type Session, type Turn } from "./session.ts";
 
-/** A peer that dials at once after every failure is not answered more often. */
-const ACCEPT_PAUSE_MILLISECONDS = 500;
+/** A peer that calls at once, again and again, is not answered more often. */
+export const ACCEPT_PAUSE_MILLISECONDS = 500;
 
 /** We end it, and say why. */
 export function refused(session: Session, connection: Connection, error: BgpError, turn: Turn): Session {

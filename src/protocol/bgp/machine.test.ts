@@ -550,8 +550,20 @@ describe("two connections at once:", () => {
 
   test("a second call of the peer replaces its first", () => {
     const rig = new Rig({ initiation: "accept" }).do({ type: "start" }, { type: "accepted", connection: "in:1" });
-    rig.do({ type: "accepted", connection: "in:2" });
+    rig.at(rig.now + 500).do({ type: "accepted", connection: "in:2" });
     assert.deepEqual(rig.text(), ["close in:1 6/7", "count collision", "send in:2 open"]);
+  });
+
+  test("a peer that calls without end is answered twice a second", () => {
+    for (const state of ["idle", "openSent", "established"] as const) {
+      const rig = new Rig().bring(state);
+      let answered = 0;
+      for (let call = 0; call < 1000; call += 1) {
+        rig.at(rig.now + 10).do({ type: "accepted", connection: `in:${call}` });
+        if (!rig.text().includes("count connectionTooSoon")) answered += 1;
+      }
+      assert.equal(answered, 20, state);
+    }
   });
 
   test("a peer that calls again at once after a failure is not answered", () => {

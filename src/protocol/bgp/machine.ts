@@ -14,7 +14,7 @@ import { later, type Instant } from "../../time/instant.ts";
 import type { Random } from "../../time/jitter.ts";
 import { needsReset, type SessionConfig } from "./config.ts";
 import { blocked, opened, taken, type Connection } from "./connection.ts";
-import { collisionLost, dial, dialSoon, endAll, ended, fatal, refused } from "./ending.ts";
+import { ACCEPT_PAUSE_MILLISECONDS, collisionLost, dial, dialSoon, endAll, ended, fatal, refused } from "./ending.ts";
 import { bgpError } from "./error.ts";
 import { openOf } from "./negotiate.ts";
 import { notificationOf, type Notification } from "./notification.ts";
@@ -91,7 +91,9 @@ function connectionEvent(session: Session, connection: Connection, event: Connec
   }
 }
 
-function accepted(session: Session, id: string, turn: Turn): Session {
+function accepted(before: Session, id: string, turn: Turn): Session {
+  // Whatever becomes of it: a peer that calls without end gets two answers a second, not all our sockets.
+  const session = { ...before, acceptAfter: later(turn.now, ACCEPT_PAUSE_MILLISECONDS) };
   const refuse = (fault: string, notification?: Notification): Session => {
     turn.effects.push(
       { type: "close", connection: id, ...(notification === undefined ? { abort: true } : { notification }) },
@@ -99,9 +101,10 @@ function accepted(session: Session, id: string, turn: Turn): Session {
     );
     return session;
   };
+  if (before.acceptAfter !== undefined && turn.now < before.acceptAfter)
+    return { ...refuse("connectionTooSoon"), acceptAfter: before.acceptAfter };
   if (!session.running || session.config.initiation === "dial")
     return refuse("connectionRejected", notificationOf(bgpError("cease", "connectionRejected", "")));
-  if (session.acceptAfter !== undefined && turn.now < session.acceptAfter) return refuse("connectionTooSoon");
   const up = session.connections.find(({ state }) => state === "established");
   if (up !== undefined && up.negotiated?.gracefulRestart !== true)
     return refuse("collision", notificationOf(bgpError("cease", "connectionCollision", "")));
@@ -109,7 +112,7 @@ function accepted(session: Session, id: string, turn: Turn): Session {
   const stale = session.connections.filter(
     ({ direction, state }) => direction === "incoming" && state !== "established",
   );
-  const fresh = stale.reduce((next, connection) => collisionLost(next, connection, turn), session);
+  const fresh = stale.reduce<Session>((next, connection) => collisionLost(next, connection, turn), session);
   const courtesy = later(turn.now, COURTESY_MILLISECONDS);
   const waiting = fresh.dialAt === undefined || fresh.dialAt > courtesy ? fresh : { ...fresh, dialAt: courtesy };
   return sendOpen({ ...waiting, connections: [...waiting.connections, incoming(id)] }, incoming(id), turn);

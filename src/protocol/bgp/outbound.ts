@@ -10,6 +10,7 @@ export class Outbound {
   #lastResort: readonly Route[] | undefined;
   #draining = false;
   #told: Told = NOTHING_TOLD;
+  #announced: Readonly<Record<Family, number>> | undefined;
   #withheld: Advertisement["withheld"] = [];
   /** Something may be unsaid. */
   #dirty = true;
@@ -35,6 +36,7 @@ export class Outbound {
   /** The peer knows nothing any more. */
   lost(): void {
     this.#told = NOTHING_TOLD;
+    this.#announced = undefined;
     this.#withheld = [];
     this.#dirty = true;
     this.#endOfRibsDue = true;
@@ -49,6 +51,7 @@ export class Outbound {
     if (this.#dirty || senderKey !== this.#senderKey) {
       const advertisement = advertise(this.#told, this.#routes(), sender);
       this.#told = advertisement.told;
+      this.#announced = undefined;
       this.#withheld = advertisement.withheld;
       this.updates += advertisement.announced + advertisement.withdrawn;
       this.#dirty = false;
@@ -67,10 +70,10 @@ export class Outbound {
     return refresh(this.#told, family, sender);
   }
 
+  /** Asked for often, and by everybody who looks: counted when it changes. */
   get announced(): Readonly<Record<Family, number>> {
-    const counts = { IPv4: 0, IPv6: 0 };
-    for (const { route } of this.#told.values()) counts[route.prefix.family] += 1;
-    return counts;
+    this.#announced ??= countByFamily(this.#told);
+    return this.#announced;
   }
 
   /** Routes that should have been told and are not. */
@@ -91,4 +94,10 @@ export class Outbound {
     }));
     return this.#lastResort;
   }
+}
+
+function countByFamily(told: Told): Readonly<Record<Family, number>> {
+  const counts = { IPv4: 0, IPv6: 0 };
+  for (const { route } of told.values()) counts[route.prefix.family] += 1;
+  return counts;
 }

@@ -25,7 +25,7 @@ export interface Session {
   readonly connections: readonly Connection[];
   /** ConnectRetryTimer. */
   readonly dialAt: Instant | undefined;
-  /** Incoming connections before this moment come too soon after one that failed. */
+  /** Incoming connections before this moment come too soon after another. */
   readonly acceptAfter: Instant | undefined;
   /** Since the session was last up for longer than its hold time. */
   readonly failures: number;

@@ -13,6 +13,8 @@ export interface Speaker {
    * session without a row announces nothing.
    */
   announce(routes: ReadonlyMap<string, readonly Route[]>): void;
+  /** This node's own addresses may be others than before: next hops follow them. */
+  addressesChanged(): void;
   /** What was announced so far is all there is: End-of-RIB may be sent, and helpers drop what is left of an earlier run. */
   complete(): void;
   /** What BFD says of a session's peer. `down` ends the session; `adminDown` does not (RFC 5882 §3.2). */

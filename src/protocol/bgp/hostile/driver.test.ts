@@ -206,6 +206,21 @@ describe("a peer that is established", () => {
     assert.equal(view(host)?.state, "established");
   });
 
+  test("and asks ten thousand times for everything gets it at once and now and then", async () => {
+    const host = newcomer();
+    const peer = await callRaw(HOST, host);
+    await peer.shakeHands();
+    speaker.announce(new Map([[`to-${host}`, [route("10.9.0.1/32")]]]));
+    await until("the route came", () => peer.heard.includes("UPDATE"));
+    const request = encodeMessage({ type: "routeRefresh", family: "IPv4", subtype: "request" }, INITIAL_CONTEXT);
+    peer.send(...Array.from({ length: 10_000 }, () => request));
+    await until("all was read", () => view(host)?.counters.received.routeRefresh === 10_000);
+    const told = (): number => peer.heard.filter((line) => line === "UPDATE").length;
+    await until("it came at once and once more", () => told() >= 3);
+    assert.ok(told() < 100);
+    speaker.announce(new Map());
+  });
+
   test("and loses its connection half-way into a message leaves nothing behind", async () => {
     const host = newcomer();
     const peer = await callRaw(HOST, host);

@@ -8,13 +8,12 @@
 import type { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { TcpSocketOptions } from "../../../kernel/tcp-socket.ts";
-import { parseAddress } from "../../../net/address.ts";
+import { parseAddress, type Family } from "../../../net/address.ts";
 import type { Clock } from "../../../time/clock.ts";
-import type { Instant } from "../../../time/instant.ts";
+import { later, type Instant } from "../../../time/instant.ts";
 import type { Random } from "../../../time/jitter.ts";
 import type { SessionConfig } from "../config.ts";
 import { emptyCounters, type MutableCounters } from "../counters.ts";
-import type { AfiSafi } from "../family.ts";
 import type { Framed } from "../framer.ts";
 import { step } from "../machine.ts";
 import type { Message } from "../message.ts";
@@ -56,6 +55,7 @@ interface Up {
 
 /** Nothing more is made for a peer that has so much left to read. */
 const BACKLOG_MAX = 1 << 20;
+const REFRESH_MILLISECONDS = 1000;
 
 export class Peering {
   readonly #options: PeeringOptions;
@@ -66,6 +66,10 @@ export class Peering {
   readonly counters: MutableCounters = emptyCounters();
   #session: Session;
   #up: Up | undefined;
+  /** Families the peer wants to be told again. */
+  readonly #asked = new Set<Family>();
+  #refreshAfter: Instant;
+  #cancelRefresh = (): void => {};
   #accepted = 0;
   #cancel = (): void => {};
 
@@ -73,6 +77,7 @@ export class Peering {
     this.#options = options;
     const { config, identity, clock, restartingUntil } = options;
     this.#session = initialSession(config, identity, clock.now(), restartingUntil);
+    this.#refreshAfter = clock.now();
   }
 
   get session(): Session {
@@ -139,18 +144,27 @@ export class Peering {
     const sender = this.#sender(up);
     if (sender === undefined) return;
     for (const bytes of this.#outbound.due(sender, this.#options.isComplete())) this.#sendUpdate(up.wire, bytes);
+    this.#refresh(up.wire, sender);
+  }
+
+  /** What the peer asked for once more. It may ask as often as it likes, and gets all of it once a second at most. */
+  #refresh(wire: Wire, sender: Sender): void {
+    const { clock } = this.#options;
+    if (this.#asked.size === 0) return;
+    if (clock.now() < this.#refreshAfter) {
+      this.#cancelRefresh();
+      this.#cancelRefresh = clock.at(this.#refreshAfter, () => this.flush());
+      return;
+    }
+    this.#refreshAfter = later(clock.now(), REFRESH_MILLISECONDS);
+    for (const family of this.#asked)
+      for (const bytes of this.#outbound.again(family, sender)) this.#sendUpdate(wire, bytes);
+    this.#asked.clear();
   }
 
   #sendUpdate(wire: Wire, bytes: Uint8Array): void {
     this.counters.sent.update += 1;
     wire.sendBytes(bytes);
-  }
-
-  #resend(family: AfiSafi): void {
-    const up = this.#up;
-    const sender = up && this.#sender(up);
-    if (up === undefined || sender === undefined || (family !== "IPv4" && family !== "IPv6")) return;
-    for (const bytes of this.#outbound.again(family, sender)) this.#sendUpdate(up.wire, bytes);
   }
 
   #sender({ wire, negotiated }: Up): Sender | undefined {
@@ -191,9 +205,12 @@ export class Peering {
       case "down":
         this.#up = undefined;
         this.#outbound.lost();
+        this.#asked.clear();
+        this.#cancelRefresh();
         return;
       case "resend":
-        this.#resend(effect.family);
+        if (effect.family === "IPv4" || effect.family === "IPv6") this.#asked.add(effect.family);
+        this.flush();
         return;
       case "count":
         this.counters.faults[effect.fault] = (this.counters.faults[effect.fault] ?? 0) + 1;

@@ -52,6 +52,8 @@ export interface DialOptions extends Omit<TcpSocketOptions, "family"> {
   readonly password?: string;
 }
 
+/** So many messages in one chunk are no conversation. */
+const FLOOD_MESSAGES = 100;
 /** A reset could destroy the NOTIFICATION in the peer's queue: what it still sends is read and thrown away for so long. */
 const LINGER_MILLISECONDS = 1000;
 
@@ -180,10 +182,16 @@ class SocketWire implements Wire {
 
   #read(chunk: Uint8Array): void {
     if (this.#closed) return;
+    let count = 0;
     for (const framed of this.#framer.push(chunk)) {
       this.#handlers.onFramed(framed);
       if (this.#closed) return;
+      count += 1;
     }
+    if (count < FLOOD_MESSAGES) return;
+    // A flood waits after every chunk until everybody else has had a turn.
+    this.#socket.pause();
+    setImmediate(() => this.#socket.resume());
   }
 
   #over(reason: string): void {
