@@ -11,7 +11,7 @@ import { EXCLUDED_INTERFACES } from "./config.ts";
 import { emptyMemo } from "./desired.ts";
 import type { DatapathMaps } from "./maps.ts";
 import { atOnce } from "../time/slices.ts";
-import { readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
+import { passing, readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
 import { allProblems, initialState } from "./state.ts";
 import { eth0, memoryMaps, podLink, sha256, world } from "./world.fixture.ts";
 
@@ -68,6 +68,17 @@ function frontendsNow(): string[] {
 }
 
 describe("a pass", () => {
+  test("announces nothing when the stamp ran out in one of its pauses, and is to be repeated", () => {
+    const pass = passing(parts, world({ web: "192.168.10.0" }));
+    assert.equal(pass.next().done, false);
+    withdrawAnnouncements(parts);
+    assert.equal(atOnce(pass).settled, false);
+    assert.deepEqual(announcedNow(), []);
+    assert.deepEqual(frontendsNow(), ["192.168.10.0:80 2"]);
+    runPass(parts, world({ web: "192.168.10.0" }));
+    assert.deepEqual(announcedNow(), ["192.168.10.0 2"]);
+  });
+
   test("programs devices, pods, filters, frontends and announcements, and tells the segment", () => {
     assert.equal(runPass(parts, world({ web: "192.168.10.0" })).settled, true);
     assert.deepEqual(frontendsNow(), ["192.168.10.0:80 2"]);
