@@ -52,7 +52,7 @@ needs=(
   "ethtool|ethtool|switches checksum offload off on the lab's cables"
   "sysctl|procps|forwarding between the lab's hosts"
   "nsenter|util-linux|runs the lab's programs in their namespaces"
-  "tcpdump|tcpdump|fairlead lab capture"
+  "tcpdump|tcpdump|fairlead lab capture; tests read captures of BGP with it"
   "curl|curl|requests in the lab, by hand and in tests"
   "nft|nftables|a foreign pod network beside us, and the benchmarks' comparison"
   "iptables|iptables|the benchmarks' comparison"

@@ -49,6 +49,7 @@ const speaker: Speaker = {
   view: () => [],
   received: () => [],
   onChange: () => () => undefined,
+  onTraffic: () => () => undefined,
   drain: (draining) => told.push(draining ? "drain" : "no drain"),
   stop: async (mode) => void told.push(`stop ${mode}`),
 };

@@ -131,6 +131,7 @@ function fakeSpeaker(session: Partial<SessionView> = { state: "established" }): 
     view: () => views,
     received: () => [],
     onChange: () => () => undefined,
+    onTraffic: () => () => undefined,
     drain: () => undefined,
     stop: async () => undefined,
   };

@@ -8,6 +8,7 @@ import { formatProblem } from "../net/problem.ts";
 import { missingFeatures } from "../kernel/features.ts";
 import type { StopMode } from "../protocol/swim/driver.ts";
 import { startAgent, type Agent } from "./agent.ts";
+import { captureBgp } from "./bgp-pcap.ts";
 import { parseOptions, type AgentOptions } from "./config.ts";
 import { openDatapath, removeDatapath } from "./datapath.ts";
 import { documents } from "./documents.ts";
@@ -55,6 +56,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     documents: documents(agent.state, agent.me),
     metrics: () => metrics.scrape(),
     monitor: monitorEvents(agent.state, datapath),
+    bgpPcap: captureBgp(agent.state, log),
     onError: (path, error) => log("requestFailed", { path, error: error instanceof Error ? error.stack : error }),
   };
   opened.defer(closing(await serveApi(config.socket, handlers)));

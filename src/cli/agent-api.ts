@@ -3,7 +3,7 @@
  * An agent that cannot be reached ends the command with status 3, an error it answers with status 1.
  */
 import { request, type IncomingMessage } from "node:http";
-import { MONITOR_PATH, type ApiDocuments, type MonitorEvent } from "../observe/status.ts";
+import { BGP_PCAP_PATH, MONITOR_PATH, type ApiDocuments, type MonitorEvent } from "../observe/status.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 /** Reads one document. `query` is appended as it is: `?limit=10`. */
@@ -35,21 +35,47 @@ export interface Sampling {
 /** Events as they happen, until the world stops. Fails when the agent ends the stream. */
 export async function* monitorEvents(world: World, socket: string, sampling: Sampling): AsyncGenerator<MonitorEvent> {
   const path = `${MONITOR_PATH}?flows=${sampling.flows}&drops=${sampling.drops}`;
+  for await (const line of streamOf(world, socket, { path, stop: world.stop, read: linesOf }))
+    yield JSON.parse(line) as MonitorEvent;
+}
+
+/** Pieces of a capture file, until `stop`. Fails when the agent ends the stream. */
+export function pcapPieces(
+  world: World,
+  socket: string,
+  peer: string | undefined,
+  stop: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const path = `${BGP_PCAP_PATH}${peer === undefined ? "" : `?peer=${encodeURIComponent(peer)}`}`;
+  return streamOf(world, socket, { path, stop, read: (response) => response as AsyncIterable<Uint8Array> });
+}
+
+interface Stream<Piece> {
+  readonly path: string;
+  readonly stop: AbortSignal;
+  readonly read: (response: IncomingMessage) => AsyncIterable<Piece>;
+}
+
+async function* streamOf<Piece>(
+  world: World,
+  socket: string,
+  { path, stop, read }: Stream<Piece>,
+): AsyncGenerator<Piece> {
   const response = await get(world, socket, path);
   if (response.statusCode !== 200) throw refused(socket, path, response, await bodyOf(response, socket));
   // A quiet network is no reason to hang up.
   response.socket.setTimeout(0);
   const hangUp = (): void => void response.destroy();
-  world.stop.addEventListener("abort", hangUp, { once: true });
+  stop.addEventListener("abort", hangUp, { once: true });
   try {
-    for await (const line of linesOf(response)) yield JSON.parse(line) as MonitorEvent;
+    yield* read(response);
   } catch (cause) {
-    if (!world.stop.aborted) throw unreachable(socket, cause);
+    if (!stop.aborted) throw unreachable(socket, cause);
   } finally {
-    world.stop.removeEventListener("abort", hangUp);
+    stop.removeEventListener("abort", hangUp);
     response.destroy();
   }
-  if (!world.stop.aborted)
+  if (!stop.aborted)
     throw new CommandFailure(EXIT.unreachable, `The agent at ${socket} ended the stream: it has probably stopped`);
 }
 

@@ -32,13 +32,13 @@ export async function fairlead(line: string, around: Surroundings = {}): Promise
   let stdout = "";
   let stderr = "";
   const isTTY = around.isTTY ?? false;
-  const write = (text: string): void => {
-    stdout += text;
+  const write = (content: string | Uint8Array): void => {
+    stdout += typeof content === "string" ? content : Buffer.from(content).toString("latin1");
     around.onOutput?.(stdout);
   };
   const world: World = {
     stdout: { isTTY, write },
-    stderr: { isTTY, write: (text) => void (stderr += text) },
+    stderr: { isTTY, write: (text) => void (stderr += String(text)) },
     env: around.env ?? {},
     runFolder: around.runFolder ?? "/nonexistent/fairlead",
     answerTimeoutMilliseconds: around.answerTimeoutMilliseconds ?? 200,

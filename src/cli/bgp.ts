@@ -3,6 +3,7 @@ import { Command } from "commander";
 import type { BgpBfdRow, BgpChangeRow, BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
 import type { ApiDocuments } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
+import { pcapCommand } from "./bgp-pcap.ts";
 import { print, withCommonOptions, type CommonOptions } from "./output.ts";
 import { chooseSocket } from "./socket.ts";
 import { paintFor, renderTable, type Colour, type Column } from "./table.ts";
@@ -17,7 +18,8 @@ export function bgpCommand(world: World): Command {
     .addCommand(viewCommand(world, received))
     .addCommand(viewCommand(world, capabilities))
     .addCommand(viewCommand(world, bfd))
-    .addCommand(viewCommand(world, log));
+    .addCommand(viewCommand(world, log))
+    .addCommand(pcapCommand(world));
 }
 
 type BgpPath = "/v1/bgp/peers" | "/v1/bgp/routes" | "/v1/bgp/received" | "/v1/bgp/bfd";

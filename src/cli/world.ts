@@ -6,7 +6,7 @@
 /** Where a command writes. */
 export interface Output {
   readonly isTTY: boolean;
-  write(text: string): void;
+  write(content: string | Uint8Array): void;
 }
 
 export interface World {
@@ -66,5 +66,5 @@ function outputOf(stream: NodeJS.WriteStream, whenClosed: () => void): Output {
     if (error.code !== "EPIPE") throw error;
     whenClosed();
   });
-  return { isTTY: stream.isTTY, write: (text) => void stream.write(text) };
+  return { isTTY: stream.isTTY, write: (content) => void stream.write(content) };
 }

@@ -38,10 +38,25 @@ interface Watching {
   stopped: Promise<void>;
 }
 
-async function serve(name: string): Promise<{ path: string; watching: Watching; errors: string[] }> {
+interface Capturing {
+  peer: string | undefined;
+  taken: boolean[];
+  stopped: Promise<void>;
+}
+
+interface Served {
+  path: string;
+  watching: Watching;
+  capturing: Capturing;
+  errors: string[];
+}
+
+async function serve(name: string): Promise<Served> {
   const path = join(folder, name);
   const stopped = Promise.withResolvers<void>();
   const watching: Watching = { sampling: undefined, emit: () => {}, stopped: stopped.promise };
+  const captured = Promise.withResolvers<void>();
+  const capturing: Capturing = { peer: undefined, taken: [], stopped: captured.promise };
   const errors: string[] = [];
   const fail = (): never => {
     throw new Error("the map is gone");
@@ -74,10 +89,16 @@ async function serve(name: string): Promise<{ path: string; watching: Watching; 
       emit(event);
       return () => stopped.resolve();
     },
+    bgpPcap: (peer, take) => {
+      if (peer === "nobody") throw new BadRequest("there is no such peer");
+      capturing.peer = peer;
+      capturing.taken = [take(Buffer.from("head")), ...Array.from({ length: 12 }, () => take(new Uint8Array(1 << 20)))];
+      return () => captured.resolve();
+    },
     onError: (where, error) => void errors.push(`${where}: ${(error as Error).message}`),
   };
   servers.push(await serveApi(path, handlers));
-  return { path, watching, errors };
+  return { path, watching, capturing, errors };
 }
 
 function ask(socketPath: string, path: string, method = "GET"): Promise<{ status: number | undefined; body: string }> {
@@ -182,6 +203,33 @@ describe("the API", () => {
       ["forwarded", "drop_no_route"],
     );
     await watching.stopped;
+  });
+});
+
+describe("a capture of BGP", () => {
+  test("is a file until the reader leaves; one that reads too slowly misses pieces, and memory stays bounded", async () => {
+    const { path, capturing } = await serve("pcap.sock");
+    const first = await new Promise<Buffer>((resolve, reject) => {
+      const asked = request({ socketPath: path, path: "/v1/bgp/pcap?peer=tor" }, (response) => {
+        assert.equal(response.headers["content-type"], "application/vnd.tcpdump.pcap");
+        response.once("data", (chunk: Buffer) => {
+          asked.destroy();
+          resolve(chunk);
+        });
+        response.on("error", () => {});
+      });
+      asked.on("error", reject);
+      asked.end();
+    });
+    assert.equal(first.subarray(0, 4).toString(), "head");
+    assert.equal(capturing.peer, "tor");
+    assert.deepEqual([capturing.taken[0], capturing.taken.at(-1)], [true, false]);
+    await capturing.stopped;
+  });
+
+  test("of a peer that is not there is refused", async () => {
+    const { status, body } = await ask(api.path, "/v1/bgp/pcap?peer=nobody");
+    assert.deepEqual([status, JSON.parse(body)], [400, { error: "there is no such peer" }]);
   });
 });
 

@@ -6,7 +6,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { mkdirSync, rmSync } from "node:fs";
 import { createConnection, type ListenOptions } from "node:net";
 import { dirname } from "node:path";
-import { METRICS_PATH, MONITOR_PATH, type ApiDocuments, type ApiError, type MonitorEvent } from "./status.ts";
+import {
+  BGP_PCAP_PATH,
+  METRICS_PATH,
+  MONITOR_PATH,
+  type ApiDocuments,
+  type ApiError,
+  type MonitorEvent,
+} from "./status.ts";
 
 export type Query = ReadonlyMap<string, string>;
 
@@ -31,11 +38,19 @@ export interface ApiHandlers {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** Samples one packet in N until the returned function is called; 0: none. */
   readonly monitor: (sampling: { flows: number; drops: number }, emit: (event: MonitorEvent) => void) => () => void;
+  /**
+   * Calls with pieces of a capture file of this peer's BGP sessions, or all, until the returned function is called. `take` says false
+   * where a slow reader does not get the piece. Throws a {@link BadRequest} on a peer that is not there.
+   */
+  readonly bgpPcap: (peer: string | undefined, take: (piece: Uint8Array) => boolean) => () => void;
   readonly onError: (path: string, error: unknown) => void;
 }
 
 /** Events that wait for a slow reader, in bytes: more are left out. */
 const MONITOR_BACKLOG_MAX = 1 << 20;
+
+/** The same of a capture: a table of 100,000 routes goes out in one burst. */
+const PCAP_BACKLOG_MAX = 8 << 20;
 
 /** Rejects when another agent answers there: two would fight over one datapath. */
 export async function requireSocket(path: string): Promise<void> {
@@ -79,11 +94,12 @@ function handle(handlers: ApiHandlers, request: IncomingMessage, response: Serve
   if (request.method !== "GET")
     return answer(response, 405, { error: `${request.method} is not allowed: this API is read with GET` });
   if (pathname === MONITOR_PATH) return monitor(handlers, searchParams, response);
+  if (pathname === BGP_PCAP_PATH) return capture(handlers, searchParams.get("peer"), response);
   if (pathname === METRICS_PATH) return scrape(handlers, response);
   const { documents } = handlers;
   if (!isDocument(documents, pathname)) {
     return answer(response, 404, {
-      error: `nothing at ${pathname}: there are ${[...Object.keys(documents), MONITOR_PATH, METRICS_PATH].join(", ")}`,
+      error: `nothing at ${pathname}: there are ${[...Object.keys(documents), MONITOR_PATH, BGP_PCAP_PATH, METRICS_PATH].join(", ")}`,
     });
   }
   Promise.try<ApiDocuments[keyof ApiDocuments], [Query]>(documents[pathname], searchParams).then(
@@ -133,6 +149,22 @@ function monitor(handlers: ApiHandlers, query: Query, response: ServerResponse):
     if (response.writableLength < MONITOR_BACKLOG_MAX) response.write(`${JSON.stringify(event)}\n`);
   });
   response.once("close", stop);
+}
+
+function capture(handlers: ApiHandlers, peer: string | undefined, response: ServerResponse): void {
+  const take = (piece: Uint8Array): boolean => {
+    if (response.writableLength >= PCAP_BACKLOG_MAX) return false;
+    response.write(piece);
+    return true;
+  };
+  response.setHeader("content-type", "application/vnd.tcpdump.pcap");
+  try {
+    response.once("close", handlers.bgpPcap(peer, take));
+  } catch (error) {
+    if (error instanceof BadRequest) return answer(response, 400, { error: error.message });
+    return fail(handlers, BGP_PCAP_PATH, response, error);
+  }
+  response.flushHeaders();
 }
 
 /** A whole number from 0 to 2^32-1. */

@@ -17,6 +17,7 @@ const EVENTS = {
   addressReleased: { level: "info", message: "This node no longer announces the address" },
   bgpSessionUp: { level: "info", message: "A BGP session is up" },
   bgpSessionDown: { level: "warn", message: "A BGP session went down" },
+  bgpCaptured: { level: "info", message: "A capture of BGP sessions ended" },
   peerChanged: { level: "info", message: "A peer's state changed" },
   isolated: {
     level: "warn",

@@ -28,6 +28,8 @@ export interface ApiDocuments {
 
 /** `GET /v1/monitor?flows=N&drops=N`: one {@link MonitorEvent} a line (NDJSON) until the client closes. One packet in N is sampled; 0: none. */
 export const MONITOR_PATH = "/v1/monitor";
+/** `GET /v1/bgp/pcap?peer=NAME`: a capture file (pcap) of BGP messages, until the client closes; without a name, of all peers. */
+export const BGP_PCAP_PATH = "/v1/bgp/pcap";
 export const METRICS_PATH = "/metrics";
 
 export interface ApiError {

@@ -21,6 +21,7 @@ import { Peering } from "./peering/driver.ts";
 import type { Route } from "./route.ts";
 import type { Identity } from "./session.ts";
 import type { Speaker } from "./speaker.ts";
+import type { Traffic } from "./traffic.ts";
 import { viewOf } from "./view.ts";
 
 export interface SpeakerOptions {
@@ -58,6 +59,7 @@ class SpeakerDriver implements Speaker {
   /** By the session's name. */
   readonly #discoveries = new Map<string, Discovery>();
   readonly #listeners = new Set<() => void>();
+  readonly #onlookers = new Set<(traffic: Traffic) => void>();
   readonly #restarting: ReadonlySet<string>;
   #configs: readonly SessionConfig[] = [];
   #routes: ReadonlyMap<string, readonly Route[]> = new Map();
@@ -161,6 +163,11 @@ class SpeakerDriver implements Speaker {
     return () => this.#listeners.delete(listener);
   }
 
+  onTraffic(listener: (traffic: Traffic) => void): () => void {
+    this.#onlookers.add(listener);
+    return () => this.#onlookers.delete(listener);
+  }
+
   async stop(mode: "leave" | "restart"): Promise<void> {
     this.#listener.close();
     for (const discovery of this.#discoveries.values()) discovery.close();
@@ -211,6 +218,9 @@ class SpeakerDriver implements Speaker {
       random,
       ...(restarting ? { restartingUntil: later(this.#clock.now(), gracefulRestart.restartTimeSeconds * 1000) } : {}),
       isComplete: () => this.#complete,
+      onTraffic: (traffic) => {
+        for (const look of this.#onlookers) look(traffic);
+      },
       onChange: () => {
         onSession?.(config.name);
         if (peering.up?.negotiated.gracefulRestart === true) this.#remember(config.name);

@@ -32,6 +32,7 @@ import {
   type Session,
   type Target,
 } from "../session.ts";
+import type { Traffic } from "../traffic.ts";
 import { adoptWire, dialWire, type Wire, type WireHandlers } from "../wire/driver.ts";
 
 export interface PeeringOptions {
@@ -45,6 +46,7 @@ export interface PeeringOptions {
   readonly isComplete: () => boolean;
   /** The state, its reason or the history changed. */
   readonly onChange: () => void;
+  readonly onTraffic?: (traffic: Traffic) => void;
 }
 
 interface Up {
@@ -253,7 +255,12 @@ export class Peering {
   }
 
   #handlers(id: string): WireHandlers {
+    const { config, onTraffic } = this.#options;
     return {
+      onBytes: (direction, bytes) => {
+        const ends = this.#wires.get(id);
+        if (ends !== undefined) onTraffic?.({ session: config.name, direction, bytes, ends });
+      },
       onConnected: () => this.handle({ type: "connected", connection: id }),
       onFramed: (framed) => this.#framed(id, framed),
       onClosed: (reason) => {

@@ -13,8 +13,11 @@ import { INITIAL_CONTEXT } from "../context.ts";
 import { Framer, type Framed } from "../framer.ts";
 import { encodeMessage, type Message } from "../message.ts";
 import type { Notification } from "../notification.ts";
+import type { Direction } from "../traffic.ts";
 
 export interface WireHandlers {
+  /** What goes out and what came in, before anything else is made of it. */
+  onBytes?(direction: Direction, bytes: Uint8Array): void;
   /** TCP is there. Not called for a connection that was accepted. */
   onConnected(): void;
   onFramed(framed: Framed): void;
@@ -160,6 +163,7 @@ class SocketWire implements Wire {
 
   sendBytes(bytes: Uint8Array): void {
     if (this.#closed) return;
+    this.#handlers.onBytes?.("sent", bytes);
     this.#socket.write(bytes, () => {
       if (!this.#closed) this.#handlers.onTaken(this.#socket.writableLength === 0);
     });
@@ -174,7 +178,11 @@ class SocketWire implements Wire {
       socket.destroy();
       return;
     }
-    if (notification !== undefined) socket.write(encodeMessage(notification, this.#context));
+    if (notification !== undefined) {
+      const bytes = encodeMessage(notification, this.#context);
+      this.#handlers.onBytes?.("sent", bytes);
+      socket.write(bytes);
+    }
     socket.end();
     const timer = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS);
     socket.once("close", () => clearTimeout(timer));
@@ -182,6 +190,7 @@ class SocketWire implements Wire {
 
   #read(chunk: Uint8Array): void {
     if (this.#closed) return;
+    this.#handlers.onBytes?.("received", chunk);
     let count = 0;
     for (const framed of this.#framer.push(chunk)) {
       this.#handlers.onFramed(framed);
