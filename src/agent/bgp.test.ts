@@ -9,6 +9,7 @@ import { nodeSchema } from "../service/objects.ts";
 import type { Snapshot } from "../source/source.ts";
 import { virtualClock, type VirtualClock } from "../time/clock.ts";
 import type { PeerWatch } from "./bfd.ts";
+import { EXCLUDED_INTERFACES } from "./config.ts";
 import { bgpOf, identifierOf, type Bgp } from "./bgp.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { eth0, memoryMaps, world } from "./world.fixture.ts";
@@ -161,8 +162,10 @@ test("a node that is stopped for good leaves, any other end is a restart", async
 
 test("the identifier is the node's first IPv4 address, or made from its name as MetalLB does", () => {
   const text = (links: Parameters<typeof identifierOf>[0], name: string): string =>
-    formatAddress({ family: "IPv4", value: BigInt(identifierOf(links, name)) });
+    formatAddress({ family: "IPv4", value: BigInt(identifierOf(links, new RegExp(EXCLUDED_INTERFACES), name)) });
   const lo = { ...eth0, name: "lo", addresses: ["127.0.0.1/8", "::1/128"] };
   assert.equal(text([lo, eth0], "node1"), "192.168.10.201");
   assert.equal(text([lo, { ...eth0, addresses: ["fd00::1/64"] }], "node1"), "64.37.239.133");
+  // A container bridge has the same address on every node, and two nodes must not have one identifier.
+  assert.equal(text([{ ...eth0, name: "docker0", addresses: ["172.17.0.1/16"] }, eth0], "node1"), "192.168.10.201");
 });

@@ -37,14 +37,17 @@ export interface BgpState {
 
 /** `soon`: a pass is due. */
 export function startBgp(
-  { config: { nodeName, ignoreExcludeLabel, socket }, log }: { readonly config: AgentConfig; readonly log: Log },
+  {
+    config: { nodeName, ignoreExcludeLabel, socket, interfacesExclude },
+    log,
+  }: { readonly config: AgentConfig; readonly log: Log },
   links: readonly NodeLink[],
   soon: () => void,
 ): Bgp {
   const up = new Set<string>();
   const speaker = startSpeaker({
     onSession: (name) => logChange(speaker, name, up, log),
-    identity: { bgpIdentifier: identifierOf(links, nodeName), hostname: nodeName },
+    identity: { bgpIdentifier: identifierOf(links, interfacesExclude, nodeName), hostname: nodeName },
     // Beside the socket: a machine that starts anew has lost its datapath, and with it the claim to be restarting only.
     stateFile: `${socket}.bgp`,
   });
@@ -165,10 +168,12 @@ function unforwardedOf({ services }: Snapshot, tables: Tables): ReadonlySet<stri
 }
 
 /**
- * Where a session has no identifier of its own: the first IPv4 address of the node, else a number made from its name as MetalLB makes it.
+ * Where a session has no identifier of its own: the first IPv4 address of the node that is not of a
+ * container bridge or the like, else a number made from its name as MetalLB makes it.
  */
-export function identifierOf(links: readonly NodeLink[], nodeName: string): number {
+export function identifierOf(links: readonly NodeLink[], exclude: RegExp, nodeName: string): number {
   const own = links
+    .filter(({ name }) => !exclude.test(name))
     .flatMap(({ addresses }) => addresses)
     .map((text) => parseAddress(text.split("/", 1)[0] ?? ""))
     .find((address) => address?.family === "IPv4" && address.value >> 24n !== 127n);
