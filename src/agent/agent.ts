@@ -14,6 +14,7 @@ import { QUARANTINE_MS } from "../datapath/regions.ts";
 import { openPacketSocket } from "../kernel/packet-socket.ts";
 import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
+import type { DrainDocument } from "../observe/status.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership, type StopMode } from "../protocol/swim/driver.ts";
 import { openNodeStatus } from "../source/kubernetes/node-status.ts";
@@ -32,6 +33,7 @@ import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
 import { NodeStatusReporter } from "./node-status.ts";
 import { passing, readBack, withdrawAnnouncements, type Passed, type PassParts } from "./pass.ts";
+import { changeDrain, recallDrain } from "./drain.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { startSweeping } from "./sweep.ts";
 
@@ -43,6 +45,8 @@ const READ_BACK_MS = 600_000;
 export interface Agent {
   readonly state: AgentState;
   readonly me: Me;
+  /** Drains this node or ends that, as the body of a request says. */
+  drain(body: unknown): DrainDocument;
   /** Ends everything but the datapath; the mode says how long peers shall believe that an agent will be back. */
   stop(mode: StopMode): Promise<void>;
 }
@@ -63,7 +67,7 @@ const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).d
 
 /** Rejects when something cannot be opened; what was opened before is closed again then. */
 export async function startAgent(parts: AgentParts): Promise<Agent> {
-  const { config, datapath, log, version } = parts;
+  const { config, datapath, log } = parts;
   const { nodeName } = config;
   let mode: StopMode = "failed";
   // Closed in reverse: first what calls others, last what is called.
@@ -77,15 +81,10 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   opened.defer(() => reporter?.close(mode === "leave"));
   const gratuitous = openGratuitous(parts);
   opened.defer(() => gratuitous.close());
-  const state = initialState({ node: nodeName, version, maps: datapath.maps });
+  const state = stateAtStart(parts);
   const passParts: PassParts = {
     state,
-    me: {
-      nodeName,
-      sha256,
-      devices: { exclude: config.interfacesExclude, only: config.devices },
-      ignoreExcludeLabel: config.ignoreExcludeLabel,
-    },
+    me: meOf(config),
     memo: emptyMemo(),
     attacher: createAttacher(datapath, log),
     announce: (places) => gratuitous.set(places),
@@ -116,11 +115,20 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   return {
     state,
     me: passParts.me,
+    drain: (body) => changeDrain({ state, socket: config.socket, log, soon: () => loop.soon() }, body),
     stop: async (how) => {
       mode = how;
       await running.disposeAsync();
     },
   };
+}
+
+function stateAtStart({ config: { nodeName, socket }, datapath: { maps }, version }: AgentParts): AgentState {
+  return { ...initialState({ node: nodeName, version, maps }), drainedSince: recallDrain(socket) };
+}
+
+function meOf({ nodeName, interfacesExclude, devices, ignoreExcludeLabel }: AgentConfig): Me {
+  return { nodeName, sha256, devices: { exclude: interfacesExclude, only: devices }, ignoreExcludeLabel };
 }
 
 /** Where this node says what it does: in the API, or in a folder if one was named. */

@@ -8,7 +8,10 @@ import { systemClock } from "../time/clock.ts";
 import type { AgentState } from "./state.ts";
 
 export function bgpPeerRows({ bgp }: AgentState): BgpPeerRow[] {
-  return (bgp?.speaker.view() ?? []).map(peerRow).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const state = bgp?.leaving.state ?? "announcing";
+  const leaving = state === "announcing" ? {} : { leaving: state };
+  const rows = (bgp?.speaker.view() ?? []).map((view): BgpPeerRow => ({ ...peerRow(view), ...leaving }));
+  return rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function peerRow({ since, history, counters, ...view }: SessionView): BgpPeerRow {

@@ -151,6 +151,25 @@ test("an excluded node drains, asks for a pass when the pause is over, and annou
   assert.equal(state.bgp?.desired.verdicts.get("default/web")?.reason, "nodeLabeledExcludeBalancers");
 });
 
+test("a drained node drains, announces nothing when the pause is over, and comes back at once", () => {
+  const web = { web: "192.168.10.1" };
+  const held = "routes router 192.168.10.1/32";
+  pass(web, ["default/web"]);
+  state.drainedSince = new Date();
+  assert.deepEqual(pass(web, ["default/web"]).slice(0, 3), ["drain", "sessions router", held]);
+  clock.advance(LEAVING_MILLISECONDS);
+  assert.equal(passes, 1);
+  assert.deepEqual(pass(web, ["default/web"]).slice(0, 3), ["no drain", "sessions router", "routes router"]);
+  assert.equal(state.bgp?.desired.verdicts.get("default/web")?.reason, "nodeDraining");
+  state.drainedSince = undefined;
+  assert.deepEqual(pass(web, ["default/web"]).slice(0, 3), ["no drain", "sessions router", held]);
+});
+
+test("an agent that starts drained announces nothing from the start", () => {
+  state.drainedSince = new Date();
+  assert.ok(pass({ web: "192.168.10.1" }, ["default/web"]).includes("routes router"));
+});
+
 test("a node that is stopped for good leaves, any other end is a restart", async () => {
   for (const mode of ["leave", "restart", "failed"] as const) await bgp.stop(mode);
   assert.deepEqual(told, [

@@ -105,13 +105,14 @@ class AgentBgp implements Bgp {
     const { world, tables } = state;
     if (world === undefined) return;
     const { snapshot } = world;
-    const leaving = this.#stepLeaving(snapshot);
+    const leaving = this.#stepLeaving(snapshot, state.drainedSince !== undefined);
     const unforwarded = unforwardedOf(snapshot, tables);
     if (unforwarded.symmetricDifference(this.#unforwarded).size > 0) this.#unforwarded = unforwarded;
     const { nodeName, ignoreExcludeLabel } = this.#options;
     const me = {
       name: nodeName,
       ignoreExcludeLabel,
+      draining: state.drainedSince !== undefined,
       leaving: leaving.state === "leaving",
       unforwarded: this.#unforwarded,
     };
@@ -145,10 +146,10 @@ class AgentBgp implements Bgp {
     this.#speaker.announce(new Map(routes));
   }
 
-  #stepLeaving(snapshot: Snapshot): Leaving {
+  #stepLeaving(snapshot: Snapshot, drained: boolean): Leaving {
     const { nodeName, ignoreExcludeLabel, clock, soon } = this.#options;
     const labels = snapshot.nodes.get(nodeName)?.metadata.labels ?? {};
-    const excluded = !ignoreExcludeLabel && Object.hasOwn(labels, EXCLUDE_LABEL);
+    const excluded = drained || (!ignoreExcludeLabel && Object.hasOwn(labels, EXCLUDE_LABEL));
     this.#leaving = stepLeaving(this.#leaving, excluded, clock.now());
     this.#cancel();
     if (this.#leaving.state === "leaving") this.#cancel = clock.at(this.#leaving.until, soon);

@@ -6,6 +6,7 @@ import { addressesInUse, countPools } from "../pool/counts.ts";
 import { parsePools } from "../pool/pools.ts";
 import { bgpBfdRows, bgpPeerRows, bgpReceivedRows, bgpRouteRows } from "./bgp-documents.ts";
 import type { Me } from "./desired.ts";
+import { drainDocument } from "./drain.ts";
 import { explainDocument } from "./explain.ts";
 import { announcedRows, backendRows, dropRows, flowRows, frontendRows, stampSeconds } from "./map-rows.ts";
 import { serviceRows, unservedServices } from "./service-rows.ts";
@@ -20,6 +21,7 @@ export function documents(state: AgentState, me: Me): DocumentProducers {
     "/v1/explain": (query) => explainDocument(state, me, query),
     "/v1/nodes": () => nodeRows(state),
     "/v1/pools": () => poolRows(state),
+    "/v1/drain": () => drainDocument(state),
     "/v1/bgp/peers": () => bgpPeerRows(state),
     "/v1/bgp/routes": () => bgpRouteRows(state),
     "/v1/bgp/received": () => bgpReceivedRows(state),
@@ -52,6 +54,7 @@ function statusDocument(state: AgentState): StatusDocument {
     },
     verdicts: state.maps.verdicts(),
     unserved: unservedServices(state),
+    ...(state.drainedSince === undefined ? {} : { drain: drainDocument(state) }),
     reconcile: {
       passes: state.passes,
       ...(lastPass === undefined
@@ -76,7 +79,12 @@ function nodeRows(state: AgentState): NodeRow[] {
       ...(remainingMilliseconds === undefined ? {} : { remainingSeconds: remainingMilliseconds / 1000 }),
       ...(lastAnswerMilliseconds === undefined ? {} : { lastAnswerMilliseconds }),
     }));
-  const self: NodeRow = { name: state.node, state: "self", remainingSeconds: stampSeconds(state) };
+  const self: NodeRow = {
+    name: state.node,
+    state: "self",
+    ...(state.drainedSince === undefined ? {} : { draining: true }),
+    remainingSeconds: stampSeconds(state),
+  };
   return [self, ...peers].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 

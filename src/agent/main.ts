@@ -54,6 +54,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   measured = metrics;
   const handlers: ApiHandlers = {
     documents: documents(agent.state, agent.me),
+    changes: { "/v1/drain": (body) => agent.drain(body) },
     metrics: () => metrics.scrape(),
     monitor: monitorEvents(agent.state, datapath),
     bgpPcap: captureBgp(agent.state, log),

@@ -14,6 +14,7 @@ const UNSERVED_MAX = 10;
 const OWN_REASONS: ReadonlySet<BgpReason> = new Set([
   "nodeNetworkUnavailable",
   "nodeLabeledExcludeBalancers",
+  "nodeDraining",
   "noLocalEndpoints",
   "notForwarded",
 ]);

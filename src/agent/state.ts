@@ -39,6 +39,8 @@ export interface AgentState {
   nodeStatusProblems: readonly Problem[];
   /** `undefined` until the first pass. */
   bgp: BgpState | undefined;
+  /** When an operator drained this node; `undefined`: it is not drained. */
+  drainedSince: Date | undefined;
   /** Of pools, advertisements and peers; `undefined` until they were read. */
   configurationProblems: readonly Problem[] | undefined;
   /** Rows of the flow table at the last sweep. */
@@ -80,6 +82,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     announceProblems: [],
     nodeStatusProblems: [],
     bgp: undefined,
+    drainedSince: undefined,
     configurationProblems: undefined,
     flows: 0,
     membership: () => nobody,

@@ -1,9 +1,15 @@
 /**
- * The client's end of the agent's local API (docs/api.md): HTTP over a unix socket, GET only.
+ * The client's end of the agent's local API (docs/api.md): HTTP over a unix socket.
  * An agent that cannot be reached ends the command with status 3, an error it answers with status 1.
  */
 import { request, type IncomingMessage } from "node:http";
-import { BGP_PCAP_PATH, MONITOR_PATH, type ApiDocuments, type MonitorEvent } from "../observe/status.ts";
+import {
+  BGP_PCAP_PATH,
+  MONITOR_PATH,
+  type ApiDocuments,
+  type DrainRequest,
+  type MonitorEvent,
+} from "../observe/status.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 /** Reads one document. `query` is appended as it is: `?limit=10`. */
@@ -13,7 +19,24 @@ export async function getDocument<P extends keyof ApiDocuments>(
   path: P,
   query = "",
 ): Promise<ApiDocuments[P]> {
-  const response = await get(world, socket, `${path}${query}`);
+  return documentOf(await get(world, socket, `${path}${query}`), socket, path);
+}
+
+/** Asks for a change; the answer is the document as it is then. */
+export async function postDocument<P extends "/v1/drain">(
+  world: World,
+  socket: string,
+  path: P,
+  body: DrainRequest,
+): Promise<ApiDocuments[P]> {
+  return documentOf(await get(world, socket, path, JSON.stringify(body)), socket, path);
+}
+
+async function documentOf<P extends keyof ApiDocuments>(
+  response: IncomingMessage,
+  socket: string,
+  path: P,
+): Promise<ApiDocuments[P]> {
   const body = await bodyOf(response, socket);
   if (response.statusCode !== 200) throw refused(socket, path, response, body);
   try {
@@ -89,14 +112,21 @@ async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
   }
 }
 
-function get(world: World, socket: string, path: string): Promise<IncomingMessage> {
+/** With a body it is a POST. */
+function get(world: World, socket: string, path: string, body?: string): Promise<IncomingMessage> {
   const timeout = world.answerTimeoutMilliseconds;
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath: socket, path, timeout, headers: { host: "fairlead", connection: "close" } });
+    const outgoing = request({
+      socketPath: socket,
+      path,
+      method: body === undefined ? "GET" : "POST",
+      timeout,
+      headers: { host: "fairlead", connection: "close" },
+    });
     outgoing.on("response", resolve);
     outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${timeout} ms`)));
     outgoing.on("error", (cause) => reject(unreachable(socket, cause)));
-    outgoing.end();
+    outgoing.end(body);
   });
 }
 

@@ -94,7 +94,7 @@ const peers: View<"/v1/bgp/peers", PeerRow> = {
       align: "right",
       cell: (row) => (row.holdTimeSeconds === undefined ? "" : `${row.holdTimeSeconds}s`),
     },
-    { title: "ANNOUNCED", align: "right", cell: (row) => String(row.announced.IPv4 + row.announced.IPv6) },
+    { title: "ANNOUNCED", align: "right", cell: announcedText },
     { title: "RECEIVED", align: "right", cell: (row) => String(row.received.IPv4 + row.received.IPv6) },
     { title: "PROBLEMS", cell: (row, paint) => row.problems.map((each) => paint("red", each)).join("\n") },
   ],
@@ -117,6 +117,12 @@ const routes: View<"/v1/bgp/routes", BgpRouteRow> = {
     { title: "TOLD", cell: (row, paint) => (row.told ? "yes" : paint("yellow", "no: session is down")) },
   ],
 };
+
+const LEAVING = { leaving: " as last resort: leaving", gone: ": drained or excluded" } as const;
+
+function announcedText({ announced, leaving }: PeerRow): string {
+  return `${announced.IPv4 + announced.IPv6}${leaving === undefined ? "" : LEAVING[leaving]}`;
+}
 
 /** An aggregate may stand for thousands. */
 const SERVICES_SHOWN = 5;

@@ -26,7 +26,10 @@ const COLOURS: Readonly<Record<NodeRow["state"], Colour>> = {
 const columns: readonly Column<NodeRow>[] = [
   { title: "NODE", cell: (row) => row.name },
   { title: "ADDRESS", cell: (row) => row.address ?? "" },
-  { title: "STATE", cell: (row, paint) => paint(COLOURS[row.state], row.state) },
+  {
+    title: "STATE",
+    cell: (row, paint) => paint(COLOURS[row.state], row.draining === true ? `${row.state}, draining` : row.state),
+  },
   { title: "STAMP", align: "right", cell: (row) => optional(row.remainingSeconds, duration) },
   { title: "LAST ANSWER", align: "right", cell: (row) => optional(row.lastAnswerMilliseconds, lastAnswer) },
 ];

@@ -84,6 +84,11 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./nodes.ts")).nodesCommand(world),
   },
   {
+    name: "node",
+    summary: "drain this node: its routes by BGP go, well announced; and bring them back",
+    load: async (world) => (await import("./node.ts")).nodeCommand(world),
+  },
+  {
     name: "pools",
     summary: "address pools and how many of their addresses are taken",
     load: async (world) => (await import("./pools.ts")).poolsCommand(world),

@@ -1,7 +1,7 @@
 /** `fairlead status`: the agent of this node on one screen. Exits with 1 when something is wrong with it. */
 import { Command } from "commander";
 import { formatProblem } from "../net/problem.ts";
-import type { DeviceStatus, StatusDocument } from "../observe/status.ts";
+import type { DeviceStatus, DrainDocument, StatusDocument } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
 import { print, withCommonOptions, type CommonOptions } from "./output.ts";
 import { chooseSocket } from "./socket.ts";
@@ -59,8 +59,10 @@ const factColumns: readonly Column<Fact>[] = [
 function facts(status: StatusDocument, now: Date, paint: Paint): readonly Fact[] {
   const { counts, membership, stamp, reconcile } = status;
   const up = (now.getTime() - Date.parse(status.startedAt)) / 1000;
+  const { drain } = status;
   return [
     ["Node", paint("bold", status.node)],
+    ...(drain === undefined ? [] : [["Drained", paint("yellow", drainText(drain, now))] as const]),
     ["Agent", `${status.version}, up ${duration(up)}, ${readiness(status.ready, paint)}`],
     [
       "Peers",
@@ -72,6 +74,11 @@ function facts(status: StatusDocument, now: Date, paint: Paint): readonly Fact[]
     ["Endpoints", `${counts.endpoints} pods attached`],
     ["Reconciled", reconcileText(reconcile, now)],
   ];
+}
+
+function drainText({ since, routes }: DrainDocument, now: Date): string {
+  const ago = since === undefined ? "" : `for ${duration((now.getTime() - Date.parse(since)) / 1000)}, `;
+  return `${ago}${routes} routes by BGP left; layer 2 as ever (\`fairlead node undrain\` ends it)`;
 }
 
 function readiness(ready: boolean, paint: Paint): string {

@@ -5,8 +5,16 @@ import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { BadRequest, parseCount, requireSocket, serveApi, type ApiHandlers, type DocumentProducers } from "./api.ts";
-import type { MonitorEvent } from "./status.ts";
+import {
+  BadRequest,
+  parseCount,
+  requireSocket,
+  serveApi,
+  serveMetrics,
+  type ApiHandlers,
+  type DocumentProducers,
+} from "./api.ts";
+import type { DrainDocument, MonitorEvent } from "./status.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "fl-api-"));
 const servers: Server[] = [];
@@ -49,7 +57,19 @@ interface Served {
   watching: Watching;
   capturing: Capturing;
   errors: string[];
+  changed: unknown[];
+  handlers: ApiHandlers;
 }
+
+const drainOf = (draining: boolean): DrainDocument => ({
+  node: "worker1",
+  draining,
+  bgp: "announcing",
+  sessions: 1,
+  routes: 2,
+  pending: 0,
+  layer2Addresses: 0,
+});
 
 async function serve(name: string): Promise<Served> {
   const path = join(folder, name);
@@ -58,6 +78,7 @@ async function serve(name: string): Promise<Served> {
   const captured = Promise.withResolvers<void>();
   const capturing: Capturing = { peer: undefined, taken: [], stopped: captured.promise };
   const errors: string[] = [];
+  const changed: unknown[] = [];
   const fail = (): never => {
     throw new Error("the map is gone");
   };
@@ -70,6 +91,7 @@ async function serve(name: string): Promise<Served> {
     },
     "/v1/nodes": () => [{ name: "worker1", state: "self" }],
     "/v1/pools": () => [],
+    "/v1/drain": () => drainOf(false),
     "/v1/bgp/peers": () => [],
     "/v1/bgp/routes": () => [],
     "/v1/bgp/received": () => [],
@@ -82,6 +104,14 @@ async function serve(name: string): Promise<Served> {
   };
   const handlers: ApiHandlers = {
     documents,
+    changes: {
+      "/v1/drain": (body) => {
+        changed.push(body);
+        if (body === null) throw new BadRequest("send something");
+        if (body === "full") throw new Error("no space left");
+        return drainOf(true);
+      },
+    },
     metrics: async () => ({ contentType: "text/plain", text: "up 1\n" }),
     monitor: (sampling, emit) => {
       watching.sampling = sampling;
@@ -98,12 +128,18 @@ async function serve(name: string): Promise<Served> {
     onError: (where, error) => void errors.push(`${where}: ${(error as Error).message}`),
   };
   servers.push(await serveApi(path, handlers));
-  return { path, watching, capturing, errors };
+  return { path, watching, capturing, errors, changed, handlers };
 }
 
-function ask(socketPath: string, path: string, method = "GET"): Promise<{ status: number | undefined; body: string }> {
+function ask(
+  where: string | number,
+  path: string,
+  method = "GET",
+  sent = "",
+): Promise<{ status: number | undefined; body: string }> {
+  const to = typeof where === "string" ? { socketPath: where } : { host: "127.0.0.1", port: where };
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, method }, (response) => {
+    const asked = request({ ...to, path, method }, (response) => {
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => (body += chunk));
@@ -111,7 +147,7 @@ function ask(socketPath: string, path: string, method = "GET"): Promise<{ status
       response.on("error", reject);
     });
     asked.on("error", reject);
-    asked.end();
+    asked.end(sent);
   });
 }
 
@@ -164,6 +200,39 @@ describe("the API", () => {
     test(`refuses ${method}: nothing can be changed here`, async () =>
       assert.equal((await ask(api.path, "/v1/nodes", method)).status, 405));
   }
+
+  test("a POST to what may be changed is handed its body, and answers with the document", async () => {
+    const { path, changed, errors } = await serve("changes.sock");
+    const { status, body } = await ask(path, "/v1/drain", "POST", '{"draining":true}');
+    assert.deepEqual([status, JSON.parse(body)], [200, drainOf(true)]);
+    assert.equal((await ask(path, "/v1/drain", "POST", "null")).status, 400);
+    assert.equal((await ask(path, "/v1/drain", "POST", '"full"')).status, 500);
+    assert.deepEqual(errors, ["/v1/drain: no space left"]);
+    assert.deepEqual(changed, [{ draining: true }, null, "full"]);
+  });
+
+  test("a body that is too long, or no JSON, changes nothing", async () => {
+    const { path, changed } = await serve("bodies.sock");
+    for (const [body, status] of [
+      ['"'.padEnd(1024, "x") + '"', 413],
+      ["x".repeat(60_000), 413],
+      ["", 400],
+      ["{", 400],
+    ] as const)
+      assert.equal((await ask(path, "/v1/drain", "POST", body)).status, status);
+    assert.deepEqual(changed, []);
+  });
+
+  test("the port of the metrics changes nothing, whatever is sent to it", async () => {
+    const { handlers, changed } = await serve("tcp.sock");
+    const server = await serveMetrics({ host: "127.0.0.1", port: 0 }, handlers);
+    servers.push(server);
+    const { port } = server.address() as { port: number };
+    assert.equal((await ask(port, "/v1/drain", "POST", '{"draining":true}')).status, 404);
+    assert.equal((await ask(port, "/metrics", "POST", '{"draining":true}')).status, 405);
+    assert.equal((await ask(port, "/metrics")).status, 200);
+    assert.deepEqual(changed, []);
+  });
 
   test("a document that cannot be made is a 500 with the reason, and is logged", async () => {
     const { status, body } = await ask(api.path, "/v1/status");

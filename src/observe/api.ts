@@ -1,6 +1,6 @@
 /**
- * The local API: HTTP on a unix socket, GET only, JSON. Whoever may open the socket may read; nothing can be changed here
- * but how many packets the monitor samples while it is open.
+ * The local API: HTTP on a unix socket, JSON. Whoever may open the socket may read with GET. What may be changed by POST
+ * is in {@link ChangeHandlers}, and on the unix socket only: the port of the metrics never gets there.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { mkdirSync, rmSync } from "node:fs";
@@ -33,7 +33,11 @@ export class BadRequest extends Error {
   override readonly name = "BadRequest";
 }
 
+/** What a POST changes: it answers with the document as it is then. Throws as {@link DocumentProducers} do. */
+export type ChangeHandlers = Readonly<Record<"/v1/drain", (body: unknown) => ApiDocuments["/v1/drain"]>>;
+
 export interface ApiHandlers {
+  readonly changes: ChangeHandlers;
   readonly documents: DocumentProducers;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** Samples one packet in N until the returned function is called; 0: none. */
@@ -45,6 +49,9 @@ export interface ApiHandlers {
   readonly bgpPcap: (peer: string | undefined, take: (piece: Uint8Array) => boolean) => () => void;
   readonly onError: (path: string, error: unknown) => void;
 }
+
+/** Of a POST, in bytes. */
+const BODY_MAX = 1024;
 
 /** Events that wait for a slow reader, in bytes: more are left out. */
 const MONITOR_BACKLOG_MAX = 1 << 20;
@@ -63,7 +70,12 @@ export async function serveApi(path: string, handlers: ApiHandlers): Promise<Ser
   await requireSocket(path);
   mkdirSync(dirname(path), { recursive: true });
   rmSync(path, { force: true });
-  return listen({ path }, (request, response) => handle(handlers, request, response));
+  return listen({ path }, (request, response) => {
+    const { pathname } = parseUrl(request.url);
+    const { changes } = handlers;
+    if (request.method !== "POST" || !isChange(changes, pathname)) return handle(handlers, request, response);
+    change(changes[pathname], request, response).catch((error: unknown) => fail(handlers, pathname, response, error));
+  });
 }
 
 /** `/metrics` alone, over TCP, for Prometheus. */
@@ -114,6 +126,48 @@ function handle(handlers: ApiHandlers, request: IncomingMessage, response: Serve
 function parseUrl(url = "/"): { pathname: string; searchParams: Query } {
   const [pathname = "/", search = ""] = url.split("?", 2);
   return { pathname, searchParams: new Map(new URLSearchParams(search)) };
+}
+
+function isChange(changes: ChangeHandlers, path: string): path is keyof ChangeHandlers {
+  return Object.hasOwn(changes, path);
+}
+
+async function change(
+  apply: ChangeHandlers[keyof ChangeHandlers],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const body = await bodyOf(request);
+  if (body === undefined) {
+    response.setHeader("connection", "close");
+    return answer(response, 413, { error: `the body is longer than ${BODY_MAX} bytes` });
+  }
+  try {
+    answer(response, 200, apply(parseJson(body)));
+  } catch (error) {
+    if (!(error instanceof BadRequest)) throw error;
+    answer(response, 400, { error: error.message });
+  }
+}
+
+/** `undefined`: longer than may be. */
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > BODY_MAX) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new BadRequest("the body is not JSON");
+  }
 }
 
 function isDocument(documents: DocumentProducers, path: string): path is keyof ApiDocuments {

@@ -37,6 +37,8 @@ export interface BgpPeerRow {
   /** Newest last; what repeats is one line. */
   readonly history: readonly BgpChangeRow[];
   readonly problems: readonly string[];
+  /** This node is excluded or drained: its routes are those of last resort, or gone. */
+  readonly leaving?: "leaving" | "gone";
 }
 
 export interface BgpMessageCounts {

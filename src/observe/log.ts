@@ -18,6 +18,8 @@ const EVENTS = {
   bgpSessionUp: { level: "info", message: "A BGP session is up" },
   bgpSessionDown: { level: "warn", message: "A BGP session went down" },
   bgpCaptured: { level: "info", message: "A capture of BGP sessions ended" },
+  drained: { level: "warn", message: "An operator drained this node: its routes by BGP are withdrawn" },
+  undrained: { level: "info", message: "An operator ended the drain of this node" },
   peerChanged: { level: "info", message: "A peer's state changed" },
   isolated: {
     level: "warn",

@@ -14,6 +14,8 @@ export interface ApiDocuments {
   "/v1/explain": ExplainDocument;
   "/v1/nodes": readonly NodeRow[];
   "/v1/pools": readonly PoolRow[];
+  /** A POST of a {@link DrainRequest} changes it. */
+  "/v1/drain": DrainDocument;
   "/v1/bgp/peers": readonly BgpPeerRow[];
   "/v1/bgp/routes": readonly BgpRouteRow[];
   "/v1/bgp/received": readonly BgpReceivedRow[];
@@ -61,8 +63,32 @@ export interface StatusDocument {
     readonly count: number;
     readonly first: readonly { readonly service: string; readonly reason: string }[];
   };
+  /** Absent: this node is not drained. */
+  readonly drain?: DrainDocument;
   readonly reconcile: ReconcileStatus;
   readonly problems: readonly Problem[];
+}
+
+export interface DrainRequest {
+  readonly draining: boolean;
+}
+
+export interface DrainDocument {
+  readonly node: string;
+  /** An operator asked for it. */
+  readonly draining: boolean;
+  /** ISO 8601. */
+  readonly since?: string;
+  /** What BGP makes of it, and of the exclusion label; `starting`: the agent has not looked at its objects yet. */
+  readonly bgp: "starting" | "announcing" | "leaving" | "gone";
+  /** Sessions that are up. */
+  readonly sessions: number;
+  /** Prefixes of Services that this node announces. */
+  readonly routes: number;
+  /** Changes peers have not been told yet. */
+  readonly pending: number;
+  /** Addresses this node answers ARP and NDP for: a drain does not change them. */
+  readonly layer2Addresses: number;
 }
 
 export interface DeviceStatus {
@@ -152,6 +178,8 @@ export interface NodeRow {
   readonly name: string;
   readonly address?: string;
   readonly state: "self" | "alive" | "abandoned" | "gone";
+  /** An operator has drained it. Known of this node only. */
+  readonly draining?: true;
   /** Of its stamp. */
   readonly remainingSeconds?: number;
   readonly lastAnswerMilliseconds?: number;

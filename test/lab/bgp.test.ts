@@ -3,12 +3,19 @@
  * The files of examples/bgp and examples/router are used as they are.
  */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { nextHopsTo, readRoutes, waitForNextHops } from "../../lab/routes.ts";
 import { answersPerPod } from "../../lab/requests.ts";
 import { waitFor } from "../../lab/wait.ts";
+import type { DrainDocument } from "../../src/observe/status.ts";
 import { labSuite } from "./harness.ts";
+import { failuresDuring, frrPaths, restartedAgent, type FrrPath } from "./routers.ts";
+
+const execute = promisify(execFile);
+const FAIRLEAD = join(import.meta.dirname, "../../bin/fairlead");
 
 const VIP = "10.254.254.1";
 const web = { protocol: "HTTP", address: VIP, port: 18_081 } as const;
@@ -150,6 +157,32 @@ labSuite("the walk-through with FRR", "bgp", {}, (it) => {
       "-c",
       "no neighbor 172.16.2.21 shutdown",
     );
+    await waitForNextHops(lab.lab, "router", [VIP], ["master1", "worker1"]);
+  });
+
+  it("fairlead node drain: others are preferred first, then its routes go, no request fails; a restart stays drained; undrain", async (lab) => {
+    const socket = ["--socket", lab.lab.paths.socket("worker1"), "-o", "json"];
+    const gshut = (path: FrrPath): boolean => /graceful-shutdown/.test(path.community?.string ?? "");
+    const failed = await failuresDuring(lab, web, async () => {
+      const drained = execute(FAIRLEAD, ["node", "drain", "--wait", ...socket]);
+      const last = await waitFor("GRACEFUL_SHUTDOWN", async () =>
+        (await frrPaths(lab, "router", `${VIP}/32`)).find(gshut),
+      );
+      assert.equal(last.locPrf, 0);
+      await waitForNextHops(lab.lab, "router", [VIP], ["master1"]);
+      const { bgp, routes } = JSON.parse((await drained).stdout) as DrainDocument;
+      assert.deepEqual({ bgp, routes }, { bgp: "gone", routes: 0 });
+      await waitFor("its path to go", async () =>
+        (await frrPaths(lab, "router", `${VIP}/32`)).length === 1 ? true : undefined,
+      );
+    });
+    assert.deepEqual(failed, []);
+    const [service] = (await lab.agent("worker1", "/v1/services")) ?? [];
+    assert.equal(service?.bgpReason, "nodeDraining");
+    await restartedAgent(lab, "worker1", "router", web);
+    assert.equal((await lab.agent("worker1", "/v1/status"))?.drain?.draining, true);
+    assert.deepEqual(await nextHopsTo(lab.lab, "router", VIP), ["master1"]);
+    await execute(FAIRLEAD, ["node", "undrain", ...socket]);
     await waitForNextHops(lab.lab, "router", [VIP], ["master1", "worker1"]);
   });
 });

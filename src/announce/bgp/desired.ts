@@ -27,7 +27,9 @@ export interface BgpNode {
   readonly name: string;
   /** The node announces also with the label node.kubernetes.io/exclude-from-external-load-balancers. */
   readonly ignoreExcludeLabel?: boolean;
-  /** It is on its way out and announces all the same, label or not: the speaker tells the peers to prefer others. */
+  /** An operator has drained it. */
+  readonly draining?: boolean;
+  /** It is on its way out and announces all the same, drained, labelled or not: the speaker tells the peers to prefer others. */
   readonly leaving?: boolean;
   /** Services (`namespace/name`) whose frontends are not in this node's tables. */
   readonly unforwarded?: ReadonlySet<string>;
@@ -159,10 +161,11 @@ function heldBack(key: string, verdict: BgpVerdict, unforwarded: BgpNode["unforw
 function worldOf(input: BgpInput, me: BgpNode, memo: BgpMemo): World {
   const node = input.nodes.get(me.name);
   const ignoreExcludeLabel = me.ignoreExcludeLabel === true || me.leaving === true;
+  const draining = me.draining === true && me.leaving !== true;
   const maps = [input.bgpPeers, input.bgpAdvertisements, input.bfdProfiles, input.communities, input.ipAddressPools];
   const objects = [...maps, input.secrets, input.namespaces].flatMap((map): object[] => [...map.values(), SEPARATOR]);
   // Heartbeats replace the Node object: only what matters of it counts.
-  const text = JSON.stringify([me.name, ignoreExcludeLabel, relevant(node)]);
+  const text = JSON.stringify([me.name, ignoreExcludeLabel, draining, relevant(node)]);
   const last = memo.world;
   if (last !== undefined && last.text === text && sameObjects(last.objects, objects)) return last;
   const before = last === undefined ? {} : { before: last.configuration };
@@ -170,7 +173,7 @@ function worldOf(input: BgpInput, me: BgpNode, memo: BgpMemo): World {
   const advertisements = [...configuration.advertisements.values()].filter((each) => covers(each.nodeSelectors, node));
   const pools = parsePools(input.ipAddressPools, new Map());
   memo.world = {
-    ...{ objects, text, configuration, nodeName: me.name, node, pools, ignoreExcludeLabel },
+    ...{ objects, text, configuration, nodeName: me.name, node, pools, ignoreExcludeLabel, draining },
     advertisements: advertisements.filter(({ podCidrs }) => !podCidrs),
     podOffers: podOffersOf(node, advertisements),
   };

@@ -186,6 +186,11 @@ describe("a node announces a Service by BGP, or says why not", () => {
     assert.deepEqual(reasons(announcedBy(labeled, { ignoreExcludeLabel: true })), {});
     assert.deepEqual(reasons(announcedBy(labeled, { leaving: true })), {});
   });
+  test("a drained node announces while it leaves, then nothing, whatever the ignore flag says", () => {
+    assert.deepEqual(reasons(announcedBy(BASE, { draining: true, leaving: true })), {});
+    const gone = announcedBy(BASE, { draining: true, ignoreExcludeLabel: true });
+    assert.deepEqual(reasons(gone), { "default/web": "nodeDraining" });
+  });
   test("a Service that is not in the tables is not announced, for the reason that comes first", () => {
     const unforwarded = new Set(["default/web"]);
     assert.deepEqual(reasons(announcedBy(BASE, { unforwarded })), { "default/web": "notForwarded" });

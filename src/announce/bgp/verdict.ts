@@ -22,6 +22,7 @@ export type BgpReason =
   | "conflictingAdvertisements" // two of those would give one route different LOCAL_PREFs
   | "nodeNetworkUnavailable" // this node says so in its conditions
   | "nodeLabeledExcludeBalancers" // this node has the label
+  | "nodeDraining" // an operator has drained this node
   | "noLocalEndpoints" // externalTrafficPolicy Local, and no endpoint here could answer
   | "noEndpoints" // no endpoint could answer
   | "notForwarded"; // this node's tables do not hold it: traffic would be lost here
@@ -61,6 +62,8 @@ export interface BgpWorld {
   readonly advertisements: readonly Advertisement[];
   /** The exclusion label has no effect: because it is to be ignored, or because the node is on its way out and still announces. */
   readonly ignoreExcludeLabel: boolean;
+  /** An operator has drained this node, and it is past its leaving. */
+  readonly draining: boolean;
 }
 
 export function judgeService(service: Service, slices: readonly EndpointSlice[], world: BgpWorld): BgpVerdict {
@@ -108,6 +111,7 @@ function obstacleOf(service: Service, slices: readonly EndpointSlice[], world: B
     return "nodeNetworkUnavailable";
   if (!world.ignoreExcludeLabel && Object.hasOwn(node?.metadata.labels ?? {}, EXCLUDE_LABEL))
     return "nodeLabeledExcludeBalancers";
+  if (world.draining) return "nodeDraining";
   const usable = usableNodes(slices);
   if (service.spec.externalTrafficPolicy === "Local" && usable?.has(nodeName) !== true) return "noLocalEndpoints";
   return usable === undefined ? "noEndpoints" : undefined;

@@ -33,6 +33,7 @@ const REASONS: Readonly<Record<BgpReason, string>> = {
   conflictingAdvertisements: "two BGPAdvertisements want different localPrefs for one route",
   nodeNetworkUnavailable: "has the condition NetworkUnavailable",
   nodeLabeledExcludeBalancers: "has the label node.kubernetes.io/exclude-from-external-load-balancers",
+  nodeDraining: "is drained; `fairlead node undrain` there brings its routes back",
   noLocalEndpoints: "has no ready endpoint, which policy Local asks for",
   noEndpoints: "no endpoint is ready",
   notForwarded: "its tables do not hold the Service",
