@@ -11,7 +11,7 @@ import { captureBgp } from "./bgp-pcap.ts";
 import type { AgentState } from "./state.ts";
 
 /** A state with nothing but this speaker. */
-function stateOf(speaker: Pick<Speaker, "view" | "onTraffic">): Pick<AgentState, "bgp"> {
+function stateOf(speaker: Pick<Speaker, "view" | "observe">): Pick<AgentState, "bgp"> {
   return { bgp: { speaker, desired: { sessions: [] } } } as unknown as Pick<AgentState, "bgp">;
 }
 
@@ -48,7 +48,7 @@ describe("a capture", () => {
     let emit: (traffic: Traffic) => void = () => {};
     const speaker = {
       view,
-      onTraffic: (listener: (traffic: Traffic) => void) => {
+      observe: (listener: (traffic: Traffic) => void) => {
         emit = listener;
         return () => undefined;
       },
@@ -61,13 +61,13 @@ describe("a capture", () => {
       remote: { address: address("192.0.2.1"), port: 4000 },
     };
     for (const session of ["router", "nodes/192.0.2.1", "nodes2", "nodes/192.0.2.1"])
-      emit({ session, direction: "sent", bytes: new Uint8Array(19), ends });
+      emit({ type: "bytes", session, direction: "sent", bytes: new Uint8Array(19), ends });
     stop();
     assert.deepEqual([taken, logged], [3, [{ peer: "nodes", written: 1, dropped: 1 }]]);
   });
 
   test("of a peer that is not there is refused with those that are", () => {
-    const capture = captureBgp(stateOf({ view, onTraffic: () => () => undefined }), () => undefined);
+    const capture = captureBgp(stateOf({ view, observe: () => () => undefined }), () => undefined);
     assert.throws(
       () => capture("nobody", () => true),
       new BadRequest("there is no BGP session of peer nobody: there are nodes/192.0.2.1, router"),

@@ -19,7 +19,8 @@ export function captureBgp(state: Pick<AgentState, "bgp">, log: Log): ApiHandler
     const encoder = new PcapEncoder();
     const counts = { written: 0, dropped: 0 };
     take(pcapHeader());
-    const stop = speaker.onTraffic((traffic) => {
+    const stop = speaker.observe((traffic) => {
+      if (traffic.type !== "bytes") return;
       if (peer !== undefined && !isOf(traffic.session, peer)) return;
       const record = encoder.record(traffic, Date.now());
       if (record === undefined) return;

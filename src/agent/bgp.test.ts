@@ -50,7 +50,8 @@ const speaker: Speaker = {
   view: () => [],
   received: () => [],
   onChange: () => () => undefined,
-  onTraffic: () => () => undefined,
+  observe: () => () => undefined,
+  told: () => [],
   drain: (draining) => told.push(draining ? "drain" : "no drain"),
   stop: async (mode) => void told.push(`stop ${mode}`),
 };

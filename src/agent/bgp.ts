@@ -10,6 +10,7 @@ import { EXCLUDE_LABEL } from "../announce/coverage.ts";
 import type { Tables } from "../datapath/tables.ts";
 import { parseAddress } from "../net/address.ts";
 import { startSpeaker } from "../protocol/bgp/driver.ts";
+import { startMonitoring, type Monitoring } from "../protocol/bgp/monitoring/driver.ts";
 import type { SessionConfig } from "../protocol/bgp/config.ts";
 import type { Route } from "../protocol/bgp/route.ts";
 import type { Speaker } from "../protocol/bgp/speaker.ts";
@@ -33,14 +34,17 @@ export interface BgpState {
   readonly leaving: Leaving;
   readonly speaker: Speaker;
   readonly watch: PeerWatch;
+  /** The way to a BMP collector, where there is one. */
+  readonly monitoring?: Monitoring;
 }
 
 /** `soon`: a pass is due. */
 export function startBgp(
   {
-    config: { nodeName, ignoreExcludeLabel, socket, interfacesExclude },
+    config: { nodeName, ignoreExcludeLabel, socket, interfacesExclude, bmp },
     log,
-  }: { readonly config: AgentConfig; readonly log: Log },
+    version,
+  }: { readonly config: AgentConfig; readonly log: Log; readonly version: string },
   links: readonly NodeLink[],
   soon: () => void,
 ): Bgp {
@@ -54,7 +58,11 @@ export function startBgp(
   // A session that has found its peer may be watched.
   speaker.onChange(soon);
   const watch = watchPeers(speaker, `${socket}.bfd`);
-  return bgpOf(speaker, watch, { nodeName, ignoreExcludeLabel, clock: systemClock, soon });
+  const monitoring =
+    bmp === undefined
+      ? undefined
+      : startMonitoring({ speaker, collector: bmp, sysName: nodeName, sysDescr: `Fairlead ${version}` });
+  return bgpOf(speaker, watch, { nodeName, ignoreExcludeLabel, clock: systemClock, soon, monitoring });
 }
 
 /** What a session goes through on its way up is in its history; the log has what matters to traffic. */
@@ -77,6 +85,7 @@ export interface BgpOptions {
   readonly ignoreExcludeLabel: boolean;
   readonly clock: Clock;
   readonly soon: () => void;
+  readonly monitoring?: Monitoring | undefined;
 }
 
 export function bgpOf(speaker: Speaker, watch: PeerWatch, options: BgpOptions): Bgp {
@@ -108,7 +117,7 @@ class AgentBgp implements Bgp {
     const leaving = this.#stepLeaving(snapshot, state.drainedSince !== undefined);
     const unforwarded = unforwardedOf(snapshot, tables);
     if (unforwarded.symmetricDifference(this.#unforwarded).size > 0) this.#unforwarded = unforwarded;
-    const { nodeName, ignoreExcludeLabel } = this.#options;
+    const { nodeName, ignoreExcludeLabel, monitoring } = this.#options;
     const me = {
       name: nodeName,
       ignoreExcludeLabel,
@@ -117,7 +126,8 @@ class AgentBgp implements Bgp {
       unforwarded: this.#unforwarded,
     };
     const desired = desiredBgp(snapshot, me, this.#memo);
-    state.bgp = { desired, leaving, speaker: this.#speaker, watch: this.#watch };
+    const parts = { speaker: this.#speaker, watch: this.#watch, ...(monitoring === undefined ? {} : { monitoring }) };
+    state.bgp = { desired, leaving, ...parts };
     this.#tell(desired, leaving);
     if (world.links !== this.#links) this.#speaker.addressesChanged();
     this.#links = world.links;
@@ -132,6 +142,8 @@ class AgentBgp implements Bgp {
     if (mode !== "leave") await this.#watch.stop(mode);
     await this.#speaker.stop(mode === "leave" ? "leave" : "restart");
     if (mode === "leave") await this.#watch.stop(mode);
+    // Last: how the sessions ended is for the collector as well.
+    await this.#options.monitoring?.stop();
   }
 
   #tell(desired: DesiredBgp, leaving: Leaving): void {

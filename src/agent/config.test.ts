@@ -40,6 +40,7 @@ describe("parseOptions", () => {
       { interfacesExclude: "(" },
       /^--interfaces-exclude: "\(" is not a regular expression$/,
     ],
+    ["a collector without a port", { bmp: "collector" }, /^--bmp/],
     ["a listen address without a port", { metricsListen: "localhost" }, /^--metrics-listen/],
     ["a log level nobody knows", { logLevel: "loud" }, /^--log-level: "loud" is none of trace, /],
   ];

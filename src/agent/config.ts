@@ -23,6 +23,8 @@ export interface AgentOptions extends OriginOptions {
   readonly devices?: readonly string[] | undefined;
   /** HOST:PORT for Prometheus; absent: only on the unix socket. */
   readonly metricsListen?: string | undefined;
+  /** HOST:PORT of a BMP collector; absent: none. */
+  readonly bmp?: string | undefined;
   /** How long this node's addresses stay its own while no agent runs: 60. */
   readonly graceSeconds?: number | undefined;
   /** 7956 */
@@ -48,6 +50,8 @@ export interface AgentConfig {
   readonly interfacesExclude: RegExp;
   readonly devices: readonly string[] | undefined;
   readonly metricsListen: ListenAddress | undefined;
+  /** A BMP collector. */
+  readonly bmp: ListenAddress | undefined;
   readonly graceSeconds: number;
   readonly membershipPort: number;
   readonly membershipKeyFile: string | undefined;
@@ -89,6 +93,9 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
   if (options.metricsListen !== undefined && metricsListen === undefined) {
     complain("--metrics-listen", `${JSON.stringify(options.metricsListen)} is not HOST:PORT`);
   }
+  const bmp = options.bmp === undefined ? undefined : parseListen(options.bmp);
+  if (options.bmp !== undefined && (bmp === undefined || bmp.port === 0))
+    complain("--bmp", `${JSON.stringify(options.bmp)} is not HOST:PORT of a collector`);
   const logLevel = LOG_LEVELS.find((level) => level === (options.logLevel ?? "info"));
   if (logLevel === undefined)
     complain("--log-level", `${JSON.stringify(options.logLevel)} is none of ${LOG_LEVELS.join(", ")}`);
@@ -105,6 +112,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     interfacesExclude,
     devices: options.devices !== undefined && options.devices.length > 0 ? options.devices : undefined,
     metricsListen,
+    bmp,
     graceSeconds,
     membershipPort,
     membershipKeyFile: options.membershipKeyFile,

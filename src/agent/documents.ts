@@ -37,6 +37,7 @@ export function documents(state: AgentState, me: Me): DocumentProducers {
 function statusDocument(state: AgentState): StatusDocument {
   const { tables, lastPass } = state;
   const { isolated, peers } = state.membership();
+  const bmp = state.bgp?.monitoring?.view();
   return {
     node: state.node,
     version: state.version,
@@ -55,6 +56,7 @@ function statusDocument(state: AgentState): StatusDocument {
     verdicts: state.maps.verdicts(),
     unserved: unservedServices(state),
     ...(state.drainedSince === undefined ? {} : { drain: drainDocument(state) }),
+    ...(bmp === undefined ? {} : { bmp }),
     reconcile: {
       passes: state.passes,
       ...(lastPass === undefined

@@ -131,7 +131,8 @@ function fakeSpeaker(session: Partial<SessionView> = { state: "established" }): 
     view: () => views,
     received: () => [],
     onChange: () => () => undefined,
-    onTraffic: () => () => undefined,
+    observe: () => () => undefined,
+    told: () => [],
     drain: () => undefined,
     stop: async () => undefined,
   };

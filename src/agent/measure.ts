@@ -41,6 +41,7 @@ export function metricsSource(state: AgentState): MetricsSource {
     synced: () => state.lastPass !== undefined,
     bgpSessions: () => state.bgp?.speaker.view() ?? [],
     bfdSessions: () => state.bgp?.watch.bfd?.details() ?? Promise.resolve([]),
+    bmp: () => state.bgp?.monitoring?.view(),
     droppedSegments: tcpCounters,
   };
 }

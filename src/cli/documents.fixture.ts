@@ -42,6 +42,7 @@ export const troubledStatus: StatusDocument = {
     ],
   },
   reconcile: { passes: 0 },
+  bmp: { collector: "[fd00::9]:5000", connected: false, dumps: 1, overflows: 0, lastReason: "connect ECONNREFUSED" },
   problems: [
     {
       subject: "IPAddressPool metallb-system/demo",

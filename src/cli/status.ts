@@ -1,7 +1,7 @@
 /** `fairlead status`: the agent of this node on one screen. Exits with 1 when something is wrong with it. */
 import { Command } from "commander";
 import { formatProblem } from "../net/problem.ts";
-import type { DeviceStatus, DrainDocument, StatusDocument } from "../observe/status.ts";
+import type { BmpStatus, DeviceStatus, DrainDocument, StatusDocument } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
 import { print, withCommonOptions, type CommonOptions } from "./output.ts";
 import { chooseSocket } from "./socket.ts";
@@ -57,7 +57,7 @@ const factColumns: readonly Column<Fact>[] = [
 ];
 
 function facts(status: StatusDocument, now: Date, paint: Paint): readonly Fact[] {
-  const { counts, membership, stamp, reconcile } = status;
+  const { counts, membership, stamp, reconcile, bmp } = status;
   const up = (now.getTime() - Date.parse(status.startedAt)) / 1000;
   const { drain } = status;
   return [
@@ -73,6 +73,7 @@ function facts(status: StatusDocument, now: Date, paint: Paint): readonly Fact[]
     ["Announced", `${counts.announced} addresses here`],
     ["Endpoints", `${counts.endpoints} pods attached`],
     ["Reconciled", reconcileText(reconcile, now)],
+    ...(bmp === undefined ? [] : [["BMP", bmpText(bmp, paint)] as const]),
   ];
 }
 
@@ -96,6 +97,10 @@ function reconcileText(reconcile: StatusDocument["reconcile"], now: Date): strin
   const took = reconcile.lastMilliseconds === undefined ? "" : `, took ${reconcile.lastMilliseconds.toFixed(1)} ms`;
   const rows = reconcile.lastOperations === undefined ? "" : `, ${reconcile.lastOperations} rows written`;
   return `${reconcile.passes} times, ${ago} ago${took}${rows}`;
+}
+
+function bmpText({ collector, connected, lastReason = "no answer yet" }: BmpStatus, paint: Paint): string {
+  return `${collector}, ${connected ? paint("green", "connected") : paint("yellow", `not connected: ${lastReason}`)}`;
 }
 
 const deviceColumns: readonly Column<DeviceStatus>[] = [

@@ -110,6 +110,7 @@ Services     2 with 3 frontends and 6 backends
 Announced    1 addresses here
 Endpoints    2 pods attached
 Reconciled   not yet
+BMP          [fd00::9]:5000, not connected: connect ECONNREFUSED
 
 Services nobody answers for
   shop/cart: no address: no pool has a free address

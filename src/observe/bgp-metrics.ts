@@ -9,6 +9,8 @@ import { observe, observeTotal, type GaugeRow } from "./gauges.ts";
 export interface BgpMetricsSource {
   bgpSessions(): readonly BgpSessionNumbers[];
   bfdSessions(): Promise<readonly BfdSessionNumbers[]>;
+  /** The way to a BMP collector, where there is one. */
+  bmp(): { readonly connected: boolean; readonly dumps: number; readonly overflows: number } | undefined;
   /** Segments the kernel dropped without a word, by reason. */
   droppedSegments(): Readonly<Record<string, number>>;
 }
@@ -80,7 +82,22 @@ export function registerBgp(registry: Registry, source: BgpMetricsSource): void 
     ["reason"],
     () => Object.entries(source.droppedSegments()).map(([reason, value]) => ({ labels: { reason }, value })),
   );
+  registerBmp(registry, source);
   registerBfd(registry, source);
+}
+
+function registerBmp(registry: Registry, source: BgpMetricsSource): void {
+  type Numbers = NonNullable<ReturnType<BgpMetricsSource["bmp"]>>;
+  const rows = (value: (numbers: Numbers) => number) => (): readonly GaugeRow[] => {
+    const numbers = source.bmp();
+    return numbers === undefined ? [] : [{ labels: {}, value: value(numbers) }];
+  };
+  const up = rows(({ connected }) => Number(connected));
+  observe(registry, "fairlead_bmp_up", "1 while the BMP collector is connected", [], up);
+  const dumps = rows((numbers) => numbers.dumps);
+  observeTotal(registry, "fairlead_bmp_dumps_total", "Times the BMP collector was told everything", [], dumps);
+  const overflows = rows((numbers) => numbers.overflows);
+  observeTotal(registry, "fairlead_bmp_overflows_total", "Times it was cut off for reading too slowly", [], overflows);
 }
 
 interface SessionMetric {

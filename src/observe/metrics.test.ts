@@ -28,6 +28,7 @@ function source(changed: Partial<MetricsSource> = {}): MetricsSource {
     synced: () => true,
     bgpSessions: () => [],
     bfdSessions: () => Promise.resolve([]),
+    bmp: () => ({ connected: true, dumps: 2, overflows: 1 }),
     droppedSegments: () => ({ md5Failure: 3 }),
     ...changed,
   };
@@ -154,6 +155,9 @@ test("BGP sessions are told under the names of both of MetalLB's modes", async (
     'fairlead_bgp_received_prefixes{peer="172.16.1.1:179",vrf="",family="IPv4"} 4',
     'fairlead_bgp_faults_total{peer="172.16.1.1:179",vrf="",fault="received 6/2"} 1',
     'fairlead_tcp_dropped_segments_total{reason="md5Failure"} 3',
+    "fairlead_bmp_up 1",
+    "fairlead_bmp_dumps_total 2",
+    "fairlead_bmp_overflows_total 1",
   ]) {
     assert.ok(found.includes(line), `missing: ${line} in\n${found.filter((one) => /bgp|bfd/.test(one)).join("\n")}`);
   }

@@ -66,6 +66,8 @@ export interface StatusDocument {
   /** Absent: this node is not drained. */
   readonly drain?: DrainDocument;
   readonly reconcile: ReconcileStatus;
+  /** Where BGP is reported to (`--bmp`). */
+  readonly bmp?: BmpStatus;
   readonly problems: readonly Problem[];
 }
 
@@ -89,6 +91,18 @@ export interface DrainDocument {
   readonly pending: number;
   /** Addresses this node answers ARP and NDP for: a drain does not change them. */
   readonly layer2Addresses: number;
+}
+
+export interface BmpStatus {
+  /** HOST:PORT */
+  readonly collector: string;
+  readonly connected: boolean;
+  /** Times the collector was told everything. */
+  readonly dumps: number;
+  /** Times it was cut off because it read too slowly. */
+  readonly overflows: number;
+  /** Why it is not connected, or last was not. */
+  readonly lastReason?: string;
 }
 
 export interface DeviceStatus {

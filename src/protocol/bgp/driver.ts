@@ -21,7 +21,7 @@ import { Peering } from "./peering/driver.ts";
 import type { Route } from "./route.ts";
 import type { Identity } from "./session.ts";
 import type { Speaker } from "./speaker.ts";
-import type { Traffic } from "./traffic.ts";
+import type { Observed } from "./traffic.ts";
 import { viewOf } from "./view.ts";
 
 export interface SpeakerOptions {
@@ -59,7 +59,7 @@ class SpeakerDriver implements Speaker {
   /** By the session's name. */
   readonly #discoveries = new Map<string, Discovery>();
   readonly #listeners = new Set<() => void>();
-  readonly #onlookers = new Set<(traffic: Traffic) => void>();
+  readonly #onlookers = new Set<(observed: Observed) => void>();
   readonly #restarting: ReadonlySet<string>;
   #configs: readonly SessionConfig[] = [];
   #routes: ReadonlyMap<string, readonly Route[]> = new Map();
@@ -163,9 +163,13 @@ class SpeakerDriver implements Speaker {
     return () => this.#listeners.delete(listener);
   }
 
-  onTraffic(listener: (traffic: Traffic) => void): () => void {
-    this.#onlookers.add(listener);
-    return () => this.#onlookers.delete(listener);
+  observe(onlooker: (observed: Observed) => void): () => void {
+    this.#onlookers.add(onlooker);
+    return () => this.#onlookers.delete(onlooker);
+  }
+
+  told(name: string): readonly Uint8Array[] {
+    return this.#peerings.get(name)?.told() ?? [];
   }
 
   async stop(mode: "leave" | "restart"): Promise<void> {
@@ -218,8 +222,8 @@ class SpeakerDriver implements Speaker {
       random,
       ...(restarting ? { restartingUntil: later(this.#clock.now(), gracefulRestart.restartTimeSeconds * 1000) } : {}),
       isComplete: () => this.#complete,
-      onTraffic: (traffic) => {
-        for (const look of this.#onlookers) look(traffic);
+      onObserved: (observed) => {
+        for (const onlooker of this.#onlookers) onlooker(observed);
       },
       onChange: () => {
         onSession?.(config.name);

@@ -33,7 +33,9 @@ type Said = readonly [Traffic["direction"], Uint8Array];
 
 function capture(said: readonly Said[], ends: Ends = ENDS): Buffer {
   const encoder = new PcapEncoder();
-  const records = said.map(([direction, bytes]) => encoder.record({ session: "tor", direction, bytes, ends }, AT));
+  const records = said.map(([direction, bytes]) =>
+    encoder.record({ type: "bytes", session: "tor", direction, bytes, ends }, AT),
+  );
   return Buffer.concat([pcapHeader(), ...records.filter((record) => record !== undefined)]);
 }
 
@@ -105,15 +107,21 @@ describe("a capture", () => {
   test("keeps connections of the same peer apart", () => {
     const encoder = new PcapEncoder();
     const other: Ends = { ...ENDS, local: { address: address("192.0.2.10"), port: 40_009 } };
-    const first = encoder.record({ session: "tor", direction: "sent", bytes: OPEN, ends: ENDS }, AT);
-    const second = encoder.record({ session: "tor", direction: "sent", bytes: OPEN, ends: other }, AT);
+    const first = encoder.record({ type: "bytes", session: "tor", direction: "sent", bytes: OPEN, ends: ENDS }, AT);
+    const second = encoder.record({ type: "bytes", session: "tor", direction: "sent", bytes: OPEN, ends: other }, AT);
     const sequence = (record: Uint8Array | undefined): string =>
       Buffer.from(record ?? []).toString("hex", 16 + 14 + 20 + 4, 16 + 14 + 20 + 8);
     assert.deepEqual([sequence(first), sequence(second)], ["00000001", "00000001"]);
   });
 
   test("has nothing of a connection without addresses", () => {
-    const traffic: Traffic = { session: "tor", direction: "sent", bytes: OPEN, ends: { ...ENDS, local: undefined } };
+    const traffic: Traffic = {
+      type: "bytes",
+      session: "tor",
+      direction: "sent",
+      bytes: OPEN,
+      ends: { ...ENDS, local: undefined },
+    };
     assert.equal(new PcapEncoder().record(traffic, AT), undefined);
   });
 });

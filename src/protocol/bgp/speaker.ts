@@ -4,7 +4,7 @@ import type { SessionConfig } from "./config.ts";
 import type { Message } from "./message.ts";
 import type { Route } from "./route.ts";
 import type { SessionState } from "./session.ts";
-import type { Traffic } from "./traffic.ts";
+import type { Observed } from "./traffic.ts";
 
 export interface Speaker {
   /** All sessions from now on. Those that are no longer there end (Cease, Peer De-configured). */
@@ -27,8 +27,10 @@ export interface Speaker {
   received(): readonly ReceivedRow[];
   /** Calls back after every change of a session's state. Returns the way to stop. */
   onChange(listener: () => void): () => void;
-  /** Shows everything that is sent and received from now on. Returns the way to stop. */
-  onTraffic(listener: (traffic: Traffic) => void): () => void;
+  /** Shows everything that is sent and received from now on, and what becomes of sessions. Returns the way to stop. */
+  observe(onlooker: (observed: Observed) => void): () => void;
+  /** Messages that tell what a session's peer has been told so far, End-of-RIB included; none while it is down. */
+  told(name: string): readonly Uint8Array[];
   /**
    * Leaves well: routes become routes of last resort (GRACEFUL_SHUTDOWN, lowest LOCAL_PREF) and stay so until
    * `announce` is called without them or the speaker is stopped. Resumable: `drain(false)`.

@@ -3,7 +3,10 @@ import type { Address } from "../../net/address.ts";
 
 export type Direction = "sent" | "received";
 
+export type Observed = Traffic | Up | Down;
+
 export interface Traffic {
+  readonly type: "bytes";
   /** The session's name. */
   readonly session: string;
   readonly direction: Direction;
@@ -11,6 +14,23 @@ export interface Traffic {
   readonly bytes: Uint8Array;
   /** Asked for only by those who look on: it costs a little. */
   readonly ends: Ends;
+}
+
+/** The session on this connection is established; what its chunk has behind the KEEPALIVE has been shown already. */
+export interface Up {
+  readonly type: "up";
+  readonly session: string;
+  readonly ends: Ends;
+  readonly peerAsn: number;
+  readonly peerIdentifier: number;
+  readonly fourOctetAs: boolean;
+}
+
+export interface Down {
+  readonly type: "down";
+  readonly session: string;
+  /** The connection was gone before we knew. */
+  readonly byPeer: boolean;
 }
 
 export interface Ends {

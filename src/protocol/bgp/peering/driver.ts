@@ -12,6 +12,7 @@ import { parseAddress, type Family } from "../../../net/address.ts";
 import type { Clock } from "../../../time/clock.ts";
 import { later, type Instant } from "../../../time/instant.ts";
 import type { Random } from "../../../time/jitter.ts";
+import { endOfRibs } from "../adjacency-out.ts";
 import type { SessionConfig } from "../config.ts";
 import { emptyCounters, type MutableCounters } from "../counters.ts";
 import type { Framed } from "../framer.ts";
@@ -32,7 +33,7 @@ import {
   type Session,
   type Target,
 } from "../session.ts";
-import type { Traffic } from "../traffic.ts";
+import type { Observed } from "../traffic.ts";
 import { adoptWire, dialWire, type Wire, type WireHandlers } from "../wire/driver.ts";
 
 export interface PeeringOptions {
@@ -46,7 +47,7 @@ export interface PeeringOptions {
   readonly isComplete: () => boolean;
   /** The state, its reason or the history changed. */
   readonly onChange: () => void;
-  readonly onTraffic?: (traffic: Traffic) => void;
+  readonly onObserved?: (observed: Observed) => void;
 }
 
 interface Up {
@@ -164,6 +165,14 @@ export class Peering {
     this.#asked.clear();
   }
 
+  /** All that the peer has been told, as it would be told anew, and the end of it. */
+  told(): readonly Uint8Array[] {
+    const sender = this.#up === undefined ? undefined : this.#sender(this.#up);
+    if (sender === undefined) return [];
+    const messages = (["IPv4", "IPv6"] as const).flatMap((family) => this.#outbound.again(family, sender));
+    return [...messages, ...endOfRibs(sender)];
+  }
+
   #sendUpdate(wire: Wire, bytes: Uint8Array): void {
     this.counters.sent.update += 1;
     wire.sendBytes(bytes);
@@ -205,6 +214,11 @@ export class Peering {
         this.#cameUp(effect.connection, effect.negotiated);
         return;
       case "down":
+        this.#options.onObserved?.({
+          type: "down",
+          session: this.#session.config.name,
+          byPeer: this.#up?.wire.gone ?? false,
+        });
         this.#up = undefined;
         this.#outbound.lost();
         this.#asked.clear();
@@ -250,16 +264,20 @@ export class Peering {
     this.counters.established += 1;
     this.#outbound.lost();
     this.#up = { wire, negotiated, received: new ReceivedRoutes() };
+    const { peerAsn, peerIdentifier, context } = negotiated;
+    const session = this.#session.config.name;
+    const { fourOctetAs } = context;
+    this.#options.onObserved?.({ type: "up", session, ends: wire, peerAsn, peerIdentifier, fourOctetAs });
     // Not inside the step: the machine has more to do first.
     setImmediate(() => this.flush());
   }
 
   #handlers(id: string): WireHandlers {
-    const { config, onTraffic } = this.#options;
+    const { config, onObserved } = this.#options;
     return {
       onBytes: (direction, bytes) => {
         const ends = this.#wires.get(id);
-        if (ends !== undefined) onTraffic?.({ session: config.name, direction, bytes, ends });
+        if (ends !== undefined) onObserved?.({ type: "bytes", session: config.name, direction, bytes, ends });
       },
       onConnected: () => this.handle({ type: "connected", connection: id }),
       onFramed: (framed) => this.#framed(id, framed),
