@@ -52,7 +52,9 @@ test("--wait ends with 1 when the time is over, and when somebody has ended the 
   assert.match(refused.stderr, /not drained any more/);
 });
 
-test("undrain, and json as the agent says it", async () => {
+test("undrain does not promise what the label may prevent; json is as the agent says it", async () => {
+  await using labelled = await agentThat([{ ...GONE, draining: false }]);
+  assert.match((await fairlead(`node undrain --socket ${labelled.socket}`)).stdout, /announced, unless its label/);
   await using agent = await agentThat([GONE]);
   const { stdout } = await fairlead(`node undrain -o json --socket ${agent.socket}`);
   assert.deepEqual(JSON.parse(stdout), GONE);

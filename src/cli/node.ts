@@ -41,7 +41,13 @@ function undrainCommand(world: World): Command {
   return withCommonOptions(command, "fairlead node undrain").action(async (options: CommonOptions) => {
     const socket = await chooseSocket(world, options.socket);
     const drain = await postDocument(world, socket, "/v1/drain", { draining: false });
-    print(world, options.output, drain, () => `${drain.node} is not drained: its routes are announced as ever.\n`);
+    print(
+      world,
+      options.output,
+      drain,
+      () =>
+        `${drain.node} is not drained: its routes are announced, unless its label or its condition keeps them back.\n`,
+    );
   });
 }
 
