@@ -237,6 +237,8 @@ describe("of two controllers", () => {
     proxy.interfere((method) => (method === "GET" ? { status: 500, body: "{}" } : undefined));
     proxy.cut();
     proxy.mend();
+    // A write over the connection that was just cut would fail for that reason.
+    await until(stale, ({ problems }) => problems.some(({ message }) => message.includes("500")), "the refusal");
     const write = (ip: string): Parameters<StatusWriter["writeService"]>[1] => ({
       ingress: [{ ip, ipMode: "VIP" }],
       conditions: [],
