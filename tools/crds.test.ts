@@ -6,16 +6,20 @@ import { test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { REFUSED_BY_SCHEMA } from "../src/announce/bgp/objects.fixture.ts";
-import { CRDS, crdFiles, openApiSchema, type SchemaNode } from "./generate-crds.ts";
+import { CRD_FOLDERS, CRDS, crdFiles, openApiSchema, type SchemaNode } from "./generate-crds.ts";
 import { projectFiles, readProjectFile, ROOT } from "./tree.ts";
 
-test("deploy/crds is what tools/generate-crds.ts writes, and nothing else lies there", () => {
-  const files = crdFiles();
-  const found = projectFiles().filter((name) => name.startsWith("deploy/crds/"));
-  assert.deepEqual(found, [...files.keys()].map((name) => `deploy/crds/${name}`).toSorted());
-  for (const [name, text] of files)
-    assert.equal(readFileSync(join(ROOT, "deploy/crds", name), "utf8"), text, `${name}: run npm run generate`);
-});
+for (const folder of CRD_FOLDERS) {
+  test(`${folder} is what tools/generate-crds.ts writes, and nothing else lies there`, () => {
+    const files = crdFiles();
+    const found = projectFiles().filter(
+      (name) => name.startsWith(`${folder}/`) && !name.endsWith("kustomization.yaml"),
+    );
+    assert.deepEqual(found, [...files.keys()].map((name) => `${folder}/${name}`).toSorted());
+    for (const [name, text] of files)
+      assert.equal(readFileSync(join(ROOT, folder, name), "utf8"), text, `${name}: run npm run generate`);
+  });
+}
 
 const schemas = new Map<string, SchemaNode>(
   CRDS.flatMap(({ kind, description, versions }) =>

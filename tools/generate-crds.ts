@@ -1,5 +1,6 @@
 /**
- * Writes deploy/crds/*.yaml, the CustomResourceDefinitions, from the schemas that parse the objects.
+ * Writes deploy/crds/*.yaml, the CustomResourceDefinitions, from the schemas that parse the objects, and once more into the chart: Helm
+ * takes nothing from outside of its folder.
  *   node tools/generate-crds.ts            writes the files
  *   node tools/generate-crds.ts --check    exits 1 when a file is not what would be written
  */
@@ -47,7 +48,7 @@ interface Column {
   readonly priority?: number;
 }
 
-const FOLDER = join(ROOT, "deploy/crds");
+export const CRD_FOLDERS = ["deploy/crds", "deploy/helm/fairlead/files/crds"] as const;
 const GROUP = "metallb.io";
 
 const pools: Column = { name: "IPAddressPools", type: "string", jsonPath: ".spec.ipAddressPools" };
@@ -313,13 +314,15 @@ function mapFields<T, U>(record: Readonly<Record<string, T>>, change: (value: T)
 
 function main(): void {
   const check = process.argv.includes("--check");
-  mkdirSync(FOLDER, { recursive: true });
-  for (const [name, text] of crdFiles()) {
-    const path = join(FOLDER, name);
-    if (!check) writeFileSync(path, text);
-    else if (readFileSync(path, "utf8") !== text) {
-      console.error(`deploy/crds/${name} is not what the schemas say: run \`npm run generate\``);
-      process.exitCode = 1;
+  for (const folder of CRD_FOLDERS) {
+    mkdirSync(join(ROOT, folder), { recursive: true });
+    for (const [name, text] of crdFiles()) {
+      const path = join(ROOT, folder, name);
+      if (!check) writeFileSync(path, text);
+      else if (readFileSync(path, "utf8") !== text) {
+        console.error(`${folder}/${name} is not what the schemas say: run \`npm run generate\``);
+        process.exitCode = 1;
+      }
     }
   }
 }

@@ -108,6 +108,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   opened.defer(() => loop.stop());
   opened.defer(source.subscribe(() => loop.soon()));
+  void source.ready.then(() => (state.objectsRead = true));
   opened.defer(membership.onChange(() => loop.soon()));
   opened.defer(startSweeping(state, log));
   loop.soon();

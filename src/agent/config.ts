@@ -23,6 +23,8 @@ export interface AgentOptions extends OriginOptions {
   readonly devices?: readonly string[] | undefined;
   /** HOST:PORT for Prometheus; absent: only on the unix socket. */
   readonly metricsListen?: string | undefined;
+  /** HOST:PORT of /healthz and /readyz; absent: nowhere. */
+  readonly healthListen?: string | undefined;
   /** HOST:PORT of a BMP collector; absent: none. */
   readonly bmp?: string | undefined;
   /** How long this node's addresses stay its own while no agent runs: 60. */
@@ -50,6 +52,7 @@ export interface AgentConfig {
   readonly interfacesExclude: RegExp;
   readonly devices: readonly string[] | undefined;
   readonly metricsListen: ListenAddress | undefined;
+  readonly healthListen: ListenAddress | undefined;
   /** A BMP collector. */
   readonly bmp: ListenAddress | undefined;
   readonly graceSeconds: number;
@@ -93,6 +96,9 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
   if (options.metricsListen !== undefined && metricsListen === undefined) {
     complain("--metrics-listen", `${JSON.stringify(options.metricsListen)} is not HOST:PORT`);
   }
+  const healthListen = options.healthListen === undefined ? undefined : parseListen(options.healthListen);
+  if (options.healthListen !== undefined && healthListen === undefined)
+    complain("--health-listen", `${JSON.stringify(options.healthListen)} is not HOST:PORT`);
   const bmp = options.bmp === undefined ? undefined : parseListen(options.bmp);
   if (options.bmp !== undefined && (bmp === undefined || bmp.port === 0))
     complain("--bmp", `${JSON.stringify(options.bmp)} is not HOST:PORT of a collector`);
@@ -112,6 +118,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     interfacesExclude,
     devices: options.devices !== undefined && options.devices.length > 0 ? options.devices : undefined,
     metricsListen,
+    healthListen,
     bmp,
     graceSeconds,
     membershipPort,

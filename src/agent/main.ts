@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { createMetrics } from "../observe/metrics.ts";
 import { requireSocket, serveApi, serveMetrics, type ApiHandlers } from "../observe/api.ts";
+import { serveHealth } from "../observe/health.ts";
 import { openLog } from "../observe/log.ts";
 import { formatProblem } from "../net/problem.ts";
 import { missingFeatures } from "../kernel/features.ts";
@@ -12,6 +13,7 @@ import { captureBgp } from "./bgp-pcap.ts";
 import { parseOptions, type AgentOptions } from "./config.ts";
 import { openDatapath, removeDatapath } from "./datapath.ts";
 import { documents } from "./documents.ts";
+import { waitingFor } from "./readiness.ts";
 import { addressOfGratuitous, metricsSource } from "./measure.ts";
 import { monitorEvents } from "./monitor.ts";
 
@@ -62,6 +64,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   };
   opened.defer(closing(await serveApi(config.socket, handlers)));
   if (config.metricsListen !== undefined) opened.defer(closing(await serveMetrics(config.metricsListen, handlers)));
+  if (config.healthListen !== undefined)
+    opened.defer(closing(await serveHealth(config.healthListen, () => waitingFor(agent.state))));
 
   await Promise.race([aborted(signal), failure.promise]);
   mode = config.leaveOnStop ? "leave" : "restart";

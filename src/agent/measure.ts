@@ -38,7 +38,7 @@ export function metricsSource(state: AgentState): MetricsSource {
     },
     problems: () => allProblems(state),
     configurationProblems: () => state.configurationProblems,
-    synced: () => state.lastPass !== undefined,
+    synced: () => state.objectsRead && state.lastPass !== undefined,
     bgpSessions: () => state.bgp?.speaker.view() ?? [],
     bfdSessions: () => state.bgp?.watch.bfd?.details() ?? Promise.resolve([]),
     bmp: () => state.bgp?.monitoring?.view(),

@@ -16,7 +16,9 @@ export interface AgentState {
   readonly maps: DatapathMaps;
   /** Read back from the kernel; replaced after a failure. */
   tables: Tables;
-  /** `undefined` until every source was read once. */
+  /** Every kind of object was read once. */
+  objectsRead: boolean;
+  /** `undefined` until the first pass. */
   world: World | undefined;
   forwarding: Forwarding;
   announcing: Announcing;
@@ -66,6 +68,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     startedAt: new Date(),
     maps,
     tables: readTables(maps.forwarding),
+    objectsRead: false,
     world: undefined,
     forwarding: { frontends: new Map(), problems: [] },
     announcing: { elections: new Map(), addresses: new Map(), announcements: [] },

@@ -17,6 +17,7 @@ export function agentCommand(world: World): Command {
     .option("--devices <name...>", "carry traffic on these devices only (default: all that are up and not excluded)")
     .option("--interfaces-exclude <regex>", "never announce or carry traffic there (default: MetalLB's list)")
     .option("--metrics-listen <host:port>", "serve Prometheus metrics there, besides the socket")
+    .option("--health-listen <host:port>", "serve /healthz and /readyz there, for a kubelet")
     .option("--bmp <host:port>", "report BGP sessions and routes to a BMP collector there (default: to none)")
     .option("--grace-seconds <n>", "keep this node's addresses so long while no agent runs (default: 60)", parseCount)
     .option("--membership-port <port>", "UDP port of the probes between nodes (default: 7956)", parseCount)

@@ -17,6 +17,7 @@ interface ControllerFlags extends OriginOptions {
   readonly retryPeriodSeconds: number;
   readonly lbClass?: string;
   readonly metricsListen?: string;
+  readonly healthListen?: string;
   readonly logLevel: string;
 }
 
@@ -25,6 +26,7 @@ export function controllerCommand(world: World): Command {
   return withOrigin(new Command("controller"), "where addresses, conditions and events are written")
     .option("--lb-class <class>", "serve only Services of this loadBalancerClass (default: those without one)")
     .option("--metrics-listen <host:port>", "serve Prometheus metrics there")
+    .option("--health-listen <host:port>", "serve /healthz and /readyz there, for a kubelet")
     .option("--identity <name>", "this replica's name, with Kubernetes (default: the name of its pod or machine)")
     .option("--webhook-listen <host:port>", "serve the validating webhook there, with Kubernetes")
     .option(
@@ -50,9 +52,10 @@ async function run(world: World, flags: ControllerFlags): Promise<void> {
   if ("problems" in origin) throw new CommandFailure(EXIT.usage, origin.problems.map(formatProblem).join("\n"));
   if (origin.type === "folder" && origin.state === undefined)
     throw new CommandFailure(EXIT.usage, "--state: name the folder where addresses are to be written");
-  const { lbClass, metricsListen, logLevel, identity, webhookListen, webhookName = [], ...times } = flags;
+  const { lbClass, metricsListen, healthListen, logLevel, identity, webhookListen, webhookName = [], ...times } = flags;
   const webhook =
-    webhookListen === undefined ? undefined : { listen: listenOf(webhookListen, origin), names: webhookName };
+    webhookListen === undefined ? undefined : { listen: webhookAddress(webhookListen, origin), names: webhookName };
+  const health = healthListen === undefined ? {} : { healthListen: listenOf("--health-listen", healthListen) };
   const leaseTiming = leaseTimingOf(times);
   try {
     const options = {
@@ -65,6 +68,7 @@ async function run(world: World, flags: ControllerFlags): Promise<void> {
     await runController(
       {
         ...options,
+        ...health,
         ...(lbClass === undefined ? {} : { loadBalancerClass: lbClass }),
         ...(metricsListen === undefined ? {} : { metricsListen }),
       },
@@ -75,10 +79,14 @@ async function run(world: World, flags: ControllerFlags): Promise<void> {
   }
 }
 
-function listenOf(text: string, origin: Origin): ListenAddress {
+function listenOf(option: string, text: string): ListenAddress {
   const listen = parseListen(text);
-  if (listen === undefined)
-    throw new CommandFailure(EXIT.usage, `--webhook-listen: ${JSON.stringify(text)} is not HOST:PORT`);
+  if (listen !== undefined) return listen;
+  throw new CommandFailure(EXIT.usage, `${option}: ${JSON.stringify(text)} is not HOST:PORT`);
+}
+
+function webhookAddress(text: string, origin: Origin): ListenAddress {
+  const listen = listenOf("--webhook-listen", text);
   if (origin.type === "kubernetes") return listen;
   throw new CommandFailure(
     EXIT.usage,

@@ -1,15 +1,19 @@
 /** `fairlead controller`: gives addresses to Services. One replica acts; its only state is what it has written. */
 import { once } from "node:events";
+import type { Server } from "node:http";
 import { pino, type Logger } from "pino";
 import type { ListenAddress } from "../net/listen.ts";
 import { formatProblem } from "../net/problem.ts";
+import { serveHealth } from "../observe/health.ts";
 import type { Timing } from "../source/kubernetes/lease/machine.ts";
 import { openOrigin, type Opened, type Origin } from "../source/open.ts";
 import type { Decision } from "../pool/assign.ts";
 import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
+import type { WebhookOptions } from "./admission/webhook.ts";
 import { control } from "./controller.ts";
 import { actWhileLeading } from "./leading.ts";
 import { ControllerMetrics, serveMetrics } from "./metrics.ts";
+import { Progress } from "./progress.ts";
 
 export interface ControllerOptions {
   readonly origin: Origin;
@@ -23,6 +27,8 @@ export interface ControllerOptions {
   readonly loadBalancerClass?: string;
   /** `HOST:PORT`; absent: no metrics. */
   readonly metricsListen?: string;
+  /** Where /healthz and /readyz are served; absent: nowhere. */
+  readonly healthListen?: ListenAddress;
   /** A level of pino: trace, debug, info, warn, error, fatal, silent. */
   readonly logLevel?: string;
 }
@@ -31,7 +37,11 @@ export interface ControllerOptions {
 export async function runController(options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const log = openLog(options.logLevel ?? "info");
   const metrics = new ControllerMetrics();
-  const server = options.metricsListen === undefined ? undefined : await serveMetrics(options.metricsListen, metrics);
+  const progress = new Progress(options);
+  const servers: Server[] = [];
+  if (options.metricsListen !== undefined) servers.push(await serveMetrics(options.metricsListen, metrics));
+  if (options.healthListen !== undefined)
+    servers.push(await serveHealth(options.healthListen, () => progress.waitingFor()));
   const { origin, identity } = options;
   const opened = await openOrigin(origin, {
     component: "fairlead-controller",
@@ -39,9 +49,10 @@ export async function runController(options: ControllerOptions, signal: AbortSig
     log: (problem) => log.warn({ event: "problem", problem }, formatProblem(problem)),
   });
   log.info({ event: "starting", origin }, "Controller starts");
-  await run(options, opened, { log, metrics }, signal);
+  void opened.source.ready.then(() => (progress.objectsRead = true));
+  await run(options, opened, { log, metrics, progress }, signal);
   await opened.source.close();
-  if (server !== undefined) {
+  for (const server of servers) {
     server.close();
     server.closeAllConnections();
     await once(server, "close");
@@ -49,10 +60,16 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   log.info({ event: "stopped" }, "Controller stopped");
 }
 
+interface Parts {
+  readonly log: Logger;
+  readonly metrics: ControllerMetrics;
+  readonly progress: Progress;
+}
+
 async function run(
   options: ControllerOptions,
   { source, kubernetes }: Opened,
-  { log, metrics }: { readonly log: Logger; readonly metrics: ControllerMetrics },
+  { log, metrics, progress }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
   const { loadBalancerClass, identity, leaseTiming: timing } = options;
@@ -69,22 +86,23 @@ async function run(
   const onChange = (leading: boolean): void => metrics.leading(leading);
   onChange(kubernetes === undefined);
   if (kubernetes === undefined) return act(signal);
+  const onServing = (): void => void (progress.webhookServes = true);
   const serving =
-    options.webhook === undefined ? undefined : serveWebhook(options.webhook, kubernetes, source, log, signal);
+    options.webhook === undefined
+      ? undefined
+      : serveWebhook(options.webhook, { ...kubernetes, source, log, onServing }, signal);
   await Promise.all([actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange }, signal), serving]);
 }
 
 /** Every replica serves it. Loaded only where it is wanted: what makes certificates needs 25 MB. */
 async function serveWebhook(
   { listen, names }: NonNullable<ControllerOptions["webhook"]>,
-  kubernetes: NonNullable<Opened["kubernetes"]>,
-  source: Opened["source"],
-  log: Logger,
+  parts: Omit<WebhookOptions, "listen" | "names">,
   signal: AbortSignal,
 ): Promise<void> {
   const { runWebhook } = await import("./admission/webhook.ts");
-  const own = `fairlead-webhook-service.${kubernetes.namespace}.svc`;
-  await runWebhook({ ...kubernetes, listen, names: names.length === 0 ? [own] : names, source, log }, signal);
+  const own = `fairlead-webhook-service.${parts.namespace}.svc`;
+  await runWebhook({ ...parts, listen, names: names.length === 0 ? [own] : names }, signal);
 }
 
 /** False: aborted first. */

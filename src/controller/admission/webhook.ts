@@ -17,6 +17,8 @@ export interface WebhookOptions {
   readonly names: readonly string[];
   readonly source: Source;
   readonly log: Pick<Logger, "info" | "warn">;
+  /** Called when requests are answered from now on. */
+  readonly onServing?: () => void;
 }
 
 /** Certificates are looked at this often; a failure is tried again sooner. */
@@ -41,6 +43,7 @@ export async function runWebhook(options: WebhookOptions, signal: AbortSignal): 
         review(body, { snapshot: source.snapshot(), systemNamespace: namespace, now: new Date() });
       server = await serveWebhook(options.listen, certificates, answer);
       log.info({ event: "webhookServes", port: server.port }, "The webhook serves");
+      options.onServing?.();
     } else if (certificates !== undefined && certificates.cert !== used?.cert) server?.setCertificates(certificates);
     used = certificates ?? used;
     await sleep(certificates === undefined ? RETRY_MS : LOOK_MS, undefined, { signal }).catch(() => {});
