@@ -35,6 +35,34 @@ export function nodeObjects(scene: Scene, conditions: Conditions): readonly Kube
     .map((host) => nodeObject(host, conditions.nodes[host.name] ?? {}));
 }
 
+/** Port of the agents' API for `kubectl fairlead`, in a lab. */
+export const AGENT_API_PORT = 7959;
+
+/** The agents as pods of their nodes, which no kubelet has started. */
+export function agentPods(
+  scene: Scene,
+): readonly (KubernetesObject & { readonly spec: object; readonly status: object })[] {
+  return scene.hosts
+    .filter(({ agent }) => agent)
+    .map((host) => {
+      const address = primaryAddress(host, "IPv4") ?? primaryAddress(host, "IPv6");
+      const podIP = address === undefined ? "" : formatAddress(address.address);
+      const labels = { "app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "agent" };
+      const port = { name: "api", containerPort: AGENT_API_PORT, hostPort: AGENT_API_PORT };
+      return {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: `fairlead-agent-${host.name}`, namespace: "metallb-system", labels },
+        spec: {
+          nodeName: host.name,
+          hostNetwork: true,
+          containers: [{ name: "agent", image: "fairlead", ports: [port] }],
+        },
+        status: { phase: "Running", podIP, podIPs: [{ ip: podIP }] },
+      };
+    });
+}
+
 export function namespaceObjects(scene: Scene, services: readonly Service[]): readonly KubernetesObject[] {
   const names = [
     "default",

@@ -9,6 +9,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatAddress } from "../src/net/address.ts";
+import { AGENT_API_PORT } from "./cluster-objects.ts";
 import { LabError } from "./lab-error.ts";
 import { kubeconfigOf, startApiServer } from "./kubernetes/start.ts";
 import { createNetwork, mountBpf, namespacesOf, removeNamespaces, unmountBpf, waitForFile } from "./network.ts";
@@ -183,7 +184,7 @@ export async function startAgent(lab: Lab, host: Host): Promise<Program> {
   const objects =
     lab.scene.apiServer === undefined
       ? [...manifestArguments(lab), "--node-state", lab.paths.nodeState]
-      : ["--kubeconfig", kubeconfigOf(lab, "agent")];
+      : ["--kubeconfig", kubeconfigOf(lab, "agent"), "--api-listen", `:${AGENT_API_PORT}`];
   const command = [FAIRLEAD, "agent", "--node-name", host.name, ...objects];
   if (host.podNetwork?.kind === "routed") command.push("--endpoints", endpoints);
   command.push(

@@ -13,6 +13,7 @@ import { openKubernetesSource } from "../../src/source/kubernetes/source.ts";
 import { writeServiceState } from "../../src/source/manifests/state.ts";
 import type { Snapshot } from "../../src/source/source.ts";
 import {
+  agentPods,
   endpointSliceObjects,
   EVERYTHING_READY,
   namespaceObjects,
@@ -27,8 +28,8 @@ import {
   installRoles,
   makeNamespace,
   pathOf,
-  putNode,
   putObject,
+  putWithStatus,
   removeObject,
   type Manifest,
 } from "./objects.ts";
@@ -36,6 +37,8 @@ import { waitUntilReady } from "./readiness.ts";
 
 const POLL_MILLISECONDS = 50;
 const SYSTEM_NAMESPACE = "metallb-system";
+/** Kinds that a kubelet says the state of. */
+const HAVE_STATUS: ReadonlySet<string> = new Set(["Node", "Pod"]);
 
 if (import.meta.main) await playCluster(process.argv[2] ?? "", process.argv[3] ?? "");
 
@@ -84,6 +87,7 @@ function desiredObjects({ scene, paths, folders }: Sources, { services }: Snapsh
   return [
     ...namespaceObjects(scene, list),
     ...nodeObjects(scene, conditions),
+    ...agentPods(scene),
     ...folders.read(),
     ...endpointSliceObjects(scene, list, conditions),
   ];
@@ -99,7 +103,9 @@ async function applyAll(admin: Connection, desired: readonly Manifest[], applied
   for (const [path, manifest] of wanted) {
     const text = JSON.stringify(manifest);
     if (applied.get(path)?.text === text) continue;
-    await attempt(path, () => (manifest.kind === "Node" ? putNode(admin, manifest) : putObject(admin, manifest)));
+    await attempt(path, () =>
+      HAVE_STATUS.has(manifest.kind) ? putWithStatus(admin, manifest) : putObject(admin, manifest),
+    );
     // Refused or not: it is tried again when it is changed.
     applied.set(path, { manifest, text });
   }

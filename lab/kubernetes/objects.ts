@@ -24,6 +24,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   Role: "roles",
   RoleBinding: "rolebindings",
   Lease: "leases",
+  Pod: "pods",
 };
 
 /** Installs the CRDs that we ship, and waits until their objects can be listed. */
@@ -59,20 +60,20 @@ export async function putObject(admin: Connection, manifest: Manifest): Promise<
   expectSuccess(await apply(admin, pathOf(manifest), manifest), `${manifest.kind} ${manifest.metadata?.name ?? ""}`);
 }
 
-/** A Node and its status, as a kubelet writes them: server-side apply refuses two addresses of one type. */
-export async function putNode(
+/** A Node or a Pod and its status, as a kubelet writes them: server-side apply refuses two addresses of one type. */
+export async function putWithStatus(
   admin: Connection,
-  { status, ...node }: Manifest & { readonly status?: unknown },
+  { status, ...rest }: Manifest & { readonly status?: unknown },
 ): Promise<void> {
-  await putObject(admin, node);
-  const path = `${pathOf(node)}/status`;
+  await putObject(admin, rest);
+  const path = `${pathOf(rest)}/status`;
   const response = await admin.request({
     method: "PATCH",
     path,
     contentType: "application/merge-patch+json",
     body: { status },
   });
-  expectSuccess(response, `status of Node ${node.metadata?.name ?? ""}`);
+  expectSuccess(response, `status of ${rest.kind} ${rest.metadata?.name ?? ""}`);
 }
 
 export async function removeObject(admin: Connection, manifest: Manifest): Promise<void> {

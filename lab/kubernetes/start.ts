@@ -16,6 +16,10 @@ const USERS = {
   admin: "admin",
   controller: "system:serviceaccount:metallb-system:fairlead-controller",
   agent: "system:serviceaccount:metallb-system:fairlead-agent",
+  // People: rbac.yaml gives nobody their roles, the tests do.
+  viewer: "jane",
+  operator: "olga",
+  stranger: "sam",
 } as const;
 const START_MILLISECONDS = 120_000;
 
@@ -29,7 +33,10 @@ export async function startKubeApiserver(lab: Lab): Promise<Program> {
 export async function startApiServer(lab: Lab): Promise<void> {
   const { host, listen } = placeOf(lab);
   const folder = lab.paths.kubernetes;
-  const tokens = writeSecrets(folder, [USERS.controller, USERS.agent]);
+  const tokens = writeSecrets(
+    folder,
+    Object.values(USERS).filter((user) => user !== USERS.admin),
+  );
   await startOn(lab, host, "etcd", etcdCommand(folder, PORTS));
   const server = await startKubeApiserver(lab);
   await requireFile(lab, server, join(folder, "apiserver.crt"));

@@ -14,9 +14,11 @@ import { QUARANTINE_MS } from "../datapath/regions.ts";
 import { openPacketSocket } from "../kernel/packet-socket.ts";
 import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
+import type { Access } from "../observe/remote-api.ts";
 import type { DrainDocument } from "../observe/status.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership, type StopMode } from "../protocol/swim/driver.ts";
+import { openAccess } from "../source/kubernetes/access.ts";
 import { openNodeStatus } from "../source/kubernetes/node-status.ts";
 import { openNodeState } from "../source/manifests/node-state.ts";
 import { openOrigin, type Opened } from "../source/open.ts";
@@ -45,6 +47,8 @@ const READ_BACK_MS = 600_000;
 export interface Agent {
   readonly state: AgentState;
   readonly me: Me;
+  /** Whom the API server lets ask this agent; `undefined` without one. */
+  readonly access: Access | undefined;
   /** Drains this node or ends that, as the body of a request says. */
   drain(body: unknown): DrainDocument;
   /** Ends everything but the datapath; the mode says how long peers shall believe that an agent will be back. */
@@ -116,6 +120,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   return {
     state,
     me: passParts.me,
+    access: kubernetes === undefined ? undefined : openAccess({ ...kubernetes, node: nodeName }),
     drain: (body) => changeDrain({ state, socket: config.socket, log, soon: () => loop.soon() }, body),
     stop: async (how) => {
       mode = how;

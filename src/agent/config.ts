@@ -25,6 +25,8 @@ export interface AgentOptions extends OriginOptions {
   readonly metricsListen?: string | undefined;
   /** HOST:PORT of /healthz and /readyz; absent: nowhere. */
   readonly healthListen?: string | undefined;
+  /** HOST:PORT of the API for `kubectl fairlead`; absent: only on the unix socket. */
+  readonly apiListen?: string | undefined;
   /** HOST:PORT of a BMP collector; absent: none. */
   readonly bmp?: string | undefined;
   /** How long this node's addresses stay its own while no agent runs: 60. */
@@ -53,6 +55,7 @@ export interface AgentConfig {
   readonly devices: readonly string[] | undefined;
   readonly metricsListen: ListenAddress | undefined;
   readonly healthListen: ListenAddress | undefined;
+  readonly apiListen: ListenAddress | undefined;
   /** A BMP collector. */
   readonly bmp: ListenAddress | undefined;
   readonly graceSeconds: number;
@@ -99,6 +102,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
   const healthListen = options.healthListen === undefined ? undefined : parseListen(options.healthListen);
   if (options.healthListen !== undefined && healthListen === undefined)
     complain("--health-listen", `${JSON.stringify(options.healthListen)} is not HOST:PORT`);
+  const apiListen = parseApiListen(options, complain);
   const bmp = options.bmp === undefined ? undefined : parseListen(options.bmp);
   if (options.bmp !== undefined && (bmp === undefined || bmp.port === 0))
     complain("--bmp", `${JSON.stringify(options.bmp)} is not HOST:PORT of a collector`);
@@ -119,6 +123,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     devices: options.devices !== undefined && options.devices.length > 0 ? options.devices : undefined,
     metricsListen,
     healthListen,
+    apiListen,
     bmp,
     graceSeconds,
     membershipPort,
@@ -128,6 +133,18 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     ignoreExcludeLabel: options.ignoreExcludeLb ?? false,
     logLevel,
   };
+}
+
+function parseApiListen(
+  { apiListen, kubernetes = false, kubeconfig }: AgentOptions,
+  complain: (option: string, message: string) => void,
+): ListenAddress | undefined {
+  if (apiListen === undefined) return undefined;
+  const parsed = parseListen(apiListen);
+  if (parsed === undefined) complain("--api-listen", `${JSON.stringify(apiListen)} is not HOST:PORT`);
+  if (!kubernetes && kubeconfig === undefined)
+    complain("--api-listen", "needs Kubernetes: its API server says who asks, and what they may");
+  return parsed;
 }
 
 function podOf({ podName, podUid }: AgentOptions): AgentConfig["pod"] {

@@ -16,6 +16,7 @@ import { documents } from "./documents.ts";
 import { waitingFor } from "./readiness.ts";
 import { addressOfGratuitous, metricsSource } from "./measure.ts";
 import { monitorEvents } from "./monitor.ts";
+import { startRemoteApi } from "./remote-api.ts";
 
 /** Options that make no sense; the message names each. */
 export class OptionsError extends Error {
@@ -66,6 +67,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   if (config.metricsListen !== undefined) opened.defer(closing(await serveMetrics(config.metricsListen, handlers)));
   if (config.healthListen !== undefined)
     opened.defer(closing(await serveHealth(config.healthListen, () => waitingFor(agent.state))));
+  opened.defer(startRemoteApi(config, agent, handlers, log));
 
   await Promise.race([aborted(signal), failure.promise]);
   mode = config.leaveOnStop ? "leave" : "restart";

@@ -39,6 +39,8 @@ export interface AgentState {
   attachProblems: readonly Problem[];
   announceProblems: readonly Problem[];
   nodeStatusProblems: readonly Problem[];
+  /** Why `kubectl fairlead` cannot ask this agent. */
+  remoteApiProblems: readonly Problem[];
   /** `undefined` until the first pass. */
   bgp: BgpState | undefined;
   /** When an operator drained this node; `undefined`: it is not drained. */
@@ -84,6 +86,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     attachProblems: [],
     announceProblems: [],
     nodeStatusProblems: [],
+    remoteApiProblems: [],
     bgp: undefined,
     drainedSince: undefined,
     configurationProblems: undefined,
@@ -105,6 +108,7 @@ export function allProblems(state: AgentState): readonly Problem[] {
     ...[...state.tables.services.values()].flatMap(({ problems }) => problems),
     ...state.announceProblems,
     ...state.nodeStatusProblems,
+    ...state.remoteApiProblems,
     ...(state.configurationProblems ?? []),
     ...state
       .membership()

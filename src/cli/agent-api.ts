@@ -1,8 +1,8 @@
 /**
- * The client's end of the agent's local API (docs/api.md): HTTP over a unix socket.
+ * The client's end of the agent's API (docs/api.md), however the agent is reached.
  * An agent that cannot be reached ends the command with status 3, an error it answers with status 1.
  */
-import { request, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import {
   BGP_PCAP_PATH,
   MONITOR_PATH,
@@ -10,41 +10,40 @@ import {
   type DrainRequest,
   type MonitorEvent,
 } from "../observe/status.ts";
-import { CommandFailure, EXIT, type World } from "./world.ts";
+import type { Agent } from "./agents.ts";
+import { CommandFailure, EXIT } from "./world.ts";
 
 /** Reads one document. `query` is appended as it is: `?limit=10`. */
 export async function getDocument<P extends keyof ApiDocuments>(
-  world: World,
-  socket: string,
+  agent: Agent,
   path: P,
   query = "",
 ): Promise<ApiDocuments[P]> {
-  return documentOf(await get(world, socket, `${path}${query}`), socket, path);
+  return documentOf(await agent.open(`${path}${query}`), agent, path);
 }
 
 /** Asks for a change; the answer is the document as it is then. */
 export async function postDocument<P extends "/v1/drain">(
-  world: World,
-  socket: string,
+  agent: Agent,
   path: P,
   body: DrainRequest,
 ): Promise<ApiDocuments[P]> {
-  return documentOf(await get(world, socket, path, JSON.stringify(body)), socket, path);
+  return documentOf(await agent.open(path, JSON.stringify(body)), agent, path);
 }
 
 async function documentOf<P extends keyof ApiDocuments>(
   response: IncomingMessage,
-  socket: string,
+  agent: Agent,
   path: P,
 ): Promise<ApiDocuments[P]> {
-  const body = await bodyOf(response, socket);
-  if (response.statusCode !== 200) throw refused(socket, path, response, body);
+  const body = await bodyOf(response, agent);
+  if (response.statusCode !== 200) throw refused(agent, path, response, body);
   try {
     return JSON.parse(body) as ApiDocuments[P];
   } catch (cause) {
     throw new CommandFailure(
       EXIT.problem,
-      `Cannot read ${path} from the agent at ${socket}: not JSON (${text(cause)})`,
+      `Cannot read ${path} from the agent ${agent.where}: not JSON (${text(cause)})`,
     );
   }
 }
@@ -55,22 +54,20 @@ export interface Sampling {
   readonly drops: number;
 }
 
-/** Events as they happen, until the world stops. Fails when the agent ends the stream. */
-export async function* monitorEvents(world: World, socket: string, sampling: Sampling): AsyncGenerator<MonitorEvent> {
+/** Events as they happen, until `stop`. Fails when the agent ends the stream. */
+export async function* monitorEvents(
+  agent: Agent,
+  sampling: Sampling,
+  stop: AbortSignal,
+): AsyncGenerator<MonitorEvent> {
   const path = `${MONITOR_PATH}?flows=${sampling.flows}&drops=${sampling.drops}`;
-  for await (const line of streamOf(world, socket, { path, stop: world.stop, read: linesOf }))
-    yield JSON.parse(line) as MonitorEvent;
+  for await (const line of streamOf(agent, { path, stop, read: linesOf })) yield JSON.parse(line) as MonitorEvent;
 }
 
 /** Pieces of a capture file, until `stop`. Fails when the agent ends the stream. */
-export function pcapPieces(
-  world: World,
-  socket: string,
-  peer: string | undefined,
-  stop: AbortSignal,
-): AsyncGenerator<Uint8Array> {
+export function pcapPieces(agent: Agent, peer: string | undefined, stop: AbortSignal): AsyncGenerator<Uint8Array> {
   const path = `${BGP_PCAP_PATH}${peer === undefined ? "" : `?peer=${encodeURIComponent(peer)}`}`;
-  return streamOf(world, socket, { path, stop, read: (response) => response as AsyncIterable<Uint8Array> });
+  return streamOf(agent, { path, stop, read: (response) => response as AsyncIterable<Uint8Array> });
 }
 
 interface Stream<Piece> {
@@ -79,13 +76,9 @@ interface Stream<Piece> {
   readonly read: (response: IncomingMessage) => AsyncIterable<Piece>;
 }
 
-async function* streamOf<Piece>(
-  world: World,
-  socket: string,
-  { path, stop, read }: Stream<Piece>,
-): AsyncGenerator<Piece> {
-  const response = await get(world, socket, path);
-  if (response.statusCode !== 200) throw refused(socket, path, response, await bodyOf(response, socket));
+async function* streamOf<Piece>(agent: Agent, { path, stop, read }: Stream<Piece>): AsyncGenerator<Piece> {
+  const response = await agent.open(path);
+  if (response.statusCode !== 200) throw refused(agent, path, response, await bodyOf(response, agent));
   // A quiet network is no reason to hang up.
   response.socket.setTimeout(0);
   const hangUp = (): void => void response.destroy();
@@ -93,13 +86,13 @@ async function* streamOf<Piece>(
   try {
     yield* read(response);
   } catch (cause) {
-    if (!stop.aborted) throw unreachable(socket, cause);
+    if (!stop.aborted) throw unreachable(agent, cause);
   } finally {
     stop.removeEventListener("abort", hangUp);
     response.destroy();
   }
   if (!stop.aborted)
-    throw new CommandFailure(EXIT.unreachable, `The agent at ${socket} ended the stream: it has probably stopped`);
+    throw new CommandFailure(EXIT.unreachable, `The agent ${agent.where} ended the stream: it has probably stopped`);
 }
 
 /** Complete, non-empty lines. (node:readline never ends when its input is destroyed.) */
@@ -112,46 +105,28 @@ async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
   }
 }
 
-/** With a body it is a POST. */
-function get(world: World, socket: string, path: string, body?: string): Promise<IncomingMessage> {
-  const timeout = world.answerTimeoutMilliseconds;
-  return new Promise((resolve, reject) => {
-    const outgoing = request({
-      socketPath: socket,
-      path,
-      method: body === undefined ? "GET" : "POST",
-      timeout,
-      headers: { host: "fairlead", connection: "close" },
-    });
-    outgoing.on("response", resolve);
-    outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${timeout} ms`)));
-    outgoing.on("error", (cause) => reject(unreachable(socket, cause)));
-    outgoing.end(body);
-  });
-}
-
-async function bodyOf(response: IncomingMessage, socket: string): Promise<string> {
+async function bodyOf(response: IncomingMessage, agent: Agent): Promise<string> {
   try {
     return Buffer.concat((await response.toArray()) as Buffer[]).toString("utf8");
   } catch (cause) {
-    throw unreachable(socket, cause);
+    throw unreachable(agent, cause);
   }
 }
 
-function refused(socket: string, path: string, response: IncomingMessage, body: string): CommandFailure {
+function refused(agent: Agent, path: string, response: IncomingMessage, body: string): CommandFailure {
   const found = /"error"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] ?? body.slice(0, 200);
   return new CommandFailure(
     EXIT.problem,
-    `The agent at ${socket} answered ${path} with ${response.statusCode}: ${found}`,
+    `The agent ${agent.where} answered ${path} with ${response.statusCode}: ${found}`,
   );
 }
 
-function unreachable(socket: string, cause: unknown): CommandFailure {
+/** What it means for the operator, and what to do. */
+export function unreachable({ where }: Pick<Agent, "where">, cause: unknown): CommandFailure {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  return new CommandFailure(EXIT.unreachable, `Cannot reach the agent at ${socket}: ${REASONS[code] ?? text(cause)}`);
+  return new CommandFailure(EXIT.unreachable, `Cannot reach the agent ${where}: ${REASONS[code] ?? text(cause)}`);
 }
 
-/** What it means for the operator, and what to do. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such socket. Is the agent running? Start it, or give another --socket",
   ECONNREFUSED: "nobody listens there. The agent that made this socket has ended: start it again",

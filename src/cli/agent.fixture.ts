@@ -14,6 +14,8 @@ export interface Run {
 }
 
 export interface Surroundings {
+  /** As `kubectl fairlead`. */
+  readonly cluster?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly runFolder?: string;
   readonly isTTY?: boolean;
@@ -37,6 +39,8 @@ export async function fairlead(line: string, around: Surroundings = {}): Promise
     around.onOutput?.(stdout);
   };
   const world: World = {
+    program: around.cluster === true ? "kubectl fairlead" : "fairlead",
+    reach: around.cluster === true ? "cluster" : "machine",
     stdout: { isTTY, write },
     stderr: { isTTY, write: (text) => void (stderr += String(text)) },
     env: around.env ?? {},

@@ -4,7 +4,8 @@ import { cleanup, OptionsError, runAgent } from "../agent/main.ts";
 import type { AgentOptions } from "../agent/config.ts";
 import { getDocument } from "./agent-api.ts";
 import { logLevelOption, withOrigin } from "./controller.ts";
-import { parseCount } from "./output.ts";
+import { parseCount } from "./options.ts";
+import { agentOnThisMachine } from "./socket.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 export function agentCommand(world: World): Command {
@@ -18,6 +19,7 @@ export function agentCommand(world: World): Command {
     .option("--interfaces-exclude <regex>", "never announce or carry traffic there (default: MetalLB's list)")
     .option("--metrics-listen <host:port>", "serve Prometheus metrics there, besides the socket")
     .option("--health-listen <host:port>", "serve /healthz and /readyz there, for a kubelet")
+    .option("--api-listen <host:port>", "serve `kubectl fairlead` there, whose tickets the API server checks")
     .option("--bmp <host:port>", "report BGP sessions and routes to a BMP collector there (default: to none)")
     .option("--grace-seconds <n>", "keep this node's addresses so long while no agent runs (default: 60)", parseCount)
     .option("--membership-port <port>", "UDP port of the probes between nodes (default: 7956)", parseCount)
@@ -65,7 +67,7 @@ async function clean(world: World, { nodeName, bpffs, socket }: CleanupOptions):
 
 async function isReachable(world: World, socket: string): Promise<boolean> {
   try {
-    await getDocument(world, socket, "/v1/status");
+    await getDocument(await agentOnThisMachine(world, socket), "/v1/status");
     return true;
   } catch (error) {
     if (error instanceof CommandFailure) return error.exitCode !== EXIT.unreachable;

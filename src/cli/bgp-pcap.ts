@@ -2,39 +2,37 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { Command } from "commander";
 import { pcapPieces } from "./agent-api.ts";
-import { parseCount } from "./output.ts";
-import { chooseSocket } from "./socket.ts";
+import { findOneAgent } from "./agents.ts";
+import { parseCount, withExample, withReach, type CommonOptions } from "./options.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
-interface PcapOptions {
+interface PcapOptions extends CommonOptions {
   readonly peer?: string;
   readonly seconds: number;
-  readonly socket?: string;
 }
 
 export function pcapCommand(world: World): Command {
-  return new Command("pcap")
+  const example = "fairlead bgp pcap router.pcap --peer router --seconds 60\nfairlead bgp pcap - | tcpdump -nn -v -r -";
+  const command = new Command("pcap")
     .description("capture the messages of BGP sessions into a file; passwords are never in it")
     .argument("<file>", "where to write; -: standard output")
     .option("--peer <name>", "of one BGPPeer only")
-    .option("--seconds <n>", "end after so long; 0: go on until Ctrl-C", parseCount, 0)
-    .option("--socket <path>", "of the agent (default: FAIRLEAD_SOCKET, else the only one in /run/fairlead)")
-    .addHelpText(
-      "after",
-      "\nExample:\n  fairlead bgp pcap router.pcap --peer router --seconds 60\n  fairlead bgp pcap - | tcpdump -nn -v -r -",
-    )
-    .action((file: string, options: PcapOptions) => capture(world, file, options));
+    .option("--seconds <n>", "end after so long; 0: go on until Ctrl-C", parseCount, 0);
+  return withExample(world, withReach(world, command), example).action((file: string, options: PcapOptions) =>
+    capture(world, file, options),
+  );
 }
 
-async function capture(world: World, file: string, { peer, seconds, socket }: PcapOptions): Promise<void> {
+async function capture(world: World, file: string, options: PcapOptions): Promise<void> {
   if (file === "-" && world.stdout.isTTY)
     throw new CommandFailure(
       EXIT.usage,
       "Cannot write a capture to a terminal: name a file, or pipe it into tcpdump -r -",
     );
-  const path = await chooseSocket(world, socket);
+  const { peer, seconds } = options;
+  const agent = await findOneAgent(world, options);
   const stop = seconds === 0 ? world.stop : AbortSignal.any([world.stop, AbortSignal.timeout(seconds * 1000)]);
-  const pieces = pcapPieces(world, path, peer, stop);
+  const pieces = pcapPieces(agent, peer, stop);
   if (file === "-") {
     for await (const piece of pieces) world.stdout.write(piece);
     return;

@@ -3,16 +3,16 @@ import { Command } from "commander";
 import type { BgpBfdRow, BgpChangeRow, BgpPeerRow, BgpReceivedRow, BgpRouteRow } from "../observe/bgp-status.ts";
 import type { ApiDocuments } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
+import { askAll, findAgents, tellFailures, type Answer } from "./agents.ts";
 import { pcapCommand } from "./bgp-pcap.ts";
-import { print, withCommonOptions, type CommonOptions } from "./output.ts";
-import { chooseSocket } from "./socket.ts";
-import { paintFor, renderTable, type Colour, type Column } from "./table.ts";
+import { printRows, rowsByNode, rowsOf } from "./listing.ts";
+import { withCommonOptions, withExample, type CommonOptions } from "./options.ts";
+import type { Colour, Column } from "./table.ts";
 import type { World } from "./world.ts";
 import { duration } from "./words.ts";
 
 export function bgpCommand(world: World): Command {
-  return new Command("bgp")
-    .addHelpText("after", "\nExample:\n  fairlead bgp peers\n  fairlead bgp log --peer router")
+  return withExample(world, new Command("bgp"), "fairlead bgp peers\nfairlead bgp log --peer router")
     .addCommand(viewCommand(world, peers))
     .addCommand(viewCommand(world, routes))
     .addCommand(viewCommand(world, received))
@@ -45,18 +45,36 @@ function viewCommand<P extends BgpPath, Row extends { readonly peer: string }>(
   view: View<P, Row>,
 ): Command {
   const command = new Command(view.name).description(view.summary);
-  return withCommonOptions(command, `fairlead bgp ${view.name}\nfairlead bgp ${view.name} --peer router -o json`)
+  return withCommonOptions(world, command, `fairlead bgp ${view.name}\nfairlead bgp ${view.name} --peer router -o json`)
     .option("--peer <name>", "of one BGPPeer only")
-    .action(async ({ peer, output, socket }: ViewOptions) => {
-      const document = await getDocument(world, await chooseSocket(world, socket), view.path, "");
-      const all = view.rows(document);
-      const rows = peer === undefined ? all : all.filter((row) => row.peer === peer || row.peer.startsWith(`${peer}/`));
-      print(world, output, rows, () =>
-        rows.length === 0
-          ? `${view.whenEmpty}${peer === undefined ? "" : ` of peer ${peer}`}\n`
-          : renderTable(view.columns(world.now()), rows, paintFor(world)),
-      );
-    });
+    .action((options: ViewOptions) => printView(world, view, options));
+}
+
+async function printView<P extends BgpPath, Row extends { readonly peer: string }>(
+  world: World,
+  view: View<P, Row>,
+  options: ViewOptions,
+): Promise<void> {
+  const { peer } = options;
+  const whenEmpty = `${view.whenEmpty}${peer === undefined ? "" : ` of peer ${peer}`}`;
+  const rowsIn = (document: ApiDocuments[P]): readonly Row[] => {
+    const all = view.rows(document);
+    return peer === undefined ? all : all.filter((row) => row.peer === peer || row.peer.startsWith(`${peer}/`));
+  };
+  const columns = view.columns(world.now());
+  const found = await findAgents(world, options);
+  if (found.type === "one") {
+    const rows = rowsIn(await getDocument(found.agent, view.path));
+    printRows(world, options, rowsOf(rows, columns), whenEmpty);
+    return;
+  }
+  const asked = await askAll(found.agents, view.path);
+  const answers: readonly Answer<readonly Row[]>[] = asked.answers.map(({ node, document }) => ({
+    node,
+    document: rowsIn(document),
+  }));
+  printRows(world, options, rowsByNode(answers, columns), whenEmpty);
+  tellFailures(world, asked);
 }
 
 /** The peer's name under the word that all rows have for it; its address keeps a word of its own. */

@@ -2,17 +2,16 @@
 import { Command } from "commander";
 import type { AnnouncedRow, BackendRow, BackendStateName, DropRow, FlowRow, FrontendRow } from "../observe/status.ts";
 import { listingCommand, printListing, type Listing } from "./listing.ts";
-import { parseCount, withCommonOptions, type CommonOptions } from "./output.ts";
+import { parseCount, withCommonOptions, withExample, type CommonOptions } from "./options.ts";
 import type { Colour, Column, Paint } from "./table.ts";
 import type { World } from "./world.ts";
 import { duration, endpoint, yesNo } from "./words.ts";
 
 export function bpfCommand(world: World): Command {
-  const bpf = new Command("bpf");
-  bpf.addHelpText("after", "\nExample:\n  fairlead bpf lb list\n  fairlead bpf ct list --limit 20");
+  const bpf = withExample(world, new Command("bpf"), "fairlead bpf lb list\nfairlead bpf ct list --limit 20");
   const add = (name: string, summary: string, list: Command): void => {
     const map = new Command(name).description(summary).addCommand(list);
-    bpf.addCommand(map.addHelpText("after", `\nExample:\n  fairlead bpf ${name} list`));
+    bpf.addCommand(withExample(world, map, `fairlead bpf ${name} list`));
   };
   add("lb", "frontends and the backends behind them", listingCommand(world, frontends));
   add("ct", "connections", flowsCommand(world));
@@ -87,7 +86,7 @@ function flowsCommand(world: World): Command {
     columns: flowColumns,
   };
   const command = new Command(listing.name).description(summary);
-  return withCommonOptions(command, listing.example)
+  return withCommonOptions(world, command, listing.example)
     .option("--limit <rows>", "rows at most; 0: all", parseCount, 1000)
     .action((options: CommonOptions & { readonly limit: number }) =>
       printListing(world, listing, options, `?limit=${options.limit}`),

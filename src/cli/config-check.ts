@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 import { Command, Option } from "commander";
 import { checkManifests, type CheckRow } from "../source/manifests/check.ts";
-import { print, type Format } from "./output.ts";
+import type { Format } from "./options.ts";
+import { print } from "./output.ts";
 import { paintFor, renderTable, type Column } from "./table.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 

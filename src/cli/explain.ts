@@ -3,27 +3,41 @@ import { Command } from "commander";
 import { parseAddress } from "../net/address.ts";
 import type { ExplainDocument, ExplainStep } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
-import { print, withCommonOptions, type CommonOptions } from "./output.ts";
-import { chooseSocket } from "./socket.ts";
+import { findAgents } from "./agents.ts";
+import { explainTogether } from "./explain-together.ts";
+import { withCommonOptions, type CommonOptions } from "./options.ts";
+import { print } from "./output.ts";
 import { paintFor, type Colour, type Paint } from "./table.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 interface ExplainOptions extends CommonOptions {
-  readonly namespace: string;
+  readonly namespace?: string;
 }
 
 export function explainCommand(world: World): Command {
   const command = new Command("explain")
     .argument("<service>", "svc/NAME, NAME, or one of its addresses")
-    .option("-n, --namespace <name>", "of the Service", "default");
+    .option(
+      "-n, --namespace <name>",
+      world.reach === "machine" ? "of the Service (default: default)" : "of the Service (default: the context's)",
+    );
   const example = "fairlead explain svc/web -n shop\nfairlead explain 192.168.10.3";
-  return withCommonOptions(command, example).action(async (wanted: string, options: ExplainOptions) => {
-    const query = queryFor(wanted, options.namespace);
-    const socket = await chooseSocket(world, options.socket);
-    const document = await getDocument(world, socket, "/v1/explain", query);
+  return withCommonOptions(world, command, example).action(async (wanted: string, options: ExplainOptions) => {
+    const query = queryFor(wanted, options.namespace ?? (await ownNamespace(world, options)));
+    const found = await findAgents(world, options);
+    const document =
+      found.type === "one"
+        ? await getDocument(found.agent, "/v1/explain", query)
+        : await explainTogether(world, found.agents, query);
     print(world, options.output, document, () => draw(document, paintFor(world)));
     if (!document.reachable) world.exitCode = EXIT.problem;
   });
+}
+
+async function ownNamespace(world: World, options: CommonOptions): Promise<string> {
+  if (world.reach === "machine") return "default";
+  const { contextNamespace } = await import("./cluster/api-server.ts");
+  return contextNamespace(world, options);
 }
 
 const NAME = /^(?:(?:svc|service|services)\/)?(?<name>[a-z0-9]([-a-z0-9.]*[a-z0-9])?)$/i;

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import type { DrainDocument } from "../observe/status.ts";
 import { getDocument, postDocument } from "./agent-api.ts";
-import { parseCount, print, withCommonOptions, type CommonOptions } from "./output.ts";
-import { chooseSocket } from "./socket.ts";
+import { findOneAgent, type Agent } from "./agents.ts";
+import { parseCount, withCommonOptions, withExample, type CommonOptions } from "./options.ts";
+import { print } from "./output.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 const POLL_MILLISECONDS = 200;
@@ -17,8 +18,9 @@ interface DrainOptions extends CommonOptions {
 }
 
 export function nodeCommand(world: World): Command {
-  return new Command("node")
-    .addHelpText("after", "\nExample:\n  fairlead node drain --wait\n  fairlead node undrain")
+  const name = world.reach === "machine" ? "" : " worker1";
+  const example = `fairlead node drain${name} --wait\nfairlead node undrain${name}`;
+  return withExample(world, new Command("node"), example)
     .addCommand(drainCommand(world))
     .addCommand(undrainCommand(world));
 }
@@ -26,21 +28,37 @@ export function nodeCommand(world: World): Command {
 function drainCommand(world: World): Command {
   const command = new Command("drain")
     .description("BGP peers are told to prefer other nodes, then this node's routes are withdrawn; layer 2 stays")
+    .argument("[node]", argumentText(world))
     .option("--wait", "until the routes are withdrawn")
     .option("--timeout <seconds>", "how long to wait", parseCount, TIMEOUT_SECONDS);
-  return withCommonOptions(command, "fairlead node drain --wait").action(async (options: DrainOptions) => {
-    const socket = await chooseSocket(world, options.socket);
-    const asked = await postDocument(world, socket, "/v1/drain", { draining: true });
-    const drain = options.wait === true ? await waitUntilGone(world, socket, asked, options.timeout) : asked;
+  const example = world.reach === "machine" ? "fairlead node drain --wait" : "fairlead node drain worker1 --wait";
+  return withCommonOptions(world, command, example).action(async (node: string | undefined, options: DrainOptions) => {
+    const agent = await findNamed(world, node, options);
+    const asked = await postDocument(agent, "/v1/drain", { draining: true });
+    const drain = options.wait === true ? await waitUntilGone(world, agent, asked, options.timeout) : asked;
     print(world, options.output, drain, () => `${drainedText(drain)}\n${layer2Text(drain)}`);
   });
 }
 
+function argumentText(world: World): string {
+  return world.reach === "machine" ? "this node; another name is refused" : "whose agent is asked";
+}
+
+/** A machine's agent is not told to drain when another node was meant. */
+async function findNamed(world: World, node: string | undefined, options: CommonOptions): Promise<Agent> {
+  const agent = await findOneAgent(world, node === undefined ? options : { ...options, node });
+  if (node === undefined || agent.node !== undefined) return agent;
+  const { node: own } = await getDocument(agent, "/v1/drain");
+  if (own !== node) throw new CommandFailure(EXIT.usage, `The agent ${agent.where} is that of ${own}, not of ${node}`);
+  return agent;
+}
+
 function undrainCommand(world: World): Command {
   const command = new Command("undrain").description("announce again what a drain has withdrawn");
-  return withCommonOptions(command, "fairlead node undrain").action(async (options: CommonOptions) => {
-    const socket = await chooseSocket(world, options.socket);
-    const drain = await postDocument(world, socket, "/v1/drain", { draining: false });
+  command.argument("[node]", argumentText(world));
+  const example = world.reach === "machine" ? "fairlead node undrain" : "fairlead node undrain worker1";
+  return withCommonOptions(world, command, example).action(async (node: string | undefined, options: CommonOptions) => {
+    const drain = await postDocument(await findNamed(world, node, options), "/v1/drain", { draining: false });
     print(
       world,
       options.output,
@@ -53,7 +71,7 @@ function undrainCommand(world: World): Command {
 
 async function waitUntilGone(
   world: World,
-  socket: string,
+  agent: Agent,
   first: DrainDocument,
   timeoutSeconds: number,
 ): Promise<DrainDocument> {
@@ -71,7 +89,7 @@ async function waitUntilGone(
     // oxlint-disable-next-line no-await-in-loop
     await sleep(POLL_MILLISECONDS);
     // oxlint-disable-next-line no-await-in-loop
-    drain = await getDocument(world, socket, "/v1/drain");
+    drain = await getDocument(agent, "/v1/drain");
     if (!drain.draining)
       throw new CommandFailure(EXIT.problem, `${drain.node} is not drained any more: somebody has ended it`);
   }

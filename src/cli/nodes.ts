@@ -1,7 +1,8 @@
-/** `fairlead nodes`: the other nodes as this one sees them. */
+/** `fairlead nodes`: the nodes as one of them sees them, or as they see each other. */
 import type { Command } from "commander";
 import type { NodeRow } from "../observe/status.ts";
-import { listingCommand } from "./listing.ts";
+import { listingCommand, rowsOf } from "./listing.ts";
+import { clusterNodeColumns, nodesTogether } from "./nodes-together.ts";
 import type { Colour, Column } from "./table.ts";
 import type { World } from "./world.ts";
 import { duration } from "./words.ts";
@@ -9,9 +10,10 @@ import { duration } from "./words.ts";
 export function nodesCommand(world: World): Command {
   return listingCommand(world, {
     name: "nodes",
-    example: "fairlead nodes\nfairlead nodes --socket /run/fairlead/worker1.sock",
+    example: "fairlead nodes\nfairlead nodes -o json",
     path: "/v1/nodes",
     columns,
+    together: (answers) => rowsOf(nodesTogether(answers), clusterNodeColumns),
     whenEmpty: "No nodes",
   });
 }

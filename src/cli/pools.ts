@@ -1,7 +1,7 @@
 /** `fairlead pools`: the address pools and how full they are. */
 import type { Command } from "commander";
 import type { PoolRow } from "../observe/status.ts";
-import { listingCommand } from "./listing.ts";
+import { listingCommand, rowsOf } from "./listing.ts";
 import type { Column, Paint } from "./table.ts";
 import type { World } from "./world.ts";
 import { yesNo } from "./words.ts";
@@ -12,6 +12,8 @@ export function poolsCommand(world: World): Command {
     example: "fairlead pools\nfairlead pools -o yaml",
     path: "/v1/pools",
     columns,
+    // Computed alike from the same objects.
+    together: (answers) => rowsOf(answers[0]?.document ?? [], columns),
     whenEmpty: "No IPAddressPool: Services of type LoadBalancer get no address",
   });
 }

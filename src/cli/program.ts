@@ -10,11 +10,13 @@ interface Entry {
   readonly name: string;
   readonly summary: string;
   readonly load: (world: World) => Promise<Command>;
+  /** It needs to be on the machine it is about. */
+  readonly machineOnly?: true;
 }
 
 /** Runs one command line (without node and script) and returns the exit status. Bugs are thrown. */
 export async function runCli(words: readonly string[], world: World): Promise<number> {
-  const program = new Command("fairlead")
+  const program = new Command(world.program)
     .description("A load balancer for clusters and machines that have no cloud")
     .version(await ownVersion(), "-V, --version", "show the version of this program")
     .enablePositionalOptions()
@@ -26,8 +28,12 @@ export async function runCli(words: readonly string[], world: World): Promise<nu
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .addHelpText("after", "\nExample:\n  fairlead lab up\n  fairlead status");
-  for (const entry of entries) program.addCommand(await commandFor(entry, words, world));
+    .addHelpText(
+      "after",
+      `\nExample:\n${world.reach === "machine" ? "  fairlead lab up\n" : ""}  ${world.program} status`,
+    );
+  const here = entries.filter(({ machineOnly = false }) => world.reach === "machine" || !machineOnly);
+  for (const entry of here) program.addCommand(await commandFor(entry, words, world));
   inheritSettings(program);
   try {
     await program.parseAsync(words, { from: "user" });
@@ -65,7 +71,7 @@ const LAB_EXAMPLE = "\nExample:\n  fairlead lab up\n  fairlead lab exec client -
 const entries: readonly Entry[] = [
   {
     name: "status",
-    summary: "the agent of this node: devices, membership, counters, problems",
+    summary: "agents: devices, membership, counters, problems",
     load: async (world) => (await import("./status.ts")).statusCommand(world),
   },
   {
@@ -80,12 +86,12 @@ const entries: readonly Entry[] = [
   },
   {
     name: "nodes",
-    summary: "the nodes as this one sees them: who is alive, and for how long without an agent",
+    summary: "nodes as they see each other: who is alive, and for how long without an agent",
     load: async (world) => (await import("./nodes.ts")).nodesCommand(world),
   },
   {
     name: "node",
-    summary: "drain this node: its routes by BGP go, well announced; and bring them back",
+    summary: "drain a node: its routes by BGP go, well announced; and bring them back",
     load: async (world) => (await import("./node.ts")).nodeCommand(world),
   },
   {
@@ -110,26 +116,31 @@ const entries: readonly Entry[] = [
   },
   {
     name: "config",
+    machineOnly: true,
     summary: "check manifests offline, convert the old configuration of MetalLB",
     load: async (world) => (await import("./config.ts")).configCommand(world),
   },
   {
     name: "agent",
+    machineOnly: true,
     summary: "run the agent: announcements, membership and the datapath (one on every node)",
     load: async (world) => (await import("./agent.ts")).agentCommand(world),
   },
   {
     name: "cleanup",
+    machineOnly: true,
     summary: "take the datapath of a stopped agent off its devices and out of the kernel",
     load: async (world) => (await import("./agent.ts")).cleanupCommand(world),
   },
   {
     name: "controller",
+    machineOnly: true,
     summary: "run the controller: addresses for Services (one in the cluster)",
     load: async (world) => (await import("./controller.ts")).controllerCommand(world),
   },
   {
     name: "lab",
+    machineOnly: true,
     summary: "networks of namespaces on this machine, with the real programs in them",
     load: async () => (await import("./lab.ts")).labCommand().addHelpText("after", LAB_EXAMPLE),
   },

@@ -1,7 +1,8 @@
 /** `fairlead services`: every Service with its addresses, who answers for them, and what is wrong with it. */
 import type { Command } from "commander";
 import type { ServiceRow } from "../observe/status.ts";
-import { listingCommand } from "./listing.ts";
+import { listingCommand, rowsOf } from "./listing.ts";
+import { servicesTogether, type ClusterServiceRow } from "./services-together.ts";
 import type { Column, Paint } from "./table.ts";
 import type { World } from "./world.ts";
 
@@ -11,19 +12,44 @@ export function servicesCommand(world: World): Command {
     example: "fairlead services\nfairlead services -o json | jq '.[] | select(.problem)'",
     path: "/v1/services",
     columns,
+    together: (answers) => rowsOf(servicesTogether(answers), clusterColumns),
     whenEmpty: "No Service of type LoadBalancer",
   });
 }
 
-const columns: readonly Column<ServiceRow>[] = [
+/** What a node and a cluster have in common. */
+type AnyRow = Omit<ServiceRow, "bgpPeers" | "bgpReason">;
+
+const firstColumns: readonly Column<AnyRow>[] = [
   { title: "SERVICE", cell: (row) => `${row.namespace}/${row.name}` },
   { title: "ADDRESSES", cell: (row) => row.addresses.join("\n") },
   { title: "PORTS", cell: (row) => row.ports.map(portText).join("\n") },
   { title: "POLICY", cell: (row) => row.externalTrafficPolicy },
   { title: "ALGORITHM", cell: (row) => row.algorithm },
-  { title: "BACKENDS", cell: (row, paint) => backendsText(row.backends, paint) },
+];
+
+const columns: readonly Column<ServiceRow>[] = [
+  ...firstColumns,
+  {
+    title: "BACKENDS",
+    cell: ({ backends }, paint) => backendsText(backends, `${backends.active} (${backends.local} here)`, paint),
+  },
   { title: "ANNOUNCER", cell: announcerText },
   { title: "PROBLEM", cell: problemText },
+];
+
+const clusterColumns: readonly Column<ClusterServiceRow>[] = [
+  ...firstColumns,
+  { title: "BACKENDS", cell: ({ backends }, paint) => backendsText(backends, String(backends.active), paint) },
+  { title: "ANNOUNCER", cell: clusterAnnouncerText },
+  {
+    title: "PROBLEM",
+    cell: (row, paint) =>
+      [
+        ...(problemText(row, paint) === "" ? [] : [problemText(row, paint)]),
+        ...row.differently.map(({ node, sees }) => paint("yellow", `${node} sees: ${sees}`)),
+      ].join("\n"),
+  },
 ];
 
 function portText(port: ServiceRow["ports"][number]): string {
@@ -31,9 +57,9 @@ function portText(port: ServiceRow["ports"][number]): string {
   return `${port.port}/${port.protocol}${target}`;
 }
 
-function backendsText(backends: ServiceRow["backends"], paint: Paint): string {
+function backendsText(backends: ServiceRow["backends"], active: string, paint: Paint): string {
   if (backends.active === 0 && backends.terminating === 0) return paint("red", `none${others(backends)}`);
-  return `${backends.active} (${backends.local} here)${others(backends)}`;
+  return `${active}${others(backends)}`;
 }
 
 function others(backends: ServiceRow["backends"]): string {
@@ -44,7 +70,7 @@ function others(backends: ServiceRow["backends"]): string {
 }
 
 /** Why it has no address, or not the one it asked for; then what is wrong with it besides. */
-function problemText({ addressReason, problem }: ServiceRow, paint: Paint): string {
+function problemText({ addressReason, problem }: AnyRow, paint: Paint): string {
   return [addressReason, problem].flatMap((text) => (text === undefined ? [] : paint("red", text))).join("\n");
 }
 
@@ -57,7 +83,13 @@ function announcerText(row: ServiceRow, paint: Paint): string {
   return reasons.length === 0 ? "" : paint("yellow", `nobody: ${reasons.join(", ")}`);
 }
 
-function announcersOf({ announcer, announcers }: ServiceRow): readonly string[] {
+function clusterAnnouncerText(row: ClusterServiceRow, paint: Paint): string {
+  const lines = [...announcersOf(row), ...row.bgp.map(({ node, peers }) => `${node}, BGP: ${peers.join(", ")}`)];
+  if (lines.length > 0) return lines.join("\n");
+  return row.announceReason === undefined ? "" : paint("yellow", `nobody: ${row.announceReason}`);
+}
+
+function announcersOf({ announcer, announcers }: AnyRow): readonly string[] {
   if (announcers !== undefined) return announcers.map(({ address, node = "nobody" }) => `${address}: ${node}`);
   return announcer === undefined ? [] : [announcer];
 }

@@ -1,9 +1,37 @@
-/** Which agent a command talks to: `--socket`, else `FAIRLEAD_SOCKET`, else the only one on this machine. */
+/** The agent on this machine that a command talks to: `--socket`, else `FAIRLEAD_SOCKET`, else the only one. */
 import { glob } from "node:fs/promises";
+import { request } from "node:http";
+import { unreachable } from "./agent-api.ts";
+import type { Agent } from "./agents.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
+/** Fails when it has no socket to choose, or several. */
+export async function agentOnThisMachine(world: World, option: string | undefined): Promise<Agent> {
+  const socketPath = await chooseSocket(world, option);
+  const where = `at ${socketPath}`;
+  const timeout = world.answerTimeoutMilliseconds;
+  return {
+    where,
+    node: undefined,
+    open: (path, body) =>
+      new Promise((resolve, reject) => {
+        const outgoing = request({
+          socketPath,
+          path,
+          method: body === undefined ? "GET" : "POST",
+          timeout,
+          headers: { host: "fairlead", connection: "close" },
+        });
+        outgoing.on("response", resolve);
+        outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${timeout} ms`)));
+        outgoing.on("error", (cause) => reject(unreachable({ where }, cause)));
+        outgoing.end(body);
+      }),
+  };
+}
+
 /** The path of the socket. Fails when there is none, or more than one to choose from. */
-export async function chooseSocket(world: World, option: string | undefined): Promise<string> {
+async function chooseSocket(world: World, option: string | undefined): Promise<string> {
   const told = option ?? world.env["FAIRLEAD_SOCKET"];
   if (told !== undefined && told !== "") return told;
   const agents = await socketsUnder(world.runFolder, "*.sock");

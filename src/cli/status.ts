@@ -3,8 +3,10 @@ import { Command } from "commander";
 import { formatProblem } from "../net/problem.ts";
 import type { BmpStatus, DeviceStatus, DrainDocument, StatusDocument } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
-import { print, withCommonOptions, type CommonOptions } from "./output.ts";
-import { chooseSocket } from "./socket.ts";
+import { askAll, findAgents, tellFailures } from "./agents.ts";
+import { withCommonOptions, type CommonOptions } from "./options.ts";
+import { print } from "./output.ts";
+import { drawTogether } from "./status-together.ts";
 import { paintFor, renderTable, type Column, type Paint } from "./table.ts";
 import { EXIT, type World } from "./world.ts";
 import { duration } from "./words.ts";
@@ -12,9 +14,17 @@ import { duration } from "./words.ts";
 export function statusCommand(world: World): Command {
   const command = new Command("status");
   const example = "fairlead status\nfairlead status -o json | jq .verdicts";
-  return withCommonOptions(command, example).action(async (options: CommonOptions) => {
-    const socket = await chooseSocket(world, options.socket);
-    const status = await getDocument(world, socket, "/v1/status");
+  return withCommonOptions(world, command, example).action(async (options: CommonOptions) => {
+    const found = await findAgents(world, options);
+    if (found.type === "all") {
+      const asked = await askAll(found.agents, "/v1/status");
+      const all = asked.answers.map(({ document }) => document);
+      print(world, options.output, all, () => drawTogether(all, asked.failures, world.now(), paintFor(world)));
+      if (all.some(isTroubled)) world.exitCode = EXIT.problem;
+      tellFailures(world, asked);
+      return;
+    }
+    const status = await getDocument(found.agent, "/v1/status");
     print(world, options.output, status, () => drawStatus(status, world.now(), paintFor(world)));
     if (isTroubled(status)) world.exitCode = EXIT.problem;
   });

@@ -10,6 +10,10 @@ export interface Output {
 }
 
 export interface World {
+  /** How the program is called: `fairlead`, `kubectl fairlead`. */
+  readonly program: string;
+  /** Whose agents commands talk to. */
+  readonly reach: "machine" | "cluster";
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -39,10 +43,12 @@ export class CommandFailure extends Error {
   }
 }
 
-export function processWorld(): World {
+export function processWorld({ program, reach }: Pick<World, "program" | "reach">): World {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   return {
+    program,
+    reach,
     stdout: outputOf(process.stdout, abort),
     stderr: outputOf(process.stderr, abort),
     env: process.env,

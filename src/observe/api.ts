@@ -1,6 +1,6 @@
 /**
  * The local API: HTTP on a unix socket, JSON. Whoever may open the socket may read with GET. What may be changed by POST
- * is in {@link ChangeHandlers}, and on the unix socket only: the port of the metrics never gets there.
+ * is in {@link ChangeHandlers}: the port of the metrics never gets there. For those elsewhere: remote-api.ts.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { mkdirSync, rmSync } from "node:fs";
@@ -70,12 +70,19 @@ export async function serveApi(path: string, handlers: ApiHandlers): Promise<Ser
   await requireSocket(path);
   mkdirSync(dirname(path), { recursive: true });
   rmSync(path, { force: true });
-  return listen({ path }, (request, response) => {
-    const { pathname } = parseUrl(request.url);
-    const { changes } = handlers;
-    if (request.method !== "POST" || !isChange(changes, pathname)) return handle(handlers, request, response);
-    change(changes[pathname], request, response).catch((error: unknown) => fail(handlers, pathname, response, error));
-  });
+  return listen({ path }, (request, response) => answerRequest(handlers, request, response));
+}
+
+/** Of somebody who may read and change. */
+export function answerRequest(handlers: ApiHandlers, request: IncomingMessage, response: ServerResponse): void {
+  const { pathname } = parseUrl(request.url);
+  const { changes } = handlers;
+  if (request.method !== "POST" || !isChange(changes, pathname)) return handle(handlers, request, response);
+  change(changes[pathname], request, response).catch((error: unknown) => fail(handlers, pathname, response, error));
+}
+
+export function refuse(response: ServerResponse, status: number, error: string): void {
+  answer(response, status, { error });
 }
 
 /** `/metrics` alone, over TCP, for Prometheus. */

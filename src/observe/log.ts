@@ -35,6 +35,7 @@ const EVENTS = {
   problem: { level: "warn", message: "Problem" },
   problemSolved: { level: "info", message: "Problem solved" },
   omitted: { level: "info", message: "More of the same was left out" },
+  remoteChange: { level: "info", message: "Somebody asks for a change through the API server" },
   requestFailed: { level: "error", message: "A request to the local API failed" },
   stopping: { level: "info", message: "Stopping" },
   stopped: { level: "info", message: "Stopped: the datapath stays" },

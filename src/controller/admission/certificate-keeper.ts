@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { Connection } from "../../source/kubernetes/connection.ts";
 import { refusalOf } from "../../source/kubernetes/writer.ts";
-import { areCurrent, makeCertificates, type Certificates } from "./certificates.ts";
+import { areCurrent, makeCertificates, type Certificates } from "../../source/kubernetes/certificates.ts";
 
 export interface KeeperOptions {
   readonly connection: Pick<Connection, "request">;

@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ListenAddress } from "../../net/listen.ts";
-import type { Certificates } from "./certificates.ts";
+import type { Certificates } from "../../source/kubernetes/certificates.ts";
 
 export interface WebhookServer {
   /** For connections from now on. */

@@ -5,7 +5,7 @@ import type { ListenAddress } from "../../net/listen.ts";
 import type { Connection } from "../../source/kubernetes/connection.ts";
 import type { Source } from "../../source/source.ts";
 import { currentCertificates, publishAuthority } from "./certificate-keeper.ts";
-import type { Certificates } from "./certificates.ts";
+import type { Certificates } from "../../source/kubernetes/certificates.ts";
 import { review } from "./review.ts";
 import { serveWebhook, type WebhookServer } from "./server.ts";
 

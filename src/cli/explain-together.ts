@@ -1,0 +1,72 @@
+/** `explain` over a cluster: one agent tells what all compute alike, and where it says that another node knows, that node is asked too. */
+import type { ExplainDocument, ExplainStep } from "../observe/status.ts";
+import { getDocument } from "./agent-api.ts";
+import type { ClusterAgent } from "./agents.ts";
+import { CommandFailure, type World } from "./world.ts";
+
+/** Rejects when no agent answers. */
+export async function explainTogether(
+  world: World,
+  agents: readonly ClusterAgent[],
+  query: string,
+): Promise<ExplainDocument> {
+  const [asked, document] = await askFirst(world, agents, query);
+  const known = new Map<string, ExplainDocument | CommandFailure>([[asked.node, document]]);
+  for (const node of new Set(document.steps.flatMap(({ ask }) => ask ?? []))) {
+    const agent = agents.find((each) => each.node === node);
+    if (agent === undefined || known.has(node)) continue;
+    // A Service has one announcer, seldom two.
+    // oxlint-disable-next-line no-await-in-loop
+    known.set(node, await ask(agent, query));
+  }
+  return combine(document, known);
+}
+
+/** Steps that another node knows are replaced by what it says; one that cannot be asked is named. */
+function combine(
+  document: ExplainDocument,
+  known: ReadonlyMap<string, ExplainDocument | CommandFailure>,
+): ExplainDocument {
+  const steps = document.steps.map((step) => settle(step, step.ask === undefined ? undefined : known.get(step.ask)));
+  const { ask: _, ...rest } = document;
+  const ask = steps.find((step) => step.ask !== undefined)?.ask;
+  return {
+    ...rest,
+    steps,
+    reachable: !steps.some(({ result }) => result === "failed"),
+    ...(ask === undefined ? {} : { ask }),
+  };
+}
+
+function settle(step: ExplainStep, known: ExplainDocument | CommandFailure | undefined): ExplainStep {
+  if (known === undefined) return step;
+  if (known instanceof CommandFailure) return { ...step, details: [...step.details, known.message] };
+  const there = known.steps.find((each) => each.step === step.step && each.protocol === step.protocol);
+  return there === undefined ? step : { ...there, details: [`as ${known.node} sees it`, ...there.details] };
+}
+
+async function askFirst(
+  world: World,
+  agents: readonly ClusterAgent[],
+  query: string,
+): Promise<readonly [ClusterAgent, ExplainDocument]> {
+  let failure: CommandFailure | undefined;
+  for (const agent of agents) {
+    // The next one only if this one does not answer.
+    // oxlint-disable-next-line no-await-in-loop
+    const document = await ask(agent, query);
+    if (!(document instanceof CommandFailure)) return [agent, document];
+    world.stderr.write(`${document.message}\n`);
+    failure = document;
+  }
+  throw failure ?? new Error("There is no agent");
+}
+
+async function ask(agent: ClusterAgent, query: string): Promise<ExplainDocument | CommandFailure> {
+  try {
+    return await getDocument(agent, "/v1/explain", query);
+  } catch (error) {
+    if (error instanceof CommandFailure) return error;
+    throw error;
+  }
+}
