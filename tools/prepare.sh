@@ -70,6 +70,9 @@ needs=(
 [[ ${1-} == kubernetes ]] && needs+=(
   "etcd|etcd-server|the API server of the tests keeps its objects there"
   "mmdebstrap|mmdebstrap|the container image's minimal Debian"
+  "gcc|gcc|runc is built with C"
+  "/usr/include/seccomp.h|libseccomp-dev|runc is built with seccomp, which pods ask for"
+  "pkg-config|pkg-config|finds libseccomp for it"
 )
 
 has_clang() {

