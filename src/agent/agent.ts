@@ -49,6 +49,7 @@ export interface Agent {
   readonly me: Me;
   /** Whom the API server lets ask this agent; `undefined` without one. */
   readonly access: Access | undefined;
+  readonly kubernetes: Opened["kubernetes"];
   /** Drains this node or ends that, as the body of a request says. */
   drain(body: unknown): DrainDocument;
   /** Ends everything but the datapath; the mode says how long peers shall believe that an agent will be back. */
@@ -121,6 +122,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     state,
     me: passParts.me,
     access: kubernetes === undefined ? undefined : openAccess({ ...kubernetes, node: nodeName }),
+    kubernetes,
     drain: (body) => changeDrain({ state, socket: config.socket, log, soon: () => loop.soon() }, body),
     stop: async (how) => {
       mode = how;

@@ -43,6 +43,7 @@ describe("parseOptions", () => {
     ["a collector without a port", { bmp: "collector" }, /^--bmp/],
     ["a listen address without a port", { metricsListen: "localhost" }, /^--metrics-listen/],
     ["a health address without a port", { healthListen: "localhost" }, /^--health-listen/],
+    ["a DaemonSet without a cluster", { daemonset: "fairlead-agent" }, /^--daemonset: is for agents in a Kubernetes/],
     ["a log level nobody knows", { logLevel: "loud" }, /^--log-level: "loud" is none of trace, /],
   ];
   for (const [name, changed, problem] of refused) {

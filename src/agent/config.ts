@@ -11,6 +11,8 @@ export interface AgentOptions extends OriginOptions {
   /** The pod this runs in: what it writes about itself in Kubernetes goes with it. */
   readonly podName?: string | undefined;
   readonly podUid?: string | undefined;
+  /** That this is a pod of: when it is deleted, everything is given up and taken away. */
+  readonly daemonset?: string | undefined;
   /** A folder with one file per pod whose veth is ours. */
   readonly endpoints?: string | undefined;
   /** /run/fairlead/bpf/NODE */
@@ -48,6 +50,7 @@ export interface AgentConfig {
   readonly origin: Origin;
   readonly nodeState: string | undefined;
   readonly pod: { readonly name: string; readonly uid: string } | undefined;
+  readonly daemonSet: string | undefined;
   readonly endpoints: string | undefined;
   readonly bpffs: string;
   readonly socket: string;
@@ -86,6 +89,8 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
   if (!NODE_NAME.test(nodeName)) complain("--node-name", `${JSON.stringify(nodeName)} is not the name of a node`);
   const origin = parseOrigin(options);
   if ("problems" in origin) problems.push(...origin.problems);
+  else if (options.daemonset !== undefined && origin.type !== "kubernetes")
+    complain("--daemonset", "is for agents in a Kubernetes cluster");
   if (!(graceSeconds >= GRACE_SECONDS_MIN))
     complain("--grace-seconds", `${graceSeconds} is less than ${GRACE_SECONDS_MIN}`);
   if (!isPort(membershipPort)) complain("--membership-port", `${membershipPort} is not a port (1-65535)`);
@@ -116,6 +121,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     origin,
     nodeState: options.nodeState,
     pod: podOf(options),
+    daemonSet: options.daemonset,
     endpoints: options.endpoints,
     bpffs: options.bpffs ?? `/run/fairlead/bpf/${nodeName}`,
     socket: options.socket ?? `/run/fairlead/${nodeName}.sock`,

@@ -14,6 +14,7 @@ import { parseOptions, type AgentOptions } from "./config.ts";
 import { openDatapath, removeDatapath } from "./datapath.ts";
 import { documents } from "./documents.ts";
 import { waitingFor } from "./readiness.ts";
+import { isRemoved } from "./removal.ts";
 import { addressOfGratuitous, metricsSource } from "./measure.ts";
 import { monitorEvents } from "./monitor.ts";
 import { startRemoteApi } from "./remote-api.ts";
@@ -25,7 +26,7 @@ export class OptionsError extends Error {
 
 /**
  * Runs until the signal is aborted. Then the datapath stays as it is, pinned, and keeps this node's addresses for ten
- * minutes (`leaveOnStop`: gives them up at once). Rejects when it cannot start, and when it cannot go on.
+ * minutes (`leaveOnStop`: gives them up at once; where its DaemonSet is deleted, the datapath goes too). Rejects when it cannot start, and when it cannot go on.
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const config = parseOptions(options);
@@ -70,9 +71,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   opened.defer(startRemoteApi(config, agent, handlers, log));
 
   await Promise.race([aborted(signal), failure.promise]);
-  mode = config.leaveOnStop ? "leave" : "restart";
+  const removed = await isRemoved(agent.kubernetes, config.daemonSet, log);
+  mode = config.leaveOnStop || removed ? "leave" : "restart";
   log("stopping", { mode });
   await opened.disposeAsync();
+  if (removed) removeDatapath(config.bpffs);
   log(mode === "leave" ? "left" : "stopped");
 }
 

@@ -25,6 +25,7 @@ export function agentCommand(world: World): Command {
     .option("--membership-port <port>", "UDP port of the probes between nodes (default: 7956)", parseCount)
     .option("--membership-key-file <path>", "the key that probes are signed with, the same on every node")
     .option("--flows-max <n>", "rows of the connection table, two for each connection", parseCount)
+    .option("--daemonset <name>", "that this is a pod of: when it is deleted, the datapath is taken away at the stop")
     .option("--leave-on-stop", "give every address up when stopped, instead of keeping them for a restart")
     .option("--ignore-exclude-lb", "announce on nodes that are excluded by their label as well")
     .addOption(logLevelOption())

@@ -127,6 +127,11 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./agent.ts")).agentCommand(world),
   },
   {
+    name: "remove-agents",
+    summary: "before an uninstallation: delete the agents of a cluster, each with its datapath",
+    load: async (world) => (await import("./remove-agents.ts")).removeAgentsCommand(world),
+  },
+  {
     name: "cleanup",
     machineOnly: true,
     summary: "take the datapath of a stopped agent off its devices and out of the kernel",

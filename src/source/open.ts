@@ -36,7 +36,7 @@ export interface Opener {
   readonly log?: (problem: Problem) => void;
 }
 
-const SYSTEM_NAMESPACE = "metallb-system";
+export const SYSTEM_NAMESPACE = "metallb-system";
 
 /** The origin, or everything that is wrong with the options. */
 export function parseOrigin(options: OriginOptions): Origin | { readonly problems: readonly Problem[] } {
