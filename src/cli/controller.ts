@@ -1,7 +1,7 @@
 /** `fairlead controller`: options in, the program runs until Ctrl-C or SIGTERM. */
 import { hostname } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { runController } from "../controller/main.ts";
+import { runController, type ControllerOptions } from "../controller/main.ts";
 import { parseListen, type ListenAddress } from "../net/listen.ts";
 import { formatProblem } from "../net/problem.ts";
 import { DEFAULT_TIMING, type Timing } from "../source/kubernetes/lease/machine.ts";
@@ -12,6 +12,8 @@ interface ControllerFlags extends OriginOptions {
   readonly identity?: string;
   readonly webhookListen?: string;
   readonly webhookName?: readonly string[];
+  readonly webhookCertDir?: string;
+  readonly membershipSecret?: string;
   readonly leaseDurationSeconds: number;
   readonly renewDeadlineSeconds: number;
   readonly retryPeriodSeconds: number;
@@ -34,6 +36,8 @@ export function controllerCommand(world: World): Command {
       "the API server calls it by this name (repeatable; default: its Service's)",
       collect,
     )
+    .option("--webhook-cert-dir <folder>", "its tls.crt and tls.key are kept there by others (default: made here)")
+    .option("--membership-secret <name>", "a Secret to make if it is not there, with the key of the agents' probes")
     .option(
       "--lease-duration-seconds <n>",
       "others take over after this long",
@@ -52,31 +56,40 @@ async function run(world: World, flags: ControllerFlags): Promise<void> {
   if ("problems" in origin) throw new CommandFailure(EXIT.usage, origin.problems.map(formatProblem).join("\n"));
   if (origin.type === "folder" && origin.state === undefined)
     throw new CommandFailure(EXIT.usage, "--state: name the folder where addresses are to be written");
-  const { lbClass, metricsListen, healthListen, logLevel, identity, webhookListen, webhookName = [], ...times } = flags;
-  const webhook =
-    webhookListen === undefined ? undefined : { listen: webhookAddress(webhookListen, origin), names: webhookName };
-  const health = healthListen === undefined ? {} : { healthListen: listenOf("--health-listen", healthListen) };
-  const leaseTiming = leaseTimingOf(times);
+  const options = optionsOf(world, flags, origin);
   try {
-    const options = {
-      origin,
-      identity: identity ?? world.env["POD_NAME"] ?? hostname(),
-      leaseTiming,
-      logLevel,
-      webhook,
-    };
-    await runController(
-      {
-        ...options,
-        ...health,
-        ...(lbClass === undefined ? {} : { loadBalancerClass: lbClass }),
-        ...(metricsListen === undefined ? {} : { metricsListen }),
-      },
-      world.stop,
-    );
+    await runController(options, world.stop);
   } catch (cause) {
     throw new CommandFailure(EXIT.problem, cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+function optionsOf(world: World, flags: ControllerFlags, origin: Origin): ControllerOptions {
+  const { lbClass, metricsListen, healthListen, logLevel, membershipSecret } = flags;
+  if (membershipSecret !== undefined && origin.type !== "kubernetes")
+    throw new CommandFailure(EXIT.usage, "--membership-secret: beside folders there are no Secrets, only files");
+  return {
+    origin,
+    identity: flags.identity ?? world.env["POD_NAME"] ?? hostname(),
+    leaseTiming: leaseTimingOf(flags),
+    logLevel,
+    webhook: webhookOf(flags, origin),
+    membershipSecret,
+    ...(lbClass === undefined ? {} : { loadBalancerClass: lbClass }),
+    ...(metricsListen === undefined ? {} : { metricsListen }),
+    ...(healthListen === undefined ? {} : { healthListen: listenOf("--health-listen", healthListen) }),
+  };
+}
+
+function webhookOf(
+  { webhookListen, webhookName = [], webhookCertDir }: ControllerFlags,
+  origin: Origin,
+): ControllerOptions["webhook"] {
+  if (webhookListen !== undefined)
+    return { listen: webhookAddress(webhookListen, origin), names: webhookName, certificateFolder: webhookCertDir };
+  if (webhookCertDir !== undefined)
+    throw new CommandFailure(EXIT.usage, "--webhook-cert-dir: no webhook is served without --webhook-listen");
+  return undefined;
 }
 
 function listenOf(option: string, text: string): ListenAddress {

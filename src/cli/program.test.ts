@@ -7,7 +7,7 @@ import { documents } from "./documents.fixture.ts";
 /** The names in the list of commands of a help text, without `help` itself. */
 function commandsIn(help: string): readonly string[] {
   const list = help.split("\nCommands:\n")[1]?.split("\n\n")[0] ?? "";
-  return [...list.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? "").filter((name) => name !== "help");
+  return [...list.matchAll(/^ {2}([a-z-]+)/gm)].map((match) => match[1] ?? "").filter((name) => name !== "help");
 }
 
 /** Every command below this one; the lab's own are the lab's affair. */
@@ -84,6 +84,22 @@ const MISTAKES: readonly { readonly name: string; readonly line: string; readonl
     line: "controller --kubeconfig x --lease-duration-seconds 0",
     says: /more than 0/,
   },
+  {
+    name: "a Secret beside folders",
+    line: "controller --manifests a --state b --membership-secret s",
+    says: /--membership-secret: beside folders/,
+  },
+  {
+    name: "certificates for no webhook",
+    line: "controller --kubeconfig x --webhook-cert-dir /tmp",
+    says: /--webhook-cert-dir: no webhook is served/,
+  },
+  {
+    name: "a health address without a port",
+    line: "controller --kubeconfig x --health-listen localhost",
+    says: /--health-listen: "localhost" is not HOST:PORT/,
+  },
+  { name: "a removal of agents from nowhere", line: "remove-agents", says: /--kubernetes in a pod, --kubeconfig/ },
   { name: "an agent without a name", line: "agent --manifests /tmp", says: /--node-name <name>' not specified/ },
   {
     name: "an agent with options that make no sense",

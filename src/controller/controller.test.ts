@@ -237,19 +237,24 @@ function recorded(
   return { source: recording, log: QUIET };
 }
 
-test("metrics of pools and Services are served as Prometheus text, and those of a pool that went are gone", async () => {
+/** Two Services, and one address for them. */
+function fullPool(): Parameters<typeof assign>[0] {
   const metadata = { name: "demo", namespace: "metallb-system" };
   const demo = ipAddressPoolSchema.parse({ metadata, spec: { addresses: ["10.0.0.0/32"] } });
   const services = ["a", "b"].map((name) =>
     serviceSchema.parse({ metadata: { name }, spec: { type: "LoadBalancer" } }),
   );
-  const objects = {
+  return {
     services: new Map(services.map((s) => [objectKey(s), s])),
     ipAddressPools: new Map([[objectKey(demo), demo]]),
     namespaces: new Map(),
     complete: true,
     reserved: new Map(),
   };
+}
+
+test("metrics of pools and Services are served as Prometheus text, and those of a pool that went are gone", async () => {
+  const objects = fullPool();
   const metrics = new ControllerMetrics();
   metrics.update(assign(objects));
   const text = await metrics.text();
@@ -264,6 +269,22 @@ test("metrics of pools and Services are served as Prometheus text, and those of 
   ])
     assert.ok(text.split("\n").includes(line), `${line} in\n${text}`);
   metrics.update(assign({ ...objects, ipAddressPools: new Map() }));
+  assert.doesNotMatch(await metrics.text(), /pool="demo"/);
+});
+
+test("a controller that stands by has read its objects, and counts nothing that another counts", async () => {
+  const metrics = new ControllerMetrics();
+  metrics.leading(false);
+  assert.match(await metrics.text(), /config_loaded_bool 0/);
+  metrics.loaded();
+  metrics.leading(true);
+  metrics.judged({ result: "Invalid" });
+  metrics.update(assign(fullPool()));
+  assert.match(await metrics.text(), /config_stale_bool 1/);
+  assert.match(await metrics.text(), /pool="demo"/);
+  metrics.leading(false);
+  assert.match(await metrics.text(), /config_loaded_bool 1/);
+  assert.match(await metrics.text(), /config_stale_bool 0/);
   assert.doesNotMatch(await metrics.text(), /pool="demo"/);
 });
 

@@ -12,6 +12,7 @@ import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import type { WebhookOptions } from "./admission/webhook.ts";
 import { control } from "./controller.ts";
 import { actWhileLeading } from "./leading.ts";
+import { keepMembershipSecret } from "./membership-secret.ts";
 import { ControllerMetrics, serveMetrics } from "./metrics.ts";
 import { Progress } from "./progress.ts";
 
@@ -22,7 +23,9 @@ export interface ControllerOptions {
   /** With Kubernetes: how the replicas agree on the one that acts. */
   readonly leaseTiming: Timing;
   /** With Kubernetes: where the validating webhook is served, and the names that the API server calls it by; absent: nowhere. */
-  readonly webhook?: { readonly listen: ListenAddress; readonly names: readonly string[] } | undefined;
+  readonly webhook?: Pick<WebhookOptions, "listen" | "names" | "certificateFolder"> | undefined;
+  /** With Kubernetes: a Secret to make where it is not there, with the key of the agents' probes; absent: none. */
+  readonly membershipSecret?: string | undefined;
   /** Serve Services of this class; absent: those without one. */
   readonly loadBalancerClass?: string;
   /** `HOST:PORT`; absent: no metrics. */
@@ -49,7 +52,10 @@ export async function runController(options: ControllerOptions, signal: AbortSig
     log: (problem) => log.warn({ event: "problem", problem }, formatProblem(problem)),
   });
   log.info({ event: "starting", origin }, "Controller starts");
-  void opened.source.ready.then(() => (progress.objectsRead = true));
+  void opened.source.ready.then(() => {
+    progress.objectsRead = true;
+    metrics.loaded();
+  });
   await run(options, opened, { log, metrics, progress }, signal);
   await opened.source.close();
   for (const server of servers) {
@@ -86,23 +92,29 @@ async function run(
   const onChange = (leading: boolean): void => metrics.leading(leading);
   onChange(kubernetes === undefined);
   if (kubernetes === undefined) return act(signal);
-  const onServing = (): void => void (progress.webhookServes = true);
+  const onServing = (expires: Date): void => {
+    progress.webhookServes = true;
+    metrics.webhookExpires(expires);
+  };
   const serving =
     options.webhook === undefined
       ? undefined
       : serveWebhook(options.webhook, { ...kubernetes, source, log, onServing }, signal);
-  await Promise.all([actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange }, signal), serving]);
+  const { membershipSecret: name } = options;
+  const keeping = name === undefined ? undefined : keepMembershipSecret({ ...kubernetes, name, log }, signal);
+  const leading = actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange }, signal);
+  await Promise.all([leading, serving, keeping]);
 }
 
 /** Every replica serves it. Loaded only where it is wanted: what makes certificates needs 25 MB. */
 async function serveWebhook(
-  { listen, names }: NonNullable<ControllerOptions["webhook"]>,
-  parts: Omit<WebhookOptions, "listen" | "names">,
+  { names, ...webhook }: NonNullable<ControllerOptions["webhook"]>,
+  parts: Omit<WebhookOptions, keyof NonNullable<ControllerOptions["webhook"]>>,
   signal: AbortSignal,
 ): Promise<void> {
   const { runWebhook } = await import("./admission/webhook.ts");
   const own = `fairlead-webhook-service.${parts.namespace}.svc`;
-  await runWebhook({ ...parts, listen, names: names.length === 0 ? [own] : names }, signal);
+  await runWebhook({ ...parts, ...webhook, names: names.length === 0 ? [own] : names }, signal);
 }
 
 /** False: aborted first. */

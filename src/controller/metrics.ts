@@ -31,13 +31,31 @@ export class ControllerMetrics {
     registers: [this.#registry],
   });
 
+  readonly #expiry = new Gauge({
+    name: "fairlead_webhook_certificate_expiry_timestamp_seconds",
+    help: "When the certificate that the webhook serves with expires; 0: it does not serve",
+    registers: [this.#registry],
+  });
+
+  webhookExpires(at: Date): void {
+    this.#expiry.set(at.getTime() / 1000);
+  }
+
+  /** The objects were read, whichever replica acts. */
+  loaded(): void {
+    this.#loaded.set(1);
+  }
+
   judged({ result }: Pick<ConfigurationVerdict, "result">): void {
-    this.#loaded.set(result === "Unknown" ? 0 : 1);
     this.#stale.set(result === "Invalid" ? 1 : 0);
   }
 
   leading(leading: boolean): void {
     this.#leading.set(leading ? 1 : 0);
+    // What was true in an earlier term must not be counted beside the numbers of whoever acts now.
+    if (leading) return;
+    for (const { gauge } of this.#gauges) gauge.reset();
+    this.#stale.set(0);
   }
 
   update(decision: Decision): void {

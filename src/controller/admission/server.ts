@@ -6,7 +6,7 @@ import type { Certificates } from "../../source/kubernetes/certificates.ts";
 
 export interface WebhookServer {
   /** For connections from now on. */
-  setCertificates(certificates: Certificates): void;
+  setCertificates(certificates: Omit<Certificates, "ca">): void;
   readonly port: number;
   close(): Promise<void>;
 }
@@ -18,7 +18,7 @@ const BODY_MS_MAX = 10_000;
 /** `answer`: of a parsed body; undefined for what is no review. Rejects when it cannot listen there. */
 export async function serveWebhook(
   listen: ListenAddress,
-  certificates: Certificates,
+  certificates: Omit<Certificates, "ca">,
   answer: (body: unknown) => unknown,
 ): Promise<WebhookServer> {
   const { cert, key } = certificates;

@@ -1,9 +1,11 @@
 /** The validating webhook of a controller: every replica serves it, whichever acts. */
+import { X509Certificate } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { ListenAddress } from "../../net/listen.ts";
 import type { Connection } from "../../source/kubernetes/connection.ts";
 import type { Source } from "../../source/source.ts";
+import { readCertificates } from "./certificate-files.ts";
 import { currentCertificates, publishAuthority } from "./certificate-keeper.ts";
 import type { Certificates } from "../../source/kubernetes/certificates.ts";
 import { review } from "./review.ts";
@@ -15,40 +17,53 @@ export interface WebhookOptions {
   readonly namespace: string;
   /** What the API server calls it by. */
   readonly names: readonly string[];
+  /** With certificates that somebody else keeps; absent: they are made and kept here. */
+  readonly certificateFolder?: string | undefined;
   readonly source: Source;
   readonly log: Pick<Logger, "info" | "warn">;
-  /** Called when requests are answered from now on. */
-  readonly onServing?: () => void;
+  /** Called when requests are answered with this certificate from now on. */
+  readonly onServing?: (expires: Date) => void;
 }
 
 /** Certificates are looked at this often; a failure is tried again sooner. */
 const LOOK_MS = 10 * 60_000;
+const LOOK_AT_FILES_MS = 60_000;
 const RETRY_MS = 5000;
 
 /** Runs until the signal. Rejects when it cannot listen. */
 export async function runWebhook(options: WebhookOptions, signal: AbortSignal): Promise<void> {
-  const { connection, namespace, source, log } = options;
+  const { namespace, source, log } = options;
   let server: WebhookServer | undefined;
-  let used: Certificates | undefined;
+  let used: Served | undefined;
   // A verdict on half of the objects could refuse what is well.
   await Promise.race([source.ready, aborted(signal)]);
   while (!signal.aborted) {
-    const certificates = await attempt(log, async () => {
-      const current = await currentCertificates(options, new Date());
-      await publishAuthority({ connection }, current.ca);
-      return current;
-    });
-    if (certificates !== undefined && server === undefined) {
-      const answer = (body: unknown): unknown =>
-        review(body, { snapshot: source.snapshot(), systemNamespace: namespace, now: new Date() });
-      server = await serveWebhook(options.listen, certificates, answer);
-      log.info({ event: "webhookServes", port: server.port }, "The webhook serves");
-      options.onServing?.();
-    } else if (certificates !== undefined && certificates.cert !== used?.cert) server?.setCertificates(certificates);
-    used = certificates ?? used;
-    await sleep(certificates === undefined ? RETRY_MS : LOOK_MS, undefined, { signal }).catch(() => {});
+    const certificates = await attempt(log, () => look(options));
+    if (certificates !== undefined && certificates.cert !== used?.cert) {
+      if (server === undefined) {
+        const answer = (body: unknown): unknown =>
+          review(body, { snapshot: source.snapshot(), systemNamespace: namespace, now: new Date() });
+        server = await serveWebhook(options.listen, certificates, answer);
+        log.info({ event: "webhookServes", port: server.port }, "The webhook serves");
+      } else server.setCertificates(certificates);
+      used = certificates;
+      options.onServing?.(new X509Certificate(certificates.cert).validToDate);
+    }
+    const pause = options.certificateFolder === undefined ? LOOK_MS : LOOK_AT_FILES_MS;
+    await sleep(certificates === undefined ? RETRY_MS : pause, undefined, { signal }).catch(() => {});
   }
   await server?.close();
+}
+
+type Served = Omit<Certificates, "ca">;
+
+/** The certificates to use now. The authority of our own is published wherever it is not known yet. */
+async function look(options: WebhookOptions): Promise<Served> {
+  const { connection, certificateFolder } = options;
+  if (certificateFolder !== undefined) return readCertificates(certificateFolder);
+  const current = await currentCertificates(options, new Date());
+  await publishAuthority({ connection }, current.ca);
+  return current;
 }
 
 async function attempt<T>(log: WebhookOptions["log"], act: () => Promise<T>): Promise<T | undefined> {

@@ -17,6 +17,11 @@
 {{- .Values.speaker.serviceAccount.name | default (printf "%s-agent" (include "fairlead.fullname" .)) -}}
 {{- end }}
 
+{{/* The Secret with the key of the agents' probes: one that is named, or one that the controllers make. */}}
+{{- define "fairlead.membershipSecret" -}}
+{{- .Values.speaker.secretName | default (printf "%s-membership" (include "fairlead.fullname" .)) -}}
+{{- end }}
+
 {{/* What selects pods: never changes in the life of a release. */}}
 {{- define "fairlead.selector" -}}
 app.kubernetes.io/name: {{ include "fairlead.name" . }}
