@@ -47,6 +47,20 @@ function answer(status: number, body: string, headers: Readonly<Record<string, s
 const get = { method: "GET", path: "/api/v1/services" } as const;
 
 describe("a request", () => {
+  it("sends the body of a DELETE as well", async () => {
+    const seen = Promise.withResolvers<string>();
+    handle = (stream, path, headers) => {
+      stream.setEncoding("utf8");
+      void stream.toArray().then((texts) => {
+        seen.resolve(texts.join(""));
+        answer(200, "{}")(stream, path, headers);
+      });
+    };
+    const body = { propagationPolicy: "Foreground" };
+    assert.equal((await connection.request({ method: "DELETE", path: "/x", body })).status, 200);
+    assert.deepEqual(JSON.parse(await seen.promise), body);
+  });
+
   it("sends its query, its body and who we are", async () => {
     const seen: unknown[] = [];
     handle = (stream, path, headers) => {

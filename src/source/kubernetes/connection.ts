@@ -71,14 +71,16 @@ export function openConnection(server: ApiServer, { pingMilliseconds = 10_000 }:
   const send = async ({ method, path, query = {}, body, contentType }: Request): Promise<ClientHttp2Stream> => {
     const { authorization } = await credentials();
     const search = new URLSearchParams(query).toString();
-    const stream = (await usable()).request({
+    const headers = {
       ":method": method,
       ":path": search === "" ? path : `${path}?${search}`,
       accept: "application/json",
       "user-agent": "fairlead",
       ...(authorization === undefined ? {} : { authorization }),
       ...(body === undefined ? {} : { "content-type": contentType ?? "application/json" }),
-    });
+    };
+    // Said explicitly: a DELETE is taken to have no body otherwise.
+    const stream = (await usable()).request(headers, { endStream: body === undefined });
     stream.end(body === undefined ? undefined : JSON.stringify(body));
     return stream;
   };
@@ -107,6 +109,8 @@ function openSession(
   );
   let unanswered = 0;
   const pings = setInterval(() => {
+    // Its end is told in a later turn than this may be.
+    if (session.destroyed) return;
     if (unanswered > 0) {
       session.destroy(new Error(`the server has not answered a ping for ${pingMilliseconds / 1000} s`));
       return;
