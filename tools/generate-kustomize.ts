@@ -11,8 +11,13 @@ import { ROOT } from "./tree.ts";
 
 export const FOLDER = "deploy/kustomize";
 const CHART = "deploy/helm/fairlead";
-/** Templates of the chart → files; the CRDs are taken from where they are written, what is optional stays out. */
-const TEMPLATES = ["rbac", "webhook", "controller", "agent"] as const;
+/** Files ← templates of the chart. The CRDs are taken from where they are written, what is optional stays out. */
+const FILES = {
+  rbac: ["rbac", "kubectl"],
+  webhook: ["webhook"],
+  controller: ["controller"],
+  agent: ["agent"],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
 const NAMESPACE = "metallb-system";
 /** Remarks of Helm, and labels that say that an object belongs to a release of it. */
 const HELMS_OWN = /^# Source: |^ {4}(helm\.sh\/chart|app\.kubernetes\.io\/(managed-by|version)): /;
@@ -38,10 +43,11 @@ export function renderChart(
 /** Name of the file → its text. */
 export function kustomizeFiles(): ReadonlyMap<string, string> {
   return new Map(
-    TEMPLATES.map((name) => {
-      const lines = renderChart(["--show-only", `templates/${name}.yaml`]).split("\n");
-      const head = `# Written by tools/generate-kustomize.ts from the chart's templates/${name}.yaml: do not edit.`;
-      return [`${name}.yaml`, [head, ...lines.filter((line) => !HELMS_OWN.test(line))].join("\n")];
+    Object.entries(FILES).map(([name, templates]) => {
+      const paths = templates.map((template) => `templates/${template}.yaml`);
+      const head = `# Written by tools/generate-kustomize.ts from the chart's ${paths.join(" and ")}: do not edit.`;
+      const rendered = paths.flatMap((path) => renderChart(["--show-only", path]).split("\n"));
+      return [`${name}.yaml`, [head, ...rendered.filter((line) => !HELMS_OWN.test(line))].join("\n")];
     }),
   );
 }

@@ -5,7 +5,7 @@ import { openConnection, type Connection } from "../source/kubernetes/connection
 import { inClusterServer, kubeconfigServer } from "../source/kubernetes/credentials.ts";
 import { daemonSetState, deleteDaemonSet } from "../source/kubernetes/daemon-set.ts";
 import { SYSTEM_NAMESPACE } from "../source/open.ts";
-import { parseCount } from "./output.ts";
+import { parseCount } from "./options.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 interface Flags {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { connect } from "node:tls";
-import { makeCertificates } from "./certificates.ts";
+import { makeCertificates } from "../../source/kubernetes/certificates.ts";
 import { runWebhook, type WebhookOptions } from "./webhook.ts";
 
 const LOOPBACK = "127.0.0.1";
