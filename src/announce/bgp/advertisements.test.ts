@@ -421,6 +421,13 @@ test("BGPAdvertisement: an entry is an alias first and a literal else; the list 
   ]);
 });
 
+test("asPathPrepend is a field of MetalLB since 0.16.2; our annotation goes before it", () => {
+  const prependOf = (fields: Spec): number | undefined =>
+    [...configure({ ads: ad({ asPathPrepend: 3, ...fields }) }).advertisements.values()][0]?.asPathPrepend;
+  assert.equal(prependOf({}), 3);
+  assert.equal(prependOf({ metadata: { annotations: { "fairlead.io/as-path-prepend": "0" } } }), 0);
+});
+
 test("BGPAdvertisement annotations: MED and prepended AS numbers", () => {
   const configuration = configure({
     ads: ad({ metadata: { annotations: { "fairlead.io/med": "50", "fairlead.io/as-path-prepend": "2" } } }),

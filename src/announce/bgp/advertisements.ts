@@ -13,6 +13,7 @@ import type { BGPAdvertisement } from "./objects.ts";
 import { firstCome, sameText } from "./precedence.ts";
 
 export interface Advertisement extends AdvertisementAnnotations {
+  readonly asPathPrepend: number;
   readonly name: string;
   /** `namespace/name`. */
   readonly key: string;
@@ -129,6 +130,7 @@ function judgeAdvertisement(object: BGPAdvertisement, aliases: Aliases): Judged<
     aggregationLength: spec.aggregationLength,
     aggregationLengthV6: spec.aggregationLengthV6,
     localPref: spec.localPref,
+    asPathPrepend: spec.asPathPrepend ?? 0,
     communities,
     nodeSelectors: spec.nodeSelectors,
     peers: new Set(spec.peers),

@@ -33,8 +33,8 @@ export interface PeerAnnotations {
 export interface AdvertisementAnnotations {
   /** MULTI_EXIT_DISC. */
   readonly med?: number;
-  /** Our own AS number once more, so many times. */
-  readonly asPathPrepend: number;
+  /** Our own AS number once more, so many times: goes before the field, which MetalLB has since 0.16.2. */
+  readonly asPathPrepend?: number;
   /** What a ready endpoint on a node is worth, in bytes a second: a route's link bandwidth is their sum (weighted ECMP). */
   readonly endpointBandwidth?: number;
   /** Not addresses of pools are announced but each node's pod CIDRs. */
@@ -127,9 +127,9 @@ export function advertisementAnnotations(annotations: Annotations): Read<Adverti
     ...present({
       med: reader.number("med", 0, 4_294_967_295),
       endpointBandwidth: reader.number("endpoint-bandwidth", 1, 4_294_967_295),
+      asPathPrepend: reader.number("as-path-prepend", 0, 16),
     }),
     podCidrs: reader.read("advertise", '"pod-cidrs"', (text) => own({ "pod-cidrs": true }, text)) ?? false,
-    asPathPrepend: reader.number("as-path-prepend", 0, 16) ?? 0,
   };
   return { value, findings: [...reader.findings, ...unknownAnnotations(annotations, "BGPAdvertisement")] };
 }

@@ -183,6 +183,13 @@ const advertisementSpecSchema = z.object({
     .max(4_294_967_295)
     .default(0)
     .describe("LOCAL_PREF of the routes, for iBGP peers only; 0: not set."),
+  asPathPrepend: z
+    .number()
+    .int()
+    .min(1)
+    .max(10)
+    .optional()
+    .describe("Our own AS number so many times more in the path, for eBGP peers only."),
   communities: z
     .array(z.string())
     .default([])
