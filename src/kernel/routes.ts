@@ -10,6 +10,8 @@ export interface Way {
   readonly device: string;
   /** The next hop; undefined: the destination itself. */
   readonly via: string | undefined;
+  /** Where the route or what was learned of its path says one; the device's holds else. */
+  readonly mtu?: number;
   /** Of the next hop: `REACHABLE`, `STALE`, `FAILED`, …; undefined: nobody has asked for it yet. */
   readonly neighbor: string | undefined;
 }
@@ -23,6 +25,19 @@ export async function findWays(addresses: readonly string[]): Promise<readonly R
   const asked = run(["-force", "-batch", "-"], addresses.map((address) => `route get ${address}\n`).join(""));
   const [routes, neighbors] = await Promise.all([asked, run(["neigh", "show"], "")]);
   return readWays(addresses, { ...routes, neighbors: neighbors.stdout });
+}
+
+/** Devices of the default routes of IPv4, the preferred ones only. */
+export async function listDefaultDevices(): Promise<readonly string[]> {
+  return readDefaultDevices((await run(["-4", "route", "show", "default"], "")).stdout);
+}
+
+/** What is known of neighbors that have answered. */
+export async function listNeighbors(): Promise<readonly { readonly address: string; readonly mac: string }[]> {
+  const { stdout } = await run(["neigh", "show"], "");
+  return parseRows(stdout, neighborsSchema).flatMap(({ dst, lladdr }) =>
+    lladdr === undefined ? [] : [{ address: dst, mac: lladdr }],
+  );
 }
 
 interface Printed {
@@ -47,9 +62,12 @@ const routesSchema = z.array(
     gateway: z.string().optional(),
     /** An IPv4 route by an IPv6 next hop. */
     via: z.object({ host: z.string() }).optional(),
+    metrics: z.array(z.object({ mtu: z.number().optional() })).optional(),
   }),
 );
-const neighborsSchema = z.array(z.object({ dst: z.string(), dev: z.string(), state: z.array(z.string()) }));
+const neighborsSchema = z.array(
+  z.object({ dst: z.string(), dev: z.string(), state: z.array(z.string()), lladdr: z.string().optional() }),
+);
 
 /** What `ip -j -force -batch -` printed about `route get`, a line for each that there is, and `ip -j neigh show`. */
 export function readWays(
@@ -67,8 +85,26 @@ export function readWays(
     const { dev: device } = route;
     const via = route.via?.host ?? route.gateway;
     const [neighbor] = neighbors.find(({ dst, dev }) => dst === (via ?? address) && dev === device)?.state ?? [];
-    return { ok: true, way: { device, via, neighbor } };
+    const mtu = route.metrics?.find((each) => each.mtu !== undefined)?.mtu;
+    return { ok: true, way: { device, via, neighbor, ...(mtu === undefined ? {} : { mtu }) } };
   });
+}
+
+const defaultsSchema = z.array(
+  z.object({
+    dev: z.string().optional(),
+    metric: z.number().default(0),
+    nexthops: z.array(z.object({ dev: z.string() })).optional(),
+  }),
+);
+
+/** What `ip -j route show default` printed: of several metrics the lowest counts; of several next hops each. */
+function readDefaultDevices(printed: string): readonly string[] {
+  const routes = parseRows(printed, defaultsSchema);
+  const lowest = Math.min(...routes.map(({ metric }) => metric));
+  return routes
+    .filter(({ metric }) => metric === lowest)
+    .flatMap(({ dev, nexthops = [] }) => [...(dev === undefined ? [] : [dev]), ...nexthops.map((hop) => hop.dev)]);
 }
 
 /** By line: the words that come before `Command failed -:LINE`. */

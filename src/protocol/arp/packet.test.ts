@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { hex, toHex } from "../../bytes/hex.ts";
 import { address, type Address } from "../../net/address.ts";
-import { decodeArp, encodeArp, formatArp, gratuitousArp, type ArpFrame } from "./packet.ts";
+import { arpProbe, decodeArp, encodeArp, formatArp, gratuitousArp, type ArpFrame } from "./packet.ts";
 
 const CLIENT = hex("02:00:00:00:00:fa");
 const NODE = hex("02:00:00:00:00:c9");
@@ -78,6 +78,13 @@ describe("an ARP frame", () => {
       assert.equal(toHex(frame), expected.replaceAll(" ", ""));
     });
   }
+});
+
+describe("arpProbe", () => {
+  test("asks everybody, and claims no address (RFC 5227)", () => {
+    const expected = "ffffffffffff 0200000000c9 0806 0001 0800 06 04 0001 0200000000c9 00000000 000000000000 c0a80a00";
+    assert.equal(toHex(arpProbe(address("192.168.10.0"), NODE)), expected.replaceAll(" ", ""));
+  });
 });
 
 describe("decodeArp", () => {

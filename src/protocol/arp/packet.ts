@@ -113,6 +113,19 @@ export function gratuitousArp(address: Address, mac: Uint8Array): readonly [Uint
   return [encodeArp({ ...frame, operation: "request" }), encodeArp({ ...frame, operation: "reply" })];
 }
 
+/** RFC 5227 §2.1.1: asks who has an address without claiming it: nobody's cache changes by it. */
+export function arpProbe(address: Address, mac: Uint8Array): Uint8Array {
+  return encodeArp({
+    destination: BROADCAST_MAC,
+    source: mac,
+    operation: "request",
+    senderMac: mac,
+    senderAddress: ipv4(0),
+    targetMac: new Uint8Array(MAC_LENGTH),
+    targetAddress: address,
+  });
+}
+
 /** One line, in the words of tcpdump. */
 export function formatArp(frame: ArpFrame): string {
   const { operation } = frame;

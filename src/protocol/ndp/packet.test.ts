@@ -3,8 +3,17 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { internetChecksum } from "../../bytes/checksum.ts";
 import { hex, toHex } from "../../bytes/hex.ts";
-import { address, type Address } from "../../net/address.ts";
-import { decodeNdp, encodeNdp, formatNdp, unsolicitedAdvertisement, type NdpFrame, type NdpOption } from "./packet.ts";
+import { address, formatAddress, type Address } from "../../net/address.ts";
+import {
+  decodeNdp,
+  detectingSolicitation,
+  encodeNdp,
+  formatNdp,
+  readAdvertisement,
+  unsolicitedAdvertisement,
+  type NdpFrame,
+  type NdpOption,
+} from "./packet.ts";
 
 const CLIENT = hex("02:00:00:00:00:fa");
 const NODE = hex("02:00:00:00:00:c9");
@@ -217,6 +226,35 @@ describe("encodeNdp", () => {
   ];
   for (const row of impossible)
     test(`throws on ${row.name}`, () => assert.throws(() => encodeNdp(row.frame), row.error));
+});
+
+describe("the detection of an address", () => {
+  const TARGET = address("fc00:f853:ccd:e799::12:3456");
+
+  test("asks the group of the address, from nowhere and without a MAC address (RFC 4862 §5.4.2)", () => {
+    const mac = hex("0200000000c9");
+    const read = decodeNdp(detectingSolicitation(TARGET, mac));
+    assert.ok(read.ok);
+    const { destinationMac, source, destination, target, options, type } = read.value;
+    assert.deepEqual(
+      [toHex(destinationMac), formatAddress(source), formatAddress(destination), formatAddress(target), options, type],
+      ["3333ff123456", "::", "ff02::1:ff12:3456", formatAddress(TARGET), [], "solicitation"],
+    );
+  });
+
+  test("reads who has it from the message of an advertisement, and from nothing else", () => {
+    const mac = hex("020000000007");
+    const message = unsolicitedAdvertisement(TARGET, mac).subarray(14 + 40);
+    assert.deepEqual(readAdvertisement(message, TARGET), { target: TARGET, mac });
+    const others: readonly Uint8Array[] = [
+      new Uint8Array(0),
+      message.subarray(0, 23),
+      message.subarray(0, 24), // no option says whose
+      message.subarray(0, 31),
+      encodeNdp(SOLICITATION).subarray(14 + 40),
+    ];
+    for (const bytes of others) assert.equal(readAdvertisement(bytes, TARGET), undefined, toHex(bytes));
+  });
 });
 
 function withOption(option: NdpOption): NdpFrame {

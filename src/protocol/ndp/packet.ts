@@ -36,6 +36,8 @@ const FLAG_SOLICITED = 0x4000_0000;
 const FLAG_OVERRIDE = 0x2000_0000;
 
 const OPTIONS = { sourceLinkLayer: 1, targetLinkLayer: 2 } as const;
+/** ff02::1:ff00:0, RFC 4291 §2.7.1: the last three bytes are those of the address asked for. */
+const SOLICITED_NODE = 0xff02_0000_0000_0000_0000_0001_ff00_0000n;
 const ALL_NODES = addressOf("ff02::1");
 const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 
@@ -160,6 +162,33 @@ export function unsolicitedAdvertisement(address: Address, mac: Uint8Array): Uin
   });
 }
 
+/** RFC 4862 §5.4.2: asks who has an address as a node that wants it would: everybody who has it says so to all. */
+export function detectingSolicitation(address: Address, mac: Uint8Array): Uint8Array {
+  const low = ipv6Bytes(address).slice(13);
+  return encodeNdp({
+    type: "solicitation",
+    destinationMac: Uint8Array.of(0x33, 0x33, 0xff, ...low),
+    sourceMac: mac,
+    source: { family: "IPv6", value: 0n },
+    destination: { family: "IPv6", value: SOLICITED_NODE | (address.value & 0xff_ffffn) },
+    target: address,
+    options: [],
+  });
+}
+
+/** Whose address a neighbor advertisement says it is, as a raw socket gives it: without the headers, which the kernel has checked. */
+export function readAdvertisement(
+  message: Uint8Array,
+  source: Address,
+): { readonly target: Address; readonly mac: Uint8Array } | undefined {
+  const none = new Uint8Array(MAC_LENGTH);
+  const read = decodeMessage(message, { destinationMac: none, sourceMac: none, source, destination: ALL_NODES });
+  if (!read.ok || read.value.type !== "advertisement") return undefined;
+  const { target, options } = read.value;
+  for (const option of options) if (option.type === "targetLinkLayer") return { target, mac: option.mac };
+  return undefined;
+}
+
 /** One line, in the words of tcpdump. */
 export function formatNdp(frame: NdpFrame): string {
   const ends = `${formatAddress(frame.source)} > ${formatAddress(frame.destination)}`;
@@ -255,7 +284,7 @@ function isMulticast(address: Address): boolean {
 
 /** ff02::1:ffXX:XXXX, RFC 4291 §2.7.1. */
 function isSolicitedNode(address: Address): boolean {
-  return address.value >> 24n === 0xff02_0000_0000_0000_0000_0001_ffn;
+  return address.value >> 24n === SOLICITED_NODE >> 24n;
 }
 
 /** Here sixteen bytes are IPv6, whatever they look like: a mapped IPv4 address stays one of ours in no message. */
