@@ -31,6 +31,7 @@ import type { AgentConfig } from "./config.ts";
 import { ConfigurationJudge } from "./configuration.ts";
 import type { Datapath } from "./datapath.ts";
 import { desiredPeers, emptyMemo, type Me } from "./desired.ts";
+import { startHazardWatch } from "./hazards/watch.ts";
 import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
 import { NodeStatusReporter } from "./node-status.ts";
@@ -94,7 +95,10 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     attacher: createAttacher(datapath, log),
     announce: (places) => gratuitous.set(places),
   };
-  const inputs = await openInputs(config.endpoints, log, () => loop.soon());
+  const inputs = await openInputs(config.endpoints, log, () => {
+    loop.soon();
+    hazards.soon();
+  });
   opened.defer(() => inputs.stop());
   const membership = openMembership(parts, stamp, () => withdrawAnnouncements(passParts));
   opened.defer(() => membership.stop(mode));
@@ -104,17 +108,16 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   state.membership = () => membership.view();
   const bgp = startBgp(parts, inputs.links(), () => loop.soon());
   opened.defer(() => bgp.stop(mode));
-  const changes = new ChangeLog(log);
-  const report = (): void => {
-    changes.report(state);
-    reporter?.report(state);
-  };
+  const report = reporting(state, log, reporter);
   const pass = preparePass(passParts, { source, inputs, membership, gratuitous, bgp, report });
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   opened.defer(() => loop.stop());
   opened.defer(source.subscribe(() => loop.soon()));
   void source.ready.then(() => (state.objectsRead = true));
   opened.defer(membership.onChange(() => loop.soon()));
+  const { checkSeconds: everySeconds } = config;
+  const hazards = startHazardWatch({ state, log, everySeconds, onChange: () => loop.soon() });
+  opened.defer(() => hazards.stop());
   opened.defer(startSweeping(state, log));
   loop.soon();
   const running = opened.move();
@@ -128,6 +131,15 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       mode = how;
       await running.disposeAsync();
     },
+  };
+}
+
+/** What changed with a pass, to logs and objects. */
+function reporting(state: AgentState, log: Log, reporter: NodeStatusReporter | undefined): () => void {
+  const changes = new ChangeLog(log);
+  return () => {
+    changes.report(state);
+    reporter?.report(state);
   };
 }
 

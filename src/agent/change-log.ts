@@ -1,6 +1,6 @@
 /** Logs what changed between two passes: problems that came and went, addresses taken and given up, peers. */
 import { formatAddress } from "../net/address.ts";
-import { formatProblem } from "../net/problem.ts";
+import { formatProblem, type Problem } from "../net/problem.ts";
 import type { Log, LogEvent } from "../observe/log.ts";
 import { allProblems, type AgentState } from "./state.ts";
 
@@ -27,7 +27,10 @@ export class ChangeLog {
   }
 
   #reportProblems(state: AgentState): void {
-    const problems = new Map(allProblems(state).map((problem) => [formatProblem(problem), problem]));
+    const hazards = state.hazards.map(({ check, subject, message }): Problem => {
+      return { subject: `Node ${state.node}`, path: `${check} ${subject}`, message };
+    });
+    const problems = new Map([...allProblems(state), ...hazards].map((problem) => [formatProblem(problem), problem]));
     const fresh = [...problems].filter(([text]) => !this.#problems.has(text));
     const solved = [...this.#problems].filter((text) => !problems.has(text));
     this.#logSome(

@@ -36,6 +36,8 @@ export interface AgentOptions extends OriginOptions {
   /** 7956 */
   readonly membershipPort?: number | undefined;
   readonly membershipKeyFile?: string | undefined;
+  /** How often this node's settings and segments are looked at for hazards: 30. */
+  readonly checkSeconds?: number | undefined;
   /** Rows of the flow table, two a connection: as compiled. */
   readonly flowsMax?: number | undefined;
   /** A stop gives everything up at once instead of leaving it to a restart. */
@@ -64,6 +66,7 @@ export interface AgentConfig {
   readonly graceSeconds: number;
   readonly membershipPort: number;
   readonly membershipKeyFile: string | undefined;
+  readonly checkSeconds: number;
   readonly flowsMax: number | undefined;
   readonly leaveOnStop: boolean;
   readonly ignoreExcludeLabel: boolean;
@@ -84,7 +87,7 @@ const GRACE_SECONDS_MIN = 2;
 export function parseOptions(options: AgentOptions): AgentConfig | { readonly problems: readonly Problem[] } {
   const problems: Problem[] = [];
   const complain = (option: string, message: string): undefined => void problems.push({ subject: option, message });
-  const { nodeName, graceSeconds = 60, membershipPort = 7956, flowsMax } = options;
+  const { nodeName, graceSeconds = 60, membershipPort = 7956, checkSeconds = 30, flowsMax } = options;
   // The name becomes part of file names.
   if (!NODE_NAME.test(nodeName)) complain("--node-name", `${JSON.stringify(nodeName)} is not the name of a node`);
   const origin = parseOrigin(options);
@@ -93,6 +96,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     complain("--daemonset", "is for agents in a Kubernetes cluster");
   if (!(graceSeconds >= GRACE_SECONDS_MIN))
     complain("--grace-seconds", `${graceSeconds} is less than ${GRACE_SECONDS_MIN}`);
+  if (!(checkSeconds >= 1)) complain("--check-seconds", `${checkSeconds} is less than 1`);
   if (!isPort(membershipPort)) complain("--membership-port", `${membershipPort} is not a port (1-65535)`);
   if (flowsMax !== undefined && !(Number.isInteger(flowsMax) && flowsMax >= 1024)) {
     complain("--flows-max", `${flowsMax} is not a whole number of at least 1024`);
@@ -134,6 +138,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     graceSeconds,
     membershipPort,
     membershipKeyFile: options.membershipKeyFile,
+    checkSeconds,
     flowsMax,
     leaveOnStop: options.leaveOnStop ?? false,
     ignoreExcludeLabel: options.ignoreExcludeLb ?? false,

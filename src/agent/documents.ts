@@ -57,6 +57,13 @@ function statusDocument(state: AgentState): StatusDocument {
     unserved: unservedServices(state),
     ...(state.drainedSince === undefined ? {} : { drain: drainDocument(state) }),
     ...(bmp === undefined ? {} : { bmp }),
+    hazards: state.hazards.map(({ check, level, subject, message, todo }) => ({
+      check,
+      level,
+      subject,
+      message,
+      todo,
+    })),
     reconcile: {
       passes: state.passes,
       ...(lastPass === undefined

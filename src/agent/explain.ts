@@ -14,6 +14,7 @@ import { slicesOf } from "../service/slices.ts";
 import { thisNode, type Me, type World } from "./desired.ts";
 import { linkRefusal } from "./devices.ts";
 import { bgpFacts } from "./explain-bgp.ts";
+import { hazardsTo } from "./hazards/find.ts";
 import { announcedRows, frontendRows, stampSeconds } from "./map-rows.ts";
 import type { AgentState } from "./state.ts";
 
@@ -133,6 +134,7 @@ function nodeFacts(
       .map((link) => ({ name: link.name, refusal: linkRefusal(link, choice) })),
     announced: announcedRows(state).filter(({ address }) => addresses.has(address)),
     frontends: frontendFacts(wanted, state),
+    hazards: hazardsTo(addresses, state.hazards),
     tableProblems: (state.tables.services.get(service)?.problems ?? []).map(({ message }) => message),
   };
 }

@@ -4,15 +4,16 @@ import type { Server } from "node:http";
 import { createMetrics } from "../observe/metrics.ts";
 import { requireSocket, serveApi, serveMetrics, type ApiHandlers } from "../observe/api.ts";
 import { serveHealth } from "../observe/health.ts";
-import { openLog } from "../observe/log.ts";
+import { openLog, type Log } from "../observe/log.ts";
 import { formatProblem } from "../net/problem.ts";
 import { missingFeatures } from "../kernel/features.ts";
 import type { StopMode } from "../protocol/swim/driver.ts";
 import { startAgent, type Agent } from "./agent.ts";
 import { captureBgp } from "./bgp-pcap.ts";
-import { parseOptions, type AgentOptions } from "./config.ts";
+import { parseOptions, type AgentConfig, type AgentOptions } from "./config.ts";
 import { openDatapath, removeDatapath } from "./datapath.ts";
 import { documents } from "./documents.ts";
+import { describeMissing, tellMissing } from "./hazards/missing-features.ts";
 import { waitingFor } from "./readiness.ts";
 import { isRemoved } from "./removal.ts";
 import { addressOfGratuitous, metricsSource } from "./measure.ts";
@@ -35,7 +36,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const log = openLog({ node: config.nodeName, level: config.logLevel });
   log("starting", { version, bpffs: config.bpffs, socket: config.socket });
   await requireSocket(config.socket);
-  requireFeatures();
+  await requireFeatures(config, log);
   await using opened = new AsyncDisposableStack();
   const datapath = openDatapath(config);
   opened.defer(() => datapath.close());
@@ -98,12 +99,13 @@ export function cleanup({ bpffs }: { readonly bpffs: string }): void {
   removeDatapath(bpffs);
 }
 
-function requireFeatures(): void {
+async function requireFeatures(config: AgentConfig, log: Log): Promise<void> {
   const missing = missingFeatures();
   if (missing.length === 0) return;
-  throw new Error(
-    `This kernel lacks what the datapath needs:\n${missing.map(({ name, why }) => `  ${name}: ${why}`).join("\n")}`,
+  await tellMissing(config, missing).catch((error: unknown) =>
+    log("problem", { message: "Cannot say on the Node what its kernel lacks", cause: String(error) }),
   );
+  throw new Error(describeMissing(missing));
 }
 
 function packageVersion(): string {

@@ -39,6 +39,7 @@ export function metricsSource(state: AgentState): MetricsSource {
     problems: () => allProblems(state),
     configurationProblems: () => state.configurationProblems,
     synced: () => state.objectsRead && state.lastPass !== undefined,
+    hazards: () => state.hazards,
     bgpSessions: () => state.bgp?.speaker.view() ?? [],
     bfdSessions: () => state.bgp?.watch.bfd?.details() ?? Promise.resolve([]),
     bmp: () => state.bgp?.monitoring?.view(),

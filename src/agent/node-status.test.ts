@@ -163,6 +163,7 @@ class FakeWriter implements NodeStatusWriter {
   readonly events: string[] = [];
   refusal: string | undefined;
   closed = false;
+  eventRefusal: string | undefined;
 
   l2Statuses(): ReadonlyMap<string, L2StatusWrite> {
     return this.statuses;
@@ -182,6 +183,7 @@ class FakeWriter implements NodeStatusWriter {
   }
   async writeConfigurationState(_status: ConfigurationStateWrite): Promise<void> {}
   async writeEvent({ reason }: EventWrite): Promise<void> {
+    if (this.eventRefusal !== undefined) throw new Error(this.eventRefusal);
     this.events.push(reason);
   }
   async close(): Promise<void> {
@@ -214,6 +216,27 @@ describe("the reporter", () => {
     reporter.report(state);
     await settle();
     assert.deepEqual([writer.statuses.size, writer.events], [0, ["nodeAssigned"]]);
+  });
+
+  test("tells a hazard once, again only where that failed, and that it is gone", async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    const { state, writer, reporter } = setUp();
+    const words = { message: "it has 10.0.0.1", todo: "Take it off.", addresses: [] };
+    state.hazards = [{ check: "AddressHeld", level: "problem", subject: "lo", ...words }];
+    writer.eventRefusal = "no rights";
+    reporter.report(state);
+    await settle();
+    assert.deepEqual(state.nodeStatusProblems, [{ subject: "Event AddressHeld of Node me", message: "no rights" }]);
+    writer.eventRefusal = undefined;
+    context.mock.timers.tick(5000);
+    await settle();
+    reporter.report(state);
+    await settle();
+    assert.deepEqual([state.nodeStatusProblems, writer.events], [[], ["AddressHeld"]]);
+    state.hazards = [];
+    reporter.report(state);
+    await settle();
+    assert.deepEqual(writer.events, ["AddressHeld", "HazardGone"]);
   });
 
   test("lets others run while it writes thousands", async () => {

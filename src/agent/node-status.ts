@@ -10,6 +10,7 @@ import { ConfigurationReporter } from "./configuration.ts";
 import type { PlacedAnnouncement } from "./desired.ts";
 import { planRouteStatus } from "./route-status.ts";
 import { eventAbout, type StatusOperation } from "./status-operation.ts";
+import { hazardKey, planHazardEvents, type Told } from "./hazards/events.ts";
 import type { AgentState } from "./state.ts";
 
 const TURN_WRITES = 64;
@@ -96,6 +97,7 @@ export class NodeStatusReporter {
   readonly #writer: NodeStatusWriter;
   readonly #configuration: ConfigurationReporter;
   #unplaced: ReadonlySet<string> = new Set();
+  #hazards: Told = new Map();
   #running: Promise<void> | undefined;
   #again = false;
   #retry: NodeJS.Timeout | undefined;
@@ -132,7 +134,12 @@ export class NodeStatusReporter {
   }
 
   async #round(state: AgentState): Promise<void> {
-    const reports = [this.#reportServices(state), this.#reportRoutes(state), this.#reportConfiguration(state)];
+    const reports = [
+      this.#reportServices(state),
+      this.#reportRoutes(state),
+      this.#reportConfiguration(state),
+      this.#reportHazards(state),
+    ];
     state.nodeStatusProblems = (await Promise.all(reports)).flat();
   }
 
@@ -143,6 +150,23 @@ export class NodeStatusReporter {
     } catch (error) {
       return [{ subject: "ConfigurationState", message: error instanceof Error ? error.message : String(error) }];
     }
+  }
+
+  async #reportHazards({ node, hazards, world }: AgentState): Promise<readonly Problem[]> {
+    const problems: Problem[] = [];
+    for (const event of planHazardEvents(node, world?.snapshot ?? { nodes: new Map() }, hazards, this.#hazards)) {
+      const told = new Map(this.#hazards);
+      if (event.there) told.set(hazardKey(event.hazard), event.hazard);
+      else told.delete(hazardKey(event.hazard));
+      try {
+        await this.#writer.writeEvent(event.write);
+        this.#hazards = told;
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        problems.push({ subject: `Event ${event.write.reason} of Node ${node}`, message });
+      }
+    }
+    return problems;
   }
 
   async #reportServices({ node, placed, world, nodeStatusProblems }: AgentState): Promise<readonly Problem[]> {

@@ -7,6 +7,7 @@ import type { DeviceStatus } from "../observe/status.ts";
 import type { Announcing, Attachments, Forwarding, PlacedAnnouncement, World } from "./desired.ts";
 import type { BgpState } from "./bgp.ts";
 import type { DatapathMaps } from "./maps.ts";
+import type { Hazard } from "./hazards/facts.ts";
 import type { Problem } from "../net/problem.ts";
 
 export interface AgentState {
@@ -47,6 +48,8 @@ export interface AgentState {
   drainedSince: Date | undefined;
   /** Of pools, advertisements and peers; `undefined` until they were read. */
   configurationProblems: readonly Problem[] | undefined;
+  /** Of this node's settings and segments, as last looked for. */
+  hazards: readonly Hazard[];
   /** Rows of the flow table at the last sweep. */
   flows: number;
   membership: () => MembershipView;
@@ -90,6 +93,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     bgp: undefined,
     drainedSince: undefined,
     configurationProblems: undefined,
+    hazards: [],
     flows: 0,
     membership: () => nobody,
     nowNs: monotonicNs,

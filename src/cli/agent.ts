@@ -24,6 +24,11 @@ export function agentCommand(world: World): Command {
     .option("--grace-seconds <n>", "keep this node's addresses so long while no agent runs (default: 60)", parseCount)
     .option("--membership-port <port>", "UDP port of the probes between nodes (default: 7956)", parseCount)
     .option("--membership-key-file <path>", "the key that probes are signed with, the same on every node")
+    .option(
+      "--check-seconds <n>",
+      "look so often for what harms on this node and its segments (default: 30)",
+      parseCount,
+    )
     .option("--flows-max <n>", "rows of the connection table, two for each connection", parseCount)
     .option("--daemonset <name>", "that this is a pod of: when it is deleted, the datapath is taken away at the stop")
     .option("--leave-on-stop", "give every address up when stopped, instead of keeping them for a restart")

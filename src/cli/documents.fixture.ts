@@ -23,6 +23,7 @@ const healthyStatus: StatusDocument = {
   counts: { services: 2, frontends: 3, backends: 6, announced: 1, endpoints: 2 },
   verdicts: { foreign: 1204, forwarded: 310, drop_truncated: 2 },
   unserved: { count: 0, first: [] },
+  hazards: [],
   reconcile: { passes: 12, lastAt: "2026-11-21T11:59:55Z", lastMilliseconds: 3.25, lastOperations: 4 },
   problems: [],
 };
@@ -41,6 +42,16 @@ export const troubledStatus: StatusDocument = {
       { service: "shop/web", reason: "noEndpoints" },
     ],
   },
+  hazards: [
+    {
+      check: "ReversePathFilter",
+      level: "problem",
+      subject: "eth1",
+      message: "clients beyond its own network are dropped",
+      todo: "sysctl net.ipv4.conf.eth1.rp_filter=2",
+    },
+    { check: "GenericXDP", level: "advice", subject: "eth0", message: "it is slower", todo: "A newer driver." },
+  ],
   reconcile: { passes: 0 },
   bmp: { collector: "[fd00::9]:5000", connected: false, dumps: 1, overflows: 0, lastReason: "connect ECONNREFUSED" },
   problems: [

@@ -1,7 +1,7 @@
 /** `fairlead status`: the agent of this node on one screen. Exits with 1 when something is wrong with it. */
 import { Command } from "commander";
 import { formatProblem } from "../net/problem.ts";
-import type { BmpStatus, DeviceStatus, DrainDocument, StatusDocument } from "../observe/status.ts";
+import type { BmpStatus, DeviceStatus, DrainDocument, HazardRow, StatusDocument } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
 import { askAll, findAgents, tellFailures } from "./agents.ts";
 import { withCommonOptions, type CommonOptions } from "./options.ts";
@@ -31,8 +31,9 @@ export function statusCommand(world: World): Command {
 }
 
 function isTroubled(status: StatusDocument): boolean {
-  const { ready, membership, stamp, problems } = status;
-  return !ready || membership.isolated || stamp.validUntilSeconds <= 0 || problems.length > 0;
+  const { ready, membership, stamp, problems, hazards } = status;
+  const harmed = problems.length > 0 || hazards.some(({ level }) => level === "problem");
+  return !ready || membership.isolated || stamp.validUntilSeconds <= 0 || harmed;
 }
 
 function drawStatus(status: StatusDocument, now: Date, paint: Paint): string {
@@ -44,6 +45,11 @@ function drawStatus(status: StatusDocument, now: Date, paint: Paint): string {
     section("Devices", renderTable(deviceColumns, status.devices, paint), status.devices.length),
     section("Packets", renderTable(verdictColumns, verdictRows(status), paint), verdictRows(status).length),
     section("Services nobody answers for", unservedText(status.unserved), status.unserved.count),
+    section(
+      "Hazards of this node",
+      status.hazards.map((each) => hazardText(each, paint)).join(""),
+      status.hazards.length,
+    ),
     section("Problems", status.problems.map((each) => `  ${formatProblem(each)}\n`).join(""), status.problems.length),
   ];
   return parts.filter((part) => part !== "").join("\n");
@@ -57,6 +63,11 @@ function unservedText({ count, first }: StatusDocument["unserved"]): string {
   const lines = first.map(({ service, reason }) => `  ${service}: ${reason}\n`);
   const more = count - first.length;
   return [...lines, ...(more > 0 ? [`  and ${more} more; \`fairlead services\` lists all\n`] : [])].join("");
+}
+
+function hazardText({ check, level, subject, message, todo }: HazardRow, paint: Paint): string {
+  const word = level === "problem" ? paint("red", check) : paint("yellow", `${check} (advice)`);
+  return `  ${word} ${subject}: ${message}\n    → ${todo}\n`;
 }
 
 type Fact = readonly [name: string, value: string];

@@ -117,6 +117,12 @@ Services nobody answers for
   shop/web: noEndpoints
   and 10 more; \`fairlead services\` lists all
 
+Hazards of this node
+  ReversePathFilter eth1: clients beyond its own network are dropped
+    → sysctl net.ipv4.conf.eth1.rp_filter=2
+  GenericXDP (advice) eth0: it is slower
+    → A newer driver.
+
 Problems
   IPAddressPool metallb-system/demo: spec.addresses[1]: range 10.0.0.9-10.0.0.1 ends before it starts
   manifests/broken.yaml: document 2 is not YAML

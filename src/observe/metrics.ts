@@ -31,6 +31,8 @@ export interface MetricsSource extends BgpMetricsSource {
   problems(): readonly Problem[];
   /** Of the configuration; `undefined` until it was read. */
   configurationProblems(): readonly Problem[] | undefined;
+  /** Of this node's settings and segments. */
+  hazards(): readonly { readonly check: string; readonly level: string }[];
   synced(): boolean;
 }
 
@@ -143,6 +145,12 @@ function registerAgent(registry: Registry, source: MetricsSource): void {
     { value: source.lastReconcile().operations },
   ]);
   observe(registry, "fairlead_problems", "Problems known now", [], () => [{ value: source.problems().length }]);
+  const hazards = "What in this node's settings or on its segments takes packets away, or will";
+  observe(registry, "fairlead_node_hazards", hazards, ["check", "level"], () =>
+    [...Map.groupBy(source.hazards(), ({ check, level }) => `${check} ${level}`).values()].flatMap((group) =>
+      group.slice(0, 1).map(({ check, level }) => ({ labels: { check, level }, value: group.length })),
+    ),
+  );
   observe(registry, "metallb_k8s_client_config_loaded_bool", "1 if the objects were read at least once", [], () => [
     { value: Number(source.synced()) },
   ]);

@@ -65,10 +65,23 @@ export interface StatusDocument {
   };
   /** Absent: this node is not drained. */
   readonly drain?: DrainDocument;
+  /** What in this node's settings, or on its segments, takes packets away or will; problems first. */
+  readonly hazards: readonly HazardRow[];
   readonly reconcile: ReconcileStatus;
   /** Where BGP is reported to (`--bmp`). */
   readonly bmp?: BmpStatus;
   readonly problems: readonly Problem[];
+}
+
+export interface HazardRow {
+  /** `StrictARP`, `AddressHeld`, `AddressAnswered`, `ReversePathFilter`, `Forwarding`, `MTU`, `GenericXDP` */
+  readonly check: string;
+  /** `advice`: it works, not as well as it could. */
+  readonly level: "problem" | "advice";
+  /** A device, or a device and a MAC address. */
+  readonly subject: string;
+  readonly message: string;
+  readonly todo: string;
 }
 
 export interface DrainRequest {

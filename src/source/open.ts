@@ -69,10 +69,16 @@ export async function openOrigin(origin: Origin, { component, instance, log }: O
     const source = await openFolderSource({ manifests, ...(state === undefined ? {} : { state }), ...logging });
     return { source, kubernetes: undefined };
   }
-  const { kubeconfig } = origin;
+  const kubernetes = await openServer(origin);
+  const source = openKubernetesSource({ ...kubernetes, component, instance, ...logging });
+  return { source, kubernetes };
+}
+
+/** The API server, and the namespace our configuration lies in. */
+export async function openServer({
+  kubeconfig,
+  namespace,
+}: Extract<Origin, { type: "kubernetes" }>): Promise<NonNullable<Opened["kubernetes"]>> {
   const server = kubeconfig === undefined ? inClusterServer(process.env) : await kubeconfigServer(kubeconfig);
-  const namespace = origin.namespace ?? server.namespace ?? SYSTEM_NAMESPACE;
-  const connection = openConnection(server);
-  const source = openKubernetesSource({ connection, namespace, component, instance, ...logging });
-  return { source, kubernetes: { connection, namespace } };
+  return { connection: openConnection(server), namespace: namespace ?? server.namespace ?? SYSTEM_NAMESPACE };
 }

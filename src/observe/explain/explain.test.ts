@@ -31,6 +31,7 @@ const FACTS: Facts = {
     frontends: [{ frontend: "192.0.2.1:80/TCP", wanted: ["10.244.0.2 port 80"], programmed: ["10.244.0.2 port 80"] }],
     tableProblems: [],
     routes: [],
+    hazards: [],
   },
 };
 
@@ -76,4 +77,30 @@ describe("the protocols of an explanation", () => {
       );
       assert.equal(document.reachable, reachable);
     });
+});
+
+describe("hazards of the node", () => {
+  const hazard = {
+    check: "AddressAnswered",
+    level: "problem",
+    subject: "eth0",
+    message: "words",
+    todo: "more words",
+  } as const;
+  const explained = (hazards: Facts["here"]["hazards"]): ExplainStep | undefined =>
+    explain({ ...FACTS, here: { ...FACTS.here, hazards } }, [branch("l2", "ok")]).steps.find(
+      ({ step }) => step === "node",
+    );
+
+  test("are no step where there are none", () => assert.equal(explained([]), undefined));
+
+  test("are one step that warns of the first and lists the others", () => {
+    assert.deepEqual(explained([hazard, { ...hazard, subject: "eth1" }]), {
+      step: "node",
+      result: "warning",
+      found: "AddressAnswered eth0: words",
+      details: ["AddressAnswered eth1: words"],
+      todo: "more words",
+    });
+  });
 });

@@ -11,7 +11,7 @@ import { explainDatapath, explainEndpoints } from "./delivery.ts";
 import type { Facts } from "./facts.ts";
 import { explainBgp, routedHere } from "./bgp.ts";
 import { announcedHere, explainLayer2 } from "./layer2.ts";
-import type { Finding } from "./steps.ts";
+import { warning, type Finding } from "./steps.ts";
 
 /** The steps of one protocol, none where it is not used. The first says whether it advertises the address at all. */
 export type Branch = (facts: Facts) => readonly ExplainStep[];
@@ -44,7 +44,17 @@ function stepsOf(facts: Facts, branches: readonly Branch[]): readonly ExplainSte
     ...settle(branches.map((branch) => branch(facts))),
     common("endpoints", explainEndpoints(facts, here)),
     common("datapath", explainDatapath(facts, here)),
+    ...hazardSteps(facts),
   ];
+}
+
+/** Only where there are any: what others do on a segment takes some packets away, not all. */
+function hazardSteps({ here: { hazards } }: Facts): readonly ExplainStep[] {
+  const [first] = hazards;
+  if (first === undefined) return [];
+  const details = hazards.map(({ check, subject, message }) => `${check} ${subject}: ${message}`);
+  const found = `${first.check} ${first.subject}: ${first.message}`;
+  return [{ step: "node", ...warning(found, { details: details.slice(1), todo: first.todo }) }];
 }
 
 /** Where one protocol is well, what another lacks is no failure. */

@@ -3,6 +3,7 @@ import type { BgpReason } from "../../announce/bgp/verdict.ts";
 import type { Survey } from "../../announce/survey.ts";
 import type { Problem } from "../../net/problem.ts";
 import type { Service } from "../../service/objects.ts";
+import type { HazardRow } from "../status.ts";
 
 export interface Facts {
   /** `namespace/name`, as asked for. */
@@ -94,6 +95,8 @@ export interface NodeFacts {
   /** Why the tables hold less than they should. */
   readonly tableProblems: readonly string[];
   readonly routes: readonly RouteFacts[];
+  /** Of this node, as far as they may harm this Service. */
+  readonly hazards: readonly HazardRow[];
 }
 
 export interface LinkFacts {

@@ -4,6 +4,8 @@ import type { EventWrite } from "../source.ts";
 import type { Connection } from "./connection.ts";
 import { refusalOf } from "./writer.ts";
 
+/** Events are about these, and about kinds of our own. */
+const CORE_KINDS: ReadonlySet<string> = new Set(["Service", "Node"]);
 /** Longer notes are refused by the API server. */
 const NOTE_BYTES_MAX = 1024;
 /** Kubernetes' own clients begin a new series after this pause. */
@@ -49,7 +51,7 @@ export class EventWriter {
     const digest = createHash("sha256").update(`${identity}${this.#instance}${now}`).digest("hex").slice(0, 16);
     const name = `${regarding.name.slice(0, 200)}.${digest}`;
     const collection = `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/events`;
-    const apiVersion = regarding.kind === "Service" ? "v1" : "metallb.io/v1beta1";
+    const apiVersion = CORE_KINDS.has(regarding.kind) ? "v1" : "metallb.io/v1beta1";
     const response = await this.#connection.request({
       method: "POST",
       path: collection,
