@@ -78,8 +78,15 @@ describe("the BFD session beside a BGP session", () => {
       detectMultiplier: 5,
       minimumTtl: 10,
       passive: true,
-      echoIntervalMilliseconds: 70,
+      echoReceiveIntervalMilliseconds: 70,
+      echoTransmitIntervalMilliseconds: 70,
     });
-    assert.equal(profile({ echoMode: true })?.echoIntervalMilliseconds, 50);
+    const echo = (spec: Spec) => {
+      const found = profile(spec);
+      return [found?.echoReceiveIntervalMilliseconds, found?.echoTransmitIntervalMilliseconds];
+    };
+    assert.deepEqual(echo({ echoMode: true }), [50, 50]);
+    assert.deepEqual(echo({ echoInterval: 80 }), [80, undefined]);
+    assert.deepEqual(echo({ echoMode: false }), [undefined, undefined]);
   });
 });

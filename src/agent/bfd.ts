@@ -14,6 +14,7 @@ import type { NodeLink } from "./devices.ts";
 
 /** As long as an agent may be away without its peers finding it down. */
 const HOLD_MILLISECONDS = 120_000;
+/** FRR's. */
 const ECHO_INTERVAL_MILLISECONDS = 50;
 
 export interface PeerWatch {
@@ -107,13 +108,15 @@ function isOnLink(peer: Address, links: readonly NodeLink[]): boolean {
 function profileOf(settings: DesiredBfd["settings"]): BfdProfile {
   const { transmitIntervalMilliseconds, receiveIntervalMilliseconds, detectMultiplier, minimumTtl } = settings;
   const { echoMode, echoIntervalMilliseconds = ECHO_INTERVAL_MILLISECONDS, passiveMode } = settings;
+  const offered = echoMode || settings.echoIntervalMilliseconds !== undefined;
   return {
     transmitIntervalMilliseconds: transmitIntervalMilliseconds ?? DEFAULT_PROFILE.transmitIntervalMilliseconds,
     receiveIntervalMilliseconds: receiveIntervalMilliseconds ?? DEFAULT_PROFILE.receiveIntervalMilliseconds,
     detectMultiplier: detectMultiplier ?? DEFAULT_PROFILE.detectMultiplier,
     minimumTtl: minimumTtl ?? DEFAULT_PROFILE.minimumTtl,
     passive: passiveMode,
-    ...(echoMode ? { echoIntervalMilliseconds } : {}),
+    ...(offered ? { echoReceiveIntervalMilliseconds: echoIntervalMilliseconds } : {}),
+    ...(echoMode ? { echoTransmitIntervalMilliseconds: echoIntervalMilliseconds } : {}),
   };
 }
 

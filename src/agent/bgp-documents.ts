@@ -63,6 +63,7 @@ export async function bgpBfdRows({ bgp }: AgentState): Promise<BgpBfdRow[]> {
       sent: view.sent,
       received: view.received,
       discarded: view.discarded,
+      ...(view.echo.sent === 0 ? {} : { echo: view.echo }),
       ...(view.problem === undefined ? {} : { problem: view.problem }),
     }))
     .toSorted((a, b) => (a.peer < b.peer ? -1 : 1));

@@ -108,6 +108,7 @@ export const bgpBfd: readonly BgpBfdRow[] = [
     sent: 1800,
     received: 1790,
     discarded: { wrongKey: 2, unknownSession: 1 },
+    echo: { intervalMilliseconds: 50, detectionMilliseconds: 150, sent: 400, returned: 399 },
   },
   {
     peer: "uplink",

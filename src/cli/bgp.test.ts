@@ -52,10 +52,10 @@ router   route refresh        -      yes
   {
     line: "bgp bfd",
     table: `
-PEER     ADDRESS                   STATE                        THEIRS     FOR   FLAPS   INTERVAL   DETECTION   LONGEST PAUSE   DISCARDED          PROBLEM
-router   172.16.1.1                up                           up       2m59s       1      100ms       300ms           131ms   2 wrongKey         -
-                                                                                                                                1 unknownSession
-uplink   fe80::1%eth1 (multihop)   down: detectionTimeExpired   down       30s       0     1000ms           -               -   -                  port 4784 is taken
+PEER     ADDRESS                   STATE                        THEIRS     FOR   FLAPS   INTERVAL   DETECTION   LONGEST PAUSE   ECHO                    DISCARDED          PROBLEM
+router   172.16.1.1                up                           up       2m59s       1      100ms       300ms           131ms   50ms, 399 of 400 back   2 wrongKey         -
+                                                                                                                                                        1 unknownSession
+uplink   fe80::1%eth1 (multihop)   down: detectionTimeExpired   down       30s       0     1000ms           -               -   -                       -                  port 4784 is taken
 `,
   },
   {

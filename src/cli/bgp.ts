@@ -217,6 +217,7 @@ const bfd: View<"/v1/bgp/bfd", BgpBfdRow> = {
     { title: "INTERVAL", align: "right", cell: (row) => `${Math.round(row.transmitIntervalMilliseconds)}ms` },
     { title: "DETECTION", align: "right", cell: (row) => milliseconds(row.detectionMilliseconds) },
     { title: "LONGEST PAUSE", align: "right", cell: (row) => milliseconds(row.longestGapMilliseconds) },
+    { title: "ECHO", cell: (row) => echoText(row) },
     { title: "DISCARDED", cell: (row) => discardedText(row) },
     { title: "PROBLEM", cell: (row, paint) => (row.problem === undefined ? "" : paint("red", row.problem)) },
   ],
@@ -228,6 +229,13 @@ function stateText({ state, diagnostic }: BgpBfdRow): string {
 
 function milliseconds(value: number): string {
   return value === 0 ? "" : `${Math.round(value)}ms`;
+}
+
+/** What has not come back yet is not lost for that. */
+function echoText({ echo }: BgpBfdRow): string {
+  if (echo === undefined) return "";
+  const pace = echo.intervalMilliseconds === 0 ? "stopped" : `${Math.round(echo.intervalMilliseconds)}ms`;
+  return `${pace}, ${echo.returned} of ${echo.sent} back`;
 }
 
 function discardedText({ discarded }: BgpBfdRow): string {

@@ -52,13 +52,50 @@ const attachFilter: (fd: number, level: number, option: number, program: object,
 
 /** What has come with less is dropped, unseen. Negative: refused, see errno. Load the TTL, compare, keep all or nothing. */
 export function attachTtlFilter(fd: number, family: Family, least: number): number {
-  const program = Uint8Array.from([
-    ...instruction(0x30, 0, 0, SKF_NET_OFF + TTL_OFFSET[family]),
-    ...instruction(0x35, 0, 1, least),
-    ...instruction(0x06, 0, 0, -1),
-    ...instruction(0x06, 0, 0, 0),
+  return attachProgram(fd, [
+    instruction(LOAD_BYTE, 0, 0, SKF_NET_OFF + TTL_OFFSET[family]),
+    instruction(AT_LEAST, 0, 1, least),
+    KEEP,
+    DROP,
   ]);
-  const value = { len: program.length / 8, filter: program };
+}
+
+/** The same for a packet socket, which sees all: UDP to one port, without options or extension headers, with this TTL or more. */
+export function attachUdpFilter(fd: number, family: Family, port: number, leastTtl: number): number {
+  const { firstByte, protocol, portAt } = UDP_IN[family];
+  return attachProgram(fd, [
+    instruction(LOAD_BYTE, 0, 0, SKF_NET_OFF),
+    instruction(AND, 0, 0, firstByte.mask),
+    instruction(EQUAL, 0, 7, firstByte.value),
+    instruction(LOAD_BYTE, 0, 0, SKF_NET_OFF + protocol),
+    instruction(EQUAL, 0, 5, PROTOCOL_UDP),
+    instruction(LOAD_BYTE, 0, 0, SKF_NET_OFF + TTL_OFFSET[family]),
+    instruction(AT_LEAST, 0, 3, leastTtl),
+    instruction(LOAD_HALF, 0, 0, SKF_NET_OFF + portAt),
+    instruction(EQUAL, 0, 1, port),
+    KEEP,
+    DROP,
+  ]);
+}
+
+/** Version and, where it varies, header length; where the protocol and UDP's destination port are. */
+const UDP_IN = {
+  IPv4: { firstByte: { mask: 0xff, value: 0x45 }, protocol: 9, portAt: 22 },
+  IPv6: { firstByte: { mask: 0xf0, value: 0x60 }, protocol: 6, portAt: 42 },
+} as const satisfies Record<Family, object>;
+const PROTOCOL_UDP = 17;
+
+/** Classic BPF, of which this is all that the filters need. */
+const LOAD_BYTE = 0x30;
+const LOAD_HALF = 0x28;
+const AND = 0x54;
+const EQUAL = 0x15;
+const AT_LEAST = 0x35;
+const KEEP = instruction(0x06, 0, 0, -1);
+const DROP = instruction(0x06, 0, 0, 0);
+
+function attachProgram(fd: number, instructions: readonly Uint8Array[]): number {
+  const value = { len: instructions.length, filter: Uint8Array.from(instructions.flatMap((one) => [...one])) };
   return attachFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, value, koffi.sizeof(FILTER_PROGRAM));
 }
 

@@ -40,6 +40,7 @@ export interface BfdSessionNumbers {
   readonly flaps: number;
   readonly longestGapMilliseconds: number;
   readonly discarded: Readonly<Record<string, number>>;
+  readonly echo: { readonly sent: number; readonly returned: number };
 }
 
 const SESSION_LABELS = ["peer", "vrf"] as const;
@@ -178,41 +179,8 @@ function labelsOf({ peer, port, vrf = "" }: BgpSessionNumbers): { readonly peer:
 function registerBfd(registry: Registry, source: BgpMetricsSource): void {
   const rows = (value: (session: BfdSessionNumbers) => number) => async (): Promise<readonly GaugeRow[]> =>
     (await source.bfdSessions()).map((session) => ({ labels: { peer: session.peer, vrf: "" }, value: value(session) }));
-  observe(
-    registry,
-    "metallb_bfd_session_up",
-    "1 while BFD is up",
-    SESSION_LABELS,
-    rows(({ state }) => Number(state === "up")),
-  );
-  observe(
-    registry,
-    "fairlead_bfd_longest_gap_milliseconds",
-    "The longest pause between packets of the peer while up",
-    SESSION_LABELS,
-    rows(({ longestGapMilliseconds }) => longestGapMilliseconds),
-  );
-  observeTotal(
-    registry,
-    "metallb_bfd_control_packet_input",
-    "BFD packets received",
-    SESSION_LABELS,
-    rows(({ received }) => received),
-  );
-  observeTotal(
-    registry,
-    "metallb_bfd_control_packet_output",
-    "BFD packets sent",
-    SESSION_LABELS,
-    rows(({ sent }) => sent),
-  );
-  observeTotal(
-    registry,
-    "metallb_bfd_session_down_events",
-    "Times BFD left Up",
-    SESSION_LABELS,
-    rows(({ flaps }) => flaps),
-  );
+  for (const { name, help, value } of BFD_GAUGES) observe(registry, name, help, SESSION_LABELS, rows(value));
+  for (const { name, help, value } of BFD_TOTALS) observeTotal(registry, name, help, SESSION_LABELS, rows(value));
   observeTotal(
     registry,
     "fairlead_bfd_discarded_packets_total",
@@ -224,6 +192,33 @@ function registerBfd(registry: Registry, source: BgpMetricsSource): void {
       ),
   );
 }
+
+interface BfdMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly value: (session: BfdSessionNumbers) => number;
+}
+
+const BFD_GAUGES: readonly BfdMetric[] = [
+  { name: "metallb_bfd_session_up", help: "1 while BFD is up", value: ({ state }) => Number(state === "up") },
+  {
+    name: "fairlead_bfd_longest_gap_milliseconds",
+    help: "The longest pause between packets of the peer while up",
+    value: ({ longestGapMilliseconds }) => longestGapMilliseconds,
+  },
+];
+
+const BFD_TOTALS: readonly BfdMetric[] = [
+  { name: "metallb_bfd_control_packet_input", help: "BFD packets received", value: ({ received }) => received },
+  { name: "metallb_bfd_control_packet_output", help: "BFD packets sent", value: ({ sent }) => sent },
+  {
+    name: "metallb_bfd_echo_packet_input",
+    help: "BFD echo packets of ours that came back",
+    value: ({ echo }) => echo.returned,
+  },
+  { name: "metallb_bfd_echo_packet_output", help: "BFD echo packets sent", value: ({ echo }) => echo.sent },
+  { name: "metallb_bfd_session_down_events", help: "Times BFD left Up", value: ({ flaps }) => flaps },
+];
 
 function sum(numbers: Readonly<Record<string, number>>): number {
   return Object.values(numbers).reduce((total, value) => total + value, 0);

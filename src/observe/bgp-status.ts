@@ -83,7 +83,18 @@ export interface BgpBfdRow {
   readonly received: number;
   /** Packets discarded, by reason. */
   readonly discarded: Readonly<Record<string, number>>;
+  /** Our own echo packets, which the peer's forwarding returns; absent: none were sent. */
+  readonly echo?: BgpBfdEcho;
   readonly problem?: string;
+}
+
+export interface BgpBfdEcho {
+  /** Between packets; 0: none are sent at the moment. */
+  readonly intervalMilliseconds: number;
+  readonly detectionMilliseconds: number;
+  readonly sent: number;
+  readonly returned: number;
+  readonly roundTripMilliseconds?: number;
 }
 
 /** A route this node announces to a peer, as it is desired; `told`: the session is up. */

@@ -126,12 +126,15 @@ test("BFD sessions are told, also how near they came to their end", async () => 
     flaps: 2,
     longestGapMilliseconds: 61,
     discarded: { ttl: 1 },
+    echo: { sent: 7, returned: 6 },
   };
   const found = await lines(createMetrics(source({ bfdSessions: () => Promise.resolve([bfd]) })));
   for (const line of [
     'metallb_bfd_session_up{peer="172.16.1.1",vrf=""} 1',
     'metallb_bfd_control_packet_input{peer="172.16.1.1",vrf=""} 19',
     'metallb_bfd_control_packet_output{peer="172.16.1.1",vrf=""} 20',
+    'metallb_bfd_echo_packet_output{peer="172.16.1.1",vrf=""} 7',
+    'metallb_bfd_echo_packet_input{peer="172.16.1.1",vrf=""} 6',
     'metallb_bfd_session_down_events{peer="172.16.1.1",vrf=""} 2',
     'fairlead_bfd_longest_gap_milliseconds{peer="172.16.1.1",vrf=""} 61',
     'fairlead_bfd_discarded_packets_total{peer="172.16.1.1",reason="ttl"} 1',

@@ -12,8 +12,10 @@ export interface BfdProfile {
   readonly detectMultiplier: number;
   /** Say nothing before the peer has (RFC 5880 §6.1). */
   readonly passive: boolean;
-  /** Return the peer's echo packets if they come no faster; `undefined`: ask for none. Single hop only. */
-  readonly echoIntervalMilliseconds?: number;
+  /** The peer's echo packets are returned if they come no faster; `undefined`: it may send none. Single hop only. */
+  readonly echoReceiveIntervalMilliseconds?: number;
+  /** Between echo packets of ours, at least; `undefined`: none are sent. Single hop only. */
+  readonly echoTransmitIntervalMilliseconds?: number;
   /** Multihop only: packets with a lower TTL are dropped. 1 to 255. */
   readonly minimumTtl: number;
 }
@@ -49,6 +51,9 @@ export const MULTIHOP_PORT = 4784;
 export const SOURCE_PORTS = { first: 49152, last: 65535 } as const;
 /** RFC 5881 §5: what has been routed has less. */
 export const SINGLE_HOP_TTL = 255;
+
+/** A packet that the peer's forwarding has returned, and nothing on the way. */
+export const RETURNED_TTL_MIN = SINGLE_HOP_TTL - 1;
 
 /** One more is refused: at 50 ms they would be 20,000 packets a second. */
 export const SESSIONS_MAX = 512;

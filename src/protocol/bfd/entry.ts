@@ -3,8 +3,9 @@ import { formatAddress } from "../../net/address.ts";
 import type { Instant } from "../../time/instant.ts";
 import type { ReceivedSequence } from "./authentication.ts";
 import { SESSIONS_MAX, type BfdSessionConfig } from "./config.ts";
-import { detectionMicros, type Session } from "./machine.ts";
-import type { BfdDetails, BfdSessionView } from "./view.ts";
+import { echoDetectionMicros, type Echo } from "./echo.ts";
+import { detectionMicros, type Session } from "./session.ts";
+import type { BfdDetails, BfdSessionView, EchoDetails } from "./view.ts";
 
 export interface Entry {
   readonly config: BfdSessionConfig;
@@ -26,8 +27,22 @@ export interface Entry {
   /** Why nothing can be sent, why nothing can be heard. */
   sendProblem: string | undefined;
   listenProblem: string | undefined;
+  echo: EchoEntry;
   /** Received in the second that began then. */
   second: { readonly began: Instant; readonly packets: number };
+}
+
+/** The echo function beside the session. */
+export interface EchoEntry {
+  readonly cookie: bigint;
+  running: Echo | undefined;
+  sent: number;
+  returned: number;
+  /** Of the last packet sent, and how long the last one took that was the newest. */
+  sentAt: Instant | undefined;
+  roundTripMilliseconds: number | undefined;
+  /** Why none can be sent. */
+  problem: string | undefined;
 }
 
 /** What a change of state is told with: nothing that changes with every packet. */
@@ -62,7 +77,7 @@ export function detailsOf(entry: Entry): BfdDetails {
     remoteDiagnostic: remote.diagnostic,
     since: entry.since,
     flaps: entry.flaps,
-    problem: entry.listenProblem ?? entry.sendProblem,
+    problem: entry.listenProblem ?? entry.sendProblem ?? entry.echo.problem,
     multihop: config.multihop,
     myDiscriminator: settings.myDiscriminator,
     yourDiscriminator: remote.discriminator,
@@ -73,6 +88,18 @@ export function detailsOf(entry: Entry): BfdDetails {
     received: entry.received,
     discarded: Object.fromEntries(entry.discarded),
     longestGapMilliseconds: entry.longestGapMilliseconds,
+    echo: echoDetailsOf(entry),
+  };
+}
+
+function echoDetailsOf({ echo, session }: Entry): EchoDetails {
+  const { running, sent, returned, roundTripMilliseconds } = echo;
+  return {
+    intervalMilliseconds: (running?.intervalMicros ?? 0) / 1000,
+    detectionMilliseconds: running === undefined ? 0 : echoDetectionMicros(running.intervalMicros, session) / 1000,
+    sent,
+    returned,
+    ...(roundTripMilliseconds === undefined ? {} : { roundTripMilliseconds }),
   };
 }
 

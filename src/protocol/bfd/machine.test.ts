@@ -3,18 +3,15 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { instant, later } from "../../time/instant.ts";
 import { seededRandom } from "../../time/jitter.ts";
+import { deadline, step, type Effect, type Event } from "./machine.ts";
 import {
   advertisedTxMicros,
-  deadline,
   detectionMicros,
   SLOW_MICROS,
   startSession,
-  step,
-  type Effect,
-  type Event,
   type Session,
   type Settings,
-} from "./machine.ts";
+} from "./session.ts";
 import { STATES, type BfdState, type Control } from "./packet.ts";
 
 const SETTINGS: Settings = {
@@ -22,6 +19,7 @@ const SETTINGS: Settings = {
   desiredMinTxMicros: 50_000,
   requiredMinRxMicros: 50_000,
   requiredMinEchoRxMicros: 0,
+  desiredMinEchoTxMicros: 0,
   detectMult: 3,
   passive: false,
 };

@@ -15,46 +15,14 @@
 import { later, earliest, type Instant } from "../../time/instant.ts";
 import type { Random } from "../../time/jitter.ts";
 import type { BfdState, Control, Diagnostic } from "./packet.ts";
-
-/** §6.8.1, the variables of a session; intervals in microseconds, as on the wire. */
-export interface Session {
-  readonly settings: Settings;
-  readonly state: BfdState;
-  readonly diagnostic: Diagnostic;
-  readonly remote: Remote;
-  /** What is in force for our own timers: an interval that grows waits for the peer to know (§6.8.3). */
-  readonly txMicros: number;
-  readonly rxMicros: number;
-  /** A Poll Sequence runs; `changedMeanwhile`: and must be followed by another. */
-  readonly poll: "idle" | "polling" | "changedMeanwhile";
-  /** Of the next periodic packet; `undefined`: none is due. */
-  readonly sendAt: Instant | undefined;
-  /** Without a packet until then the peer is down. */
-  readonly detectAt: Instant | undefined;
-}
-
-export interface Settings {
-  /** Unique on this node, not zero, kept for as long as the session is configured. */
-  readonly myDiscriminator: number;
-  readonly desiredMinTxMicros: number;
-  readonly requiredMinRxMicros: number;
-  /** 0: no echo. */
-  readonly requiredMinEchoRxMicros: number;
-  readonly detectMult: number;
-  readonly passive: boolean;
-}
-
-export interface Remote {
-  /** 0: not known. */
-  readonly discriminator: number;
-  readonly state: BfdState;
-  readonly diagnostic: Diagnostic;
-  readonly desiredMinTxMicros: number;
-  readonly requiredMinRxMicros: number;
-  readonly requiredMinEchoRxMicros: number;
-  readonly detectMult: number;
-  readonly demand: boolean;
-}
+import {
+  advertisedTxMicros,
+  detectionMicros,
+  UNKNOWN_REMOTE,
+  type Remote,
+  type Session,
+  type Settings,
+} from "./session.ts";
 
 export type Event =
   /** A packet for this session that has passed every check of §6.8.6 that needs no state, and its authentication. */
@@ -63,15 +31,17 @@ export type Event =
   /** Other intervals, multiplier or role. */
   | { readonly type: "configure"; readonly settings: Settings }
   /** §6.8.16. */
-  | { readonly type: "admin"; readonly enabled: boolean };
+  | { readonly type: "admin"; readonly enabled: boolean }
+  /** §6.8.5: too many of our echo packets have not come back; whether any had since the session came Up. */
+  | { readonly type: "echoFailed"; readonly everReturned: boolean };
 
 export type Effect =
   | { readonly type: "send"; readonly control: Control }
   /** The state of either end has changed. */
   | { readonly type: "changed" };
 
-/** §6.8.3: no faster than this while the session is not Up. */
-export const SLOW_MICROS = 1_000_000;
+const ECHO_HOLD_MILLISECONDS = 1000;
+const ECHO_HOLD_MILLISECONDS_MAX = 60_000;
 
 /** §6.8.6 last but one: ours (row), the peer's (column). */
 const NEXT_STATE = {
@@ -80,48 +50,6 @@ const NEXT_STATE = {
   init: { adminDown: "down", down: "init", init: "up", up: "up" },
   up: { adminDown: "down", down: "down", init: "up", up: "up" },
 } as const satisfies Record<BfdState, Record<BfdState, BfdState>>;
-
-const UNKNOWN_REMOTE: Remote = {
-  discriminator: 0,
-  state: "down",
-  diagnostic: "none",
-  desiredMinTxMicros: 0,
-  // §6.8.1: bfd.RemoteMinRxInterval starts with 1, so that anything is sent at all.
-  requiredMinRxMicros: 1,
-  requiredMinEchoRxMicros: 0,
-  detectMult: 0,
-  demand: false,
-};
-
-/** Down; the first packet goes out at once, unless the peer has to speak first. */
-export function startSession(settings: Settings, now: Instant): Session {
-  return {
-    settings,
-    state: "down",
-    diagnostic: "none",
-    remote: UNKNOWN_REMOTE,
-    txMicros: Math.max(SLOW_MICROS, settings.desiredMinTxMicros),
-    rxMicros: settings.requiredMinRxMicros,
-    poll: "idle",
-    sendAt: settings.passive ? undefined : now,
-    detectAt: undefined,
-  };
-}
-
-/** What the predecessor of this process left to the peer: a session that is Up and waits for us. See `park`. */
-export function resumeSession(settings: Settings, remote: Remote, detectMillis: number, now: Instant): Session {
-  const session = startSession(settings, now);
-  // The peer expects nothing for long; a poll tells it that we are back at our own pace.
-  return {
-    ...session,
-    state: "up",
-    remote,
-    txMicros: settings.desiredMinTxMicros,
-    poll: "polling",
-    sendAt: now,
-    detectAt: later(now, detectMillis),
-  };
-}
 
 export function step(
   session: Session,
@@ -138,22 +66,13 @@ export function step(
       return configure(session, event.settings, now, random);
     case "admin":
       return setAdmin(session, event.enabled, now, random);
+    case "echoFailed":
+      return failEcho(session, event.everReturned, now, random);
   }
 }
 
 export function deadline({ sendAt, detectAt }: Session): Instant | undefined {
   return earliest([sendAt, detectAt]);
-}
-
-/** How long the peer may be silent (§6.8.4). 0: it has not spoken. */
-export function detectionMicros({ remote, rxMicros }: Session): number {
-  return remote.detectMult * Math.max(rxMicros, remote.desiredMinTxMicros);
-}
-
-/** What we say our interval is: the truth only while Up (§6.8.3). */
-export function advertisedTxMicros(session: Session): number {
-  const { desiredMinTxMicros } = session.settings;
-  return session.state === "up" ? desiredMinTxMicros : Math.max(SLOW_MICROS, desiredMinTxMicros);
 }
 
 // ---- Events ----
@@ -168,7 +87,8 @@ function receive(
   // §6.8.6: remembered, and that is all.
   if (before.state === "adminDown") return rearm(heard, before, now, random);
   const polled = control.final ? endPoll(heard) : heard;
-  const state = NEXT_STATE[before.state][control.state];
+  const held = before.heldUntil !== undefined && now < before.heldUntil;
+  const state = held ? before.state : NEXT_STATE[before.state][control.state];
   const [moved, effects] = moveTo(polled, state, "neighborSignaledDown", now, random);
   const seen: Session = { ...moved, detectAt: later(now, detectionMicros(moved) / 1000) };
   const [paced, sent] = rearm(seen, before, now, random);
@@ -226,6 +146,22 @@ function setAdmin(
   if (enabled === (before.state !== "adminDown")) return [before, []];
   const [next, effects] = moveTo(before, enabled ? "down" : "adminDown", "administrativelyDown", now, random);
   return [enabled ? next : { ...next, detectAt: undefined }, effects];
+}
+
+/**
+ * Control packets still come, so the session would be Up again within a round trip, and down again within a few echo packets: it waits
+ * first, each time twice as long, until forwarding works.
+ */
+function failEcho(
+  before: Session,
+  everReturned: boolean,
+  now: Instant,
+  random: Random,
+): readonly [Session, readonly Effect[]] {
+  if (before.state !== "up") return [before, []];
+  const echoFailures = everReturned ? 1 : before.echoFailures + 1;
+  const hold = Math.min(ECHO_HOLD_MILLISECONDS * 2 ** (echoFailures - 1), ECHO_HOLD_MILLISECONDS_MAX);
+  return moveTo({ ...before, echoFailures, heldUntil: later(now, hold) }, "down", "echoFailed", now, random);
 }
 
 // ---- Their parts ----

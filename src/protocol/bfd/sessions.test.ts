@@ -1,77 +1,10 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { address } from "../../net/address.ts";
-import { instant, later, type Instant } from "../../time/instant.ts";
-import { seededRandom } from "../../time/jitter.ts";
-import { DEFAULT_PROFILE, SESSIONS_MAX, type BfdSessionConfig } from "./config.ts";
+import { DEFAULT_PROFILE, SESSIONS_MAX } from "./config.ts";
+import { config, FAST, KEY, Network } from "./network.fixture.ts";
 import { decodeControl, encodeControl, type Control } from "./packet.ts";
-import type { Entry } from "./entry.ts";
 import { parseParked } from "./parked.ts";
-import { nextDeadline, Sessions } from "./sessions.ts";
 import type { ParkedSession } from "./view.ts";
-
-const FAST = { ...DEFAULT_PROFILE, transmitIntervalMilliseconds: 50, receiveIntervalMilliseconds: 50 };
-const KEY = { type: "meticulousKeyedSha1", keyId: 1, secret: new TextEncoder().encode("geheim") } as const;
-
-/** Two nodes on one clock; `lost`: what is sent gets nowhere. */
-class Network {
-  readonly #random = seededRandom(4);
-  #numbers = 100;
-  now: Instant = instant(0);
-  lost = false;
-  /** Every datagram of node 0, for a peer who would play it back. */
-  readonly recorded: Uint8Array[] = [];
-  readonly nodes: [Sessions, Sessions] = [this.node(0), this.node(1)];
-
-  node(i: 0 | 1, parked: readonly ParkedSession[] = []): Sessions {
-    return new Sessions(
-      {
-        random: this.#random,
-        hash: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
-        newDiscriminator: () => (this.#numbers += 1),
-        send: (entry, bytes) => {
-          if (i === 0) this.recorded.push(bytes);
-          if (!this.lost) this.deliver(i === 0 ? 1 : 0, bytes, entry.config.multihop);
-        },
-        changed: () => {},
-      },
-      parked,
-    );
-  }
-
-  deliver(to: 0 | 1, bytes: Uint8Array, multihop = false): Entry | undefined {
-    return this.nodes[to].receive({ bytes, from: to === 0 ? "10.0.0.2" : "10.0.0.1", multihop }, this.now);
-  }
-
-  configure(i: 0 | 1, parts: Partial<BfdSessionConfig> = {}): this {
-    this.nodes[i].configure([config(i === 0 ? "10.0.0.2" : "10.0.0.1", parts)], this.now);
-    return this;
-  }
-
-  run(milliseconds: number): this {
-    const end = later(this.now, milliseconds);
-    for (let next = this.#next(); next !== undefined && next.moment <= end; next = this.#next()) {
-      if (next.moment > this.now) this.now = next.moment;
-      next.sessions.handle(next.entry, { type: "clock" }, this.now);
-    }
-    this.now = end;
-    return this;
-  }
-
-  details(i: 0 | 1) {
-    const [details] = this.nodes[i].details();
-    assert.ok(details);
-    return details;
-  }
-
-  #next(): { moment: Instant; entry: Entry; sessions: Sessions } | undefined {
-    return this.nodes
-      .flatMap((sessions) => [...sessions.entries].map((entry) => ({ moment: nextDeadline(entry), entry, sessions })))
-      .filter((one): one is { moment: Instant; entry: Entry; sessions: Sessions } => one.moment !== undefined)
-      .toSorted((a, b) => a.moment - b.moment)[0];
-  }
-}
 
 describe("the sessions of a node", () => {
   test("come Up with a peer, with a key and without", () => {
@@ -266,10 +199,6 @@ function park(network: Network, holdMilliseconds: number): readonly ParkedSessio
   const { complete, parked } = network.nodes[0].parkedSessions(holdMilliseconds, network.now);
   assert.equal(complete, true);
   return parked;
-}
-
-function config(peer: string, parts: Partial<BfdSessionConfig> = {}): BfdSessionConfig {
-  return { name: "peer", peer: address(peer), multihop: false, profile: FAST, ...parts };
 }
 
 function control(parts: Partial<Control>): Control {

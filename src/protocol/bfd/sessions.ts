@@ -3,20 +3,14 @@
  * handed to the next process. Pure but for its own state: bytes go out through `send`, time comes in.
  */
 import { formatAddress } from "../../net/address.ts";
-import { later, type Instant } from "../../time/instant.ts";
+import { earliest, later, type Instant } from "../../time/instant.ts";
 import type { Random } from "../../time/jitter.ts";
 import { sealControl, verifyControl, type Hash } from "./authentication.ts";
 import { SESSIONS_MAX, type BfdSessionConfig } from "./config.ts";
-import {
-  deadline,
-  detectionMicros,
-  resumeSession,
-  startSession,
-  step,
-  type Event,
-  type Remote,
-  type Settings,
-} from "./machine.ts";
+import { deadline, step, type Event } from "./machine.ts";
+import { detectionMicros, resumeSession, startSession, type Remote, type Settings } from "./session.ts";
+import { echoIntervalMicros, stepEcho, type EchoEvent } from "./echo.ts";
+import { decodeEcho, type EchoPacket } from "./echo-packet.ts";
 import { decodeControl, type Control } from "./packet.ts";
 import { detailsOf, peerText, refusedView, viewOf, type Entry } from "./entry.ts";
 import type { BfdDetails, BfdSessionView, ParkedSession } from "./view.ts";
@@ -26,8 +20,14 @@ export interface Surroundings {
   readonly hash: Hash;
   /** 32 bits, not zero, not guessable. */
   readonly newDiscriminator: () => number;
+  /** 64 bits, not guessable. */
+  readonly newCookie: () => bigint;
   /** Sends from the session's own port. */
   readonly send: (entry: Entry, bytes: Uint8Array) => void;
+  /** Where the session's echo packets go from now on; says what keeps them from going at all. */
+  readonly openEcho: (entry: Entry) => string | undefined;
+  readonly sendEcho: (entry: Entry, packet: EchoPacket) => void;
+  readonly closeEcho: (entry: Entry) => void;
   /** The state of one end has changed. */
   readonly changed: () => void;
 }
@@ -123,6 +123,25 @@ export class Sessions {
       if (effect.type === "send") this.#send(entry, effect.control);
       else this.#surroundings.changed();
     }
+    this.#echo(entry, event.type === "clock" ? { type: "clock" } : { type: "session" }, now);
+  }
+
+  /** A packet that looks like an echo packet of ours. */
+  receiveEcho(bytes: Uint8Array, now: Instant): Entry | undefined {
+    const read = decodeEcho(bytes);
+    if (!read.ok) return this.#discardUnknown("malformedEcho");
+    const { myDiscriminator, sequence, cookie } = read.value;
+    const entry = this.#byDiscriminator.get(myDiscriminator);
+    if (entry === undefined) return this.#discardUnknown("unknownEcho");
+    const { echo } = entry;
+    if (echo.running === undefined || cookie !== echo.cookie) return discard(entry, "unknownEcho");
+    if (sequence === echo.running.sent && sequence > echo.running.returned && echo.sentAt !== undefined)
+      echo.roundTripMilliseconds = now - echo.sentAt;
+    const before = echo.running.returned;
+    this.#echo(entry, { type: "returned", sequence }, now);
+    if (echo.running.returned === before) return discard(entry, "unknownEcho");
+    echo.returned += 1;
+    return entry;
   }
 
   details(): readonly BfdDetails[] {
@@ -163,6 +182,34 @@ export class Sessions {
     };
   }
 
+  /** Starts, goes on with or ends the echo function, as the session allows. */
+  #echo(entry: Entry, event: EchoEvent, now: Instant): void {
+    const { echo, session } = entry;
+    const allowed = echoIntervalMicros(session) !== undefined;
+    if (!allowed && echo.running !== undefined) this.#surroundings.closeEcho(entry);
+    if (!allowed) echo.problem = undefined;
+    if (allowed && echo.running === undefined && !this.#openEcho(entry)) return;
+    const [running, effects] = stepEcho(echo.running, session, event, now, this.#surroundings.random);
+    echo.running = running;
+    for (const effect of effects) {
+      if (effect.type === "failed") this.handle(entry, { type: "echoFailed", everReturned: effect.everReturned }, now);
+      else {
+        echo.sent += 1;
+        echo.sentAt = now;
+        const { myDiscriminator } = session.settings;
+        this.#surroundings.sendEcho(entry, { myDiscriminator, sequence: effect.sequence, cookie: echo.cookie });
+      }
+    }
+  }
+
+  /** Where it cannot be, the session goes on without; the next time it comes Up it is tried again. */
+  #openEcho(entry: Entry): boolean {
+    if (entry.echo.problem !== undefined) return false;
+    entry.echo.problem = this.#surroundings.openEcho(entry);
+    if (entry.echo.problem !== undefined) this.#surroundings.changed();
+    return entry.echo.problem === undefined;
+  }
+
   #add(id: string, config: BfdSessionConfig, now: Instant): void {
     const key = sessionKey(config);
     const parked = this.#parked.get(key);
@@ -189,6 +236,15 @@ export class Sessions {
       longestGapMilliseconds: 0,
       sendProblem: undefined,
       listenProblem: undefined,
+      echo: {
+        cookie: this.#surroundings.newCookie(),
+        running: undefined,
+        sent: 0,
+        returned: 0,
+        sentAt: undefined,
+        roundTripMilliseconds: undefined,
+        problem: undefined,
+      },
       second: { began: now, packets: 0 },
     };
     this.#entries.set(id, entry);
@@ -238,8 +294,8 @@ function sessionKey({ peer, device, multihop }: BfdSessionConfig): string {
   return `${peerText({ peer, ...(device === undefined ? {} : { device }) })} ${multihop}`;
 }
 
-export function nextDeadline({ session }: Entry): Instant | undefined {
-  return deadline(session);
+export function nextDeadline({ session, echo: { running } }: Entry): Instant | undefined {
+  return earliest([deadline(session), running?.sendAt, running?.detectAt]);
 }
 
 /** A change of these is another session: its socket, or what the peer checks. */
@@ -250,12 +306,16 @@ function identity({ peer, local, device, multihop, profile, key }: BfdSessionCon
 }
 
 function settingsOf({ profile, multihop }: BfdSessionConfig, kept: Pick<Settings, "myDiscriminator">): Settings {
-  const echo = multihop ? undefined : profile.echoIntervalMilliseconds;
+  // RFC 5883 §4.3: no echo over several hops.
+  const [echoRx = 0, echoTx = 0] = multihop
+    ? []
+    : [profile.echoReceiveIntervalMilliseconds, profile.echoTransmitIntervalMilliseconds];
   return {
     myDiscriminator: kept.myDiscriminator,
     desiredMinTxMicros: profile.transmitIntervalMilliseconds * 1000,
     requiredMinRxMicros: profile.receiveIntervalMilliseconds * 1000,
-    requiredMinEchoRxMicros: echo === undefined ? 0 : echo * 1000,
+    requiredMinEchoRxMicros: echoRx * 1000,
+    desiredMinEchoTxMicros: echoTx * 1000,
     detectMult: profile.detectMultiplier,
     passive: profile.passive,
   };

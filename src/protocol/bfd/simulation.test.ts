@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { instant, later, type Instant } from "../../time/instant.ts";
 import { seededRandom } from "../../time/jitter.ts";
-import { deadline, startSession, step, type Effect, type Event, type Session, type Settings } from "./machine.ts";
+import { deadline, step, type Effect, type Event } from "./machine.ts";
+import { startSession, type Session, type Settings } from "./session.ts";
 import type { BfdState, Control } from "./packet.ts";
 
 /**
@@ -244,6 +245,7 @@ function settings(myDiscriminator: number, parts: Partial<Settings>): Settings {
     desiredMinTxMicros: 50_000,
     requiredMinRxMicros: 50_000,
     requiredMinEchoRxMicros: 0,
+    desiredMinEchoTxMicros: 0,
     detectMult: 3,
     passive: false,
     ...parts,

@@ -1,6 +1,6 @@
 /** What the agent and its operator see of BFD. */
 import type { Instant } from "../../time/instant.ts";
-import type { Remote } from "./machine.ts";
+import type { Remote } from "./session.ts";
 import type { BfdState, Diagnostic } from "./packet.ts";
 
 export interface BfdView {
@@ -40,6 +40,19 @@ export interface BfdDetails extends BfdSessionView {
   readonly discarded: Readonly<Record<string, number>>;
   /** The longest pause between packets of the peer while Up: near the detection time, the session is in danger. */
   readonly longestGapMilliseconds: number;
+  readonly echo: EchoDetails;
+}
+
+/** Our own echo packets, since the session was configured. */
+export interface EchoDetails {
+  /** Between packets, before jitter; 0: none are sent at the moment. */
+  readonly intervalMilliseconds: number;
+  /** When none has come back for so long, the peer's forwarding is down. */
+  readonly detectionMilliseconds: number;
+  readonly sent: number;
+  readonly returned: number;
+  /** Of the last that came back before the next was sent. */
+  readonly roundTripMilliseconds?: number;
 }
 
 /**

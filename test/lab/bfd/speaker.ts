@@ -1,11 +1,12 @@
 /**
  * A program with nothing but BFD in it, for the lab: four sessions, and a main thread that is busy on request.
  *
- *     speaker.ts PARKED-FILE [--busy MILLISECONDS]     on SIGTERM parks its sessions into the file, on SIGINT leaves
+ *     speaker.ts PARKED-FILE [--busy MILLISECONDS] [--echo]     on SIGTERM parks its sessions into the file, on SIGINT leaves
  *
  * Writes a line of JSON for every change, and one with the details for every SIGUSR2.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { address } from "../../../src/net/address.ts";
 import { DEFAULT_PROFILE, type BfdSessionConfig } from "../../../src/protocol/bfd/config.ts";
 import { startBfd } from "../../../src/protocol/bfd/driver.ts";
@@ -18,7 +19,7 @@ const SESSIONS: readonly BfdSessionConfig[] = [
     peer: address("10.91.0.1"),
     local: address("10.91.0.11"),
     multihop: false,
-    profile: { ...DEFAULT_PROFILE, echoIntervalMilliseconds: 100 },
+    profile: { ...DEFAULT_PROFILE, echoReceiveIntervalMilliseconds: 100 },
   },
   {
     name: "frr6",
@@ -44,12 +45,16 @@ const SESSIONS: readonly BfdSessionConfig[] = [
   },
 ];
 
-const [file = "", busy, milliseconds] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  options: { busy: { type: "string" }, echo: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const [file = ""] = positionals;
 const parked = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as readonly ParkedSession[]) : [];
 const bfd = startBfd({ parked });
 const say = (what: object): boolean => process.stdout.write(`${JSON.stringify(what)}\n`);
 bfd.onChange(() => say({ changed: Object.fromEntries(bfd.view().sessions.map(({ name, state }) => [name, state])) }));
-bfd.setSessions(SESSIONS);
+bfd.setSessions(SESSIONS.map(withEcho));
 process.on("SIGUSR2", () => void bfd.details().then((details) => say({ details })));
 process.on("SIGTERM", () => {
   void bfd.stop({ type: "restart", holdMilliseconds: HOLD_MILLISECONDS }).then((sessions) => {
@@ -57,12 +62,20 @@ process.on("SIGTERM", () => {
   });
 });
 process.on("SIGINT", () => void bfd.stop({ type: "leave" }));
-if (busy === "--busy") {
+if (values.busy !== undefined) {
+  const milliseconds = Number(values.busy);
   // Between two stretches of work the loop turns once: enough to hear signals, far too little for BFD.
   const work = (): void => {
-    const end = performance.now() + Number(milliseconds);
+    const end = performance.now() + milliseconds;
     while (performance.now() < end);
     setTimeout(work, 5).unref();
   };
   setTimeout(work, 5).unref();
+}
+
+/** Towards FRR, which returns what it forwards: our own packets too, and over IPv6 it may send its own. */
+function withEcho(config: BfdSessionConfig): BfdSessionConfig {
+  if (!values.echo || !config.name.startsWith("frr")) return config;
+  const echoes = { echoReceiveIntervalMilliseconds: 100, echoTransmitIntervalMilliseconds: 50 };
+  return { ...config, profile: { ...config.profile, ...echoes } };
 }

@@ -10,12 +10,13 @@ import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { runThreadBeforeOthers } from "../../../kernel/thread-priority.ts";
 import { systemClock } from "../../../time/clock.ts";
-import { later, type Instant } from "../../../time/instant.ts";
+import { earliest, later, type Instant } from "../../../time/instant.ts";
 import type { BfdSessionConfig } from "../config.ts";
 import type { Entry } from "../entry.ts";
 import type { FromWorker, StopMode, ToWorker, WorkerOptions } from "../messages.ts";
 import { nextDeadline, Sessions } from "../sessions.ts";
 import type { ParkedSession } from "../view.ts";
+import { Echoes } from "./echoes/driver.ts";
 import { Sockets } from "./sockets/driver.ts";
 
 interface Agent {
@@ -56,12 +57,12 @@ function forwardsIpv4(): boolean {
 }
 const NO_ECHO = "No echo is offered: with net.ipv4.ip_forward = 0 the kernel would return none";
 
-function wantsIpv4Echo({ peer, multihop, profile }: BfdSessionConfig): boolean {
-  return peer.family === "IPv4" && !multihop && profile.echoIntervalMilliseconds !== undefined;
+function offersIpv4Echo({ peer, multihop, profile }: BfdSessionConfig): boolean {
+  return peer.family === "IPv4" && !multihop && profile.echoReceiveIntervalMilliseconds !== undefined;
 }
 
-function withoutEcho(config: BfdSessionConfig): BfdSessionConfig {
-  const { echoIntervalMilliseconds: _, ...profile } = config.profile;
+function offeringNone(config: BfdSessionConfig): BfdSessionConfig {
+  const { echoReceiveIntervalMilliseconds: _, ...profile } = config.profile;
   return { ...config, profile };
 }
 
@@ -69,6 +70,7 @@ class BfdWorker {
   readonly #tell: (message: FromWorker) => void;
   readonly #sessions: Sessions;
   readonly #sockets: Sockets;
+  readonly #echoes: Echoes;
   readonly #timers = new Map<Entry, { readonly moment: Instant; readonly cancel: () => void }>();
   /** Names of sessions whose echo the kernel would not return. */
   #echoless: ReadonlySet<string> = new Set();
@@ -79,6 +81,10 @@ class BfdWorker {
     this.#tell = tell;
     this.#sockets = new Sockets((datagram) => {
       const entry = this.#sessions.receive(datagram, systemClock.now());
+      if (entry !== undefined) this.#arm(entry);
+    });
+    this.#echoes = new Echoes((packet) => {
+      const entry = this.#sessions.receiveEcho(packet, systemClock.now());
       if (entry !== undefined) this.#arm(entry);
     });
     this.#sessions = new Sessions(
@@ -92,6 +98,10 @@ class BfdWorker {
           entry.sendProblem = problem;
           this.#changed();
         },
+        newCookie: () => getRandomValues(new BigUint64Array(1))[0] ?? 0n,
+        openEcho: (entry) => this.#echoes.open(entry),
+        sendEcho: (entry, packet) => this.#echoes.send(entry, packet),
+        closeEcho: (entry) => this.#echoes.close(entry),
         changed: () => this.#changed(),
       },
       parked,
@@ -100,8 +110,8 @@ class BfdWorker {
 
   configure(configs: readonly BfdSessionConfig[]): void {
     const forwards = forwardsIpv4();
-    this.#echoless = new Set(configs.filter((config) => !forwards && wantsIpv4Echo(config)).map(({ name }) => name));
-    const possible = configs.map((config) => (this.#echoless.has(config.name) ? withoutEcho(config) : config));
+    this.#echoless = new Set(configs.filter((config) => !forwards && offersIpv4Echo(config)).map(({ name }) => name));
+    const possible = configs.map((config) => (this.#echoless.has(config.name) ? offeringNone(config) : config));
     const removed = this.#sessions.configure(possible, systemClock.now());
     for (const entry of removed) {
       this.#timers.get(entry)?.cancel();
@@ -123,6 +133,7 @@ class BfdWorker {
       this.#timers.clear();
       this.#listenAgain();
       this.#sockets.close();
+      this.#echoes.closeAll();
       this.#tell({ type: "stopped", parked });
       done();
     };
@@ -169,7 +180,7 @@ class BfdWorker {
 
   #wake(entry: Entry): void {
     this.#timers.delete(entry);
-    const { detectAt } = entry.session;
+    const detectAt = earliest([entry.session.detectAt, entry.echo.running?.detectAt]);
     // If this thread was late, the packets that would prove the peer alive wait in the socket: read them first.
     if (detectAt !== undefined && detectAt <= systemClock.now()) setImmediate(() => this.#tick(entry));
     else this.#tick(entry);

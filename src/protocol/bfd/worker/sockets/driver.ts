@@ -151,7 +151,7 @@ export class Sockets {
 const ECHO_TTL = SINGLE_HOP_TTL - 1;
 
 function echoes({ config }: Entry): boolean {
-  return !config.multihop && config.profile.echoIntervalMilliseconds !== undefined;
+  return !config.multihop && config.profile.echoReceiveIntervalMilliseconds !== undefined;
 }
 
 function purposesOf(entry: Entry): readonly Purpose[] {
