@@ -70,6 +70,7 @@ needs=(
 [[ ${1-} == kubernetes ]] && needs+=(
   "etcd|etcd-server|the API server of the tests keeps its objects there"
   "mmdebstrap|mmdebstrap|the container image's minimal Debian"
+  "promtool|prometheus|checks the chart's alerts: that they are rules, and that they fire"
   "gcc|gcc|runc is built with C"
   "/usr/include/seccomp.h|libseccomp-dev|runc is built with seccomp, which pods ask for"
   "pkg-config|pkg-config|finds libseccomp for it"
@@ -139,7 +140,7 @@ without_services() {
     problem "apt-get install $* failed: see above"
   $own_policy && rm -f "$policy"
   command -v systemctl >/dev/null || return 0
-  for service in frr bird2:bird gobgpd etcd-server:etcd; do
+  for service in frr bird2:bird gobgpd etcd-server:etcd prometheus:prometheus; do
     [[ " $* " == *" ${service%:*} "* ]] && systemctl --quiet disable "${service#*:}" >/dev/null 2>&1
   done
   return 0

@@ -1,10 +1,11 @@
 /** The chart as Helm renders it: with its own values, with those that people bring from MetalLB, and with mistakes in them. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
-import { parse, parseAllDocuments } from "yaml";
+import { after, describe, it } from "node:test";
+import { parse, parseAllDocuments, stringify } from "yaml";
 import { requireProgram } from "../../lab/kubernetes/control-plane.ts";
 import { FOLDER, kustomizeFiles, renderChart } from "../../tools/generate-kustomize.ts";
 import { ROOT } from "../../tools/tree.ts";
@@ -207,3 +208,130 @@ describe("deploy/kustomize", () => {
     assert.ok(objectsOf(kubectl).some(({ kind }) => kind === "Namespace"));
   });
 });
+
+describe("alerts and dashboard", () => {
+  const folder = mkdtempSync(join(tmpdir(), "fl-alerts-"));
+  after(() => rmSync(folder, { recursive: true }));
+
+  const write = (name: string, content: unknown): string => {
+    writeFileSync(join(folder, name), stringify(content));
+    return join(folder, name);
+  };
+  const promtool = (...words: readonly string[]): { readonly status: number | null; readonly said: string } => {
+    const { status, stdout, stderr } = spawnSync("promtool", words, { encoding: "utf8", cwd: folder });
+    return { status, said: `${stdout}${stderr}` };
+  };
+  const rules = (...set: readonly string[]): string => {
+    const rule = find(render("prometheus.prometheusRule.enabled=true", ...set), "PrometheusRule", "fairlead");
+    return write("rules.yaml", rule["spec"]);
+  };
+
+  it("are rules that Prometheus takes", () => {
+    const { status, said } = promtool("check", "rules", rules());
+    assert.equal(status, 0, said);
+    assert.match(said, /2\d rules found/);
+    const { status: excluding, said: words } = promtool(
+      "check",
+      "rules",
+      rules("prometheus.prometheusRule.addressPoolExhausted.excludePools=spare|test.*"),
+    );
+    assert.equal(excluding, 0, words);
+  });
+
+  it("are switched off one by one", () => {
+    const off = ["addressPoolUsage", "noLeader"].map((name) => `prometheus.prometheusRule.${name}.enabled=false`);
+    const text = readFileSync(rules(...off), "utf8");
+    assert.doesNotMatch(text, /NoLeader|Usage75/);
+    assert.match(text, /TwoLeaders/);
+  });
+
+  it("fire when they should, with two controllers and one that only stands by", () => {
+    rules();
+    const { status, said } = promtool("test", "rules", write("test.yaml", ALERT_TESTS));
+    assert.equal(status, 0, said);
+  });
+
+  it("ask nothing in the dashboard that is not PromQL", () => {
+    const text = readFileSync(join(CHART, "files/dashboard.json"), "utf8");
+    const { panels } = JSON.parse(text) as {
+      readonly panels: readonly { readonly targets?: readonly { readonly expr: string }[] }[];
+    };
+    const expressions = panels.flatMap(({ targets = [] }) =>
+      targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m")),
+    );
+    const recorded = expressions.map((expr, index) => ({ record: `panel:${index}`, expr }));
+    const { status, said } = promtool(
+      "check",
+      "rules",
+      write("panels.yaml", { groups: [{ name: "panels", rules: recorded }] }),
+    );
+    assert.equal(status, 0, said);
+  });
+});
+
+const fires = (alertname: string, ...alerts: readonly object[]): object => ({
+  eval_time: "10m",
+  alertname,
+  exp_alerts: alerts,
+});
+const ALERT_TESTS = {
+  rule_files: ["rules.yaml"],
+  evaluation_interval: "30s",
+  tests: [
+    {
+      interval: "30s",
+      input_series: [
+        { series: 'fairlead_controller_leading{instance="a"}', values: "1x30" },
+        { series: 'fairlead_controller_leading{instance="b"}', values: "0x30" },
+        { series: 'metallb_k8s_client_config_loaded_bool{instance="a"}', values: "1x30" },
+        { series: 'metallb_k8s_client_config_loaded_bool{instance="b"}', values: "1x30" },
+        { series: 'metallb_allocator_addresses_total{instance="a",pool="p"}', values: "4x30" },
+        { series: 'metallb_allocator_addresses_in_use_total{instance="a",pool="p"}', values: "4x30" },
+        // It has acted before, and says what was then.
+        { series: 'metallb_allocator_addresses_total{instance="b",pool="p"}', values: "4x30" },
+        { series: 'metallb_allocator_addresses_in_use_total{instance="b",pool="p"}', values: "1x30" },
+        { series: "fairlead_webhook_certificate_expiry_timestamp_seconds", values: "86400x30" },
+      ],
+      alert_rule_test: [
+        fires("FairleadNoLeader"),
+        fires("FairleadTwoLeaders"),
+        fires("FairleadConfigNotLoaded"),
+        fires("FairleadAddressPoolExhausted", {
+          exp_labels: { severity: "critical", instance: "a", pool: "p" },
+          exp_annotations: {
+            summary: "Pool p has no address left",
+            description: "All addresses of the pool are in use. Enlarge it, or delete Services that nobody needs.",
+          },
+        }),
+        fires("FairleadAddressPoolUsage95Percent", {
+          exp_labels: { severity: "critical", instance: "a", pool: "p" },
+          exp_annotations: { summary: "More than 95 % of a pool is in use", description: "Pool p: 100 %." },
+        }),
+      ],
+    },
+    {
+      interval: "30s",
+      input_series: [
+        { series: 'fairlead_controller_leading{instance="a"}', values: "0x30" },
+        { series: 'metallb_bgp_session_up{instance="n",peer="r"}', values: "0x30" },
+      ],
+      alert_rule_test: [
+        fires("FairleadNoLeader", {
+          exp_labels: { severity: "critical" },
+          exp_annotations: {
+            summary: "No controller acts",
+            description:
+              "New Services get no address. Do the controllers run, and can they write the Lease fairlead-controller?",
+          },
+        }),
+        fires("FairleadBGPSessionDown", {
+          exp_labels: { severity: "critical", instance: "n", peer: "r" },
+          exp_annotations: {
+            summary: "BGP session with r is down",
+            description: "The router does not get the routes of n. fairlead bgp peers says why.",
+          },
+        }),
+      ],
+    },
+  ],
+};
