@@ -1,10 +1,13 @@
 /** The container image has all that the programs need, and nothing that builds programs. */
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { waitFor } from "../../lab/wait.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
 const PROGRAM = "/opt/fairlead/bin/fairlead";
@@ -55,26 +58,123 @@ describe("the image", () => {
     assert.equal(tests, "");
   });
 
-  it("runs an agent, which loads its datapath, answers and stops when it is told to", async () => {
-    mkdirSync(join(rootfs, "manifests"));
-    // A network and mounts of its own, gone with it.
-    const script = `
-      mount --rbind /sys ${rootfs}/sys && mount -t proc proc ${rootfs}/proc && mount --rbind /dev ${rootfs}/dev
-      exec chroot ${rootfs} ${PROGRAM} agent --node-name image --manifests /manifests --leave-on-stop`;
-    const agent = spawn("unshare", ["--net", "--mount", "sh", "-ec", script], { stdio: ["ignore", "pipe", "pipe"] });
-    let log = "";
-    for (const stream of [agent.stdout, agent.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => (log += text));
-    const exited = new Promise<number | null>((resolve) => agent.once("exit", resolve));
-    const ready = new Promise<void>((resolve) => {
-      agent.stdout.on("data", () => log.includes('"event":"ready"') && resolve());
-    });
-    const first = await Promise.race([ready.then(() => "ready"), exited.then(() => "ended")]);
-    assert.equal(first, "ready", log);
-    const socket = ["status", "--socket", "/run/fairlead/image.sock", "-o", "json"];
-    const status = execFileSync("chroot", [rootfs, PROGRAM, ...socket], { encoding: "utf8" });
-    assert.match(status, /"node": ?"image"/);
-    agent.kill("SIGTERM");
-    assert.equal(await exited, 0, log);
+  it("runs an agent as the chart's pod does: with its capabilities, on a root that cannot be written", async () => {
+    const { capabilities, ...context } = containerOf("agent").securityContext;
+    assert.deepEqual([context.readOnlyRootFilesystem, context.allowPrivilegeEscalation], [true, false]);
+    assert.deepEqual(capabilities.drop, ["ALL"]);
+    const kept = (capabilities.add ?? []).map((name) => `+${name.toLowerCase()}`).join();
+    const bounds = `--no-new-privs --bounding-set=-all,${kept} --inh-caps=-all`;
+    // /bpf as a hostPath gives it: the agent may not mount anything.
+    const options = "--node-name image --manifests /manifests --bpffs /bpf/image --health-listen 127.0.0.1:7957";
+    await using agent = startIn(
+      "mount -t bpf bpf $root/bpf",
+      `setpriv ${bounds} ${PROGRAM} agent ${options} --leave-on-stop`,
+    );
+    await agent.saying('"event":"ready"');
+    assert.equal(await agent.get("http://127.0.0.1:7957/readyz"), "ok\n");
+    assert.equal(agent.execute("touch", "/opt/fairlead/x").status, 1);
+    const status = agent.execute(PROGRAM, "status", "-o", "json");
+    assert.match(status.stdout, /"node": ?"image"/, status.stderr);
+    assert.equal(await agent.stop(), 0);
+  });
+
+  it("runs a controller as the chart's pod does: as nobody, without a capability", async () => {
+    const { securityContext, podSecurityContext: user } = containerOf("controller");
+    assert.deepEqual(securityContext.capabilities, { drop: ["ALL"] });
+    const { runAsUser, runAsGroup } = user;
+    const bounds = `--no-new-privs --reuid=${runAsUser} --regid=${runAsGroup} --clear-groups --bounding-set=-all --inh-caps=-all`;
+    const options = "--manifests /manifests --state /run/state --health-listen :7957";
+    const state = "mkdir $root/run/state && chmod 777 $root/run/state";
+    await using controller = startIn(state, `setpriv ${bounds} ${PROGRAM} controller ${options}`);
+    await controller.saying('"event":"starting"');
+    await waitFor("readiness", async () =>
+      (await controller.get("http://127.0.0.1:7957/readyz")) === "ok\n" ? true : undefined,
+    );
+    assert.equal(await controller.stop(), 0);
   });
 });
+
+interface Pod {
+  readonly securityContext: {
+    readonly readOnlyRootFilesystem: boolean;
+    readonly allowPrivilegeEscalation: boolean;
+    readonly capabilities: { readonly drop: readonly string[]; readonly add?: readonly string[] };
+  };
+  readonly podSecurityContext: { readonly runAsUser?: number; readonly runAsGroup?: number };
+}
+
+/** As the manifests say, which are the chart's. */
+function containerOf(program: "agent" | "controller"): Pod {
+  const documents = parseAllDocuments(readFileSync(join(PROJECT, `deploy/kustomize/${program}.yaml`), "utf8"));
+  assert.ok(Array.isArray(documents));
+  const workload = documents
+    .map((document) => document.toJS() as Workload | null)
+    .find((object) => object?.spec?.template !== undefined);
+  const { containers, securityContext = {} } = workload?.spec?.template?.spec ?? assert.fail(program);
+  return { securityContext: (containers[0] ?? assert.fail()).securityContext, podSecurityContext: securityContext };
+}
+
+interface Workload {
+  readonly spec?: {
+    readonly template?: {
+      readonly spec: {
+        readonly securityContext?: Pod["podSecurityContext"];
+        readonly containers: readonly Pick<Pod, "securityContext">[];
+      };
+    };
+  };
+}
+
+interface Running extends AsyncDisposable {
+  /** Rejects with the log when it ends before it has said this. */
+  readonly saying: (words: string) => Promise<void>;
+  readonly get: (url: string) => Promise<string>;
+  readonly execute: (...command: readonly string[]) => { status: number | null; stdout: string; stderr: string };
+  /** The exit status after SIGTERM. */
+  readonly stop: () => Promise<number | null>;
+}
+
+/** In a network and mounts of its own, gone with it; the root is read-only, as a container's can be. */
+function startIn(prepare: string, command: string): Running {
+  for (const name of ["manifests", "bpf"]) mkdirSync(join(rootfs, name), { recursive: true });
+  const script = `
+    root=${rootfs}
+    ip link set lo up
+    mount --bind $root $root && mount -o remount,bind,ro $root
+    mount --rbind /sys $root/sys && mount -t proc proc $root/proc && mount --rbind /dev $root/dev && mount -t tmpfs none $root/run
+    ${prepare}
+    exec chroot $root ${command}`;
+  const child = spawn("unshare", ["--net", "--mount", "sh", "-ec", script], { stdio: ["ignore", "pipe", "pipe"] });
+  const texts = new EventEmitter();
+  let log = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      log += text;
+      texts.emit("text");
+    });
+  const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const saying = (words: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => void (log.includes(words) && resolve());
+      texts.on("text", look);
+      look();
+      void exited.then(() => reject(new Error(`It ended: ${log}`)));
+    });
+  const inside = ["--target", String(child.pid), "--net", "--mount"];
+  const execute = (...words: readonly string[]): ReturnType<Running["execute"]> =>
+    spawnSync("nsenter", [...inside, "chroot", rootfs, ...words], { encoding: "utf8" });
+  const stop = (): Promise<number | null> => {
+    child.kill("SIGTERM");
+    return exited;
+  };
+  return {
+    saying,
+    execute,
+    stop,
+    get: async (url) => spawnSync("nsenter", [...inside.slice(0, 3), "curl", "-s", url], { encoding: "utf8" }).stdout,
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
