@@ -1,10 +1,10 @@
 /**
  * The chart and the manifests in a real API server: what Helm and kubectl are told there, what stays when they take it away again, and
- * what PodSecurity admission says of the pods. Nobody runs the pods here; test/kubernetes/cluster… does.
+ * what PodSecurity admission says of the pods. Nobody runs the pods here.
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -132,6 +132,43 @@ describe("helm", () => {
   it("installs again over what stayed", () => {
     helm("install", "fairlead", CHART);
     helm("uninstall", "fairlead", "--no-hooks");
+  });
+});
+
+describe("where another release owns the CRDs, as MetalLB's does", () => {
+  const other = (): string => join(folder, "other");
+
+  before(() => {
+    mkdirSync(join(other(), "templates"), { recursive: true });
+    writeFileSync(join(other(), "Chart.yaml"), "apiVersion: v2\nname: other\nversion: 1.0.0\n");
+    writeFileSync(join(other(), "values.yaml"), "crds: { enabled: true }\n");
+    const definitions = join(ROOT, "deploy/crds");
+    const texts = readdirSync(definitions).filter((name) => name !== "kustomization.yaml");
+    const all = texts.map((name) => readFileSync(join(definitions, name), "utf8")).join("---\n");
+    writeFileSync(join(other(), "templates/crds.yaml"), `{{ if .Values.crds.enabled }}\n${all}{{ end }}\n`);
+  });
+
+  it("the chart is not installed over them but without its own", () => {
+    for (const name of kubectl("get", "crds", "-o", "name").trim().split("\n")) kubectl("delete", name, "--wait=false");
+    helm("install", "other", other());
+    const { status, stderr } = run("helm", ["install", "fairlead", CHART, "--namespace", NAMESPACE]);
+    assert.equal(status, 1);
+    assert.match(stderr, /invalid ownership metadata/);
+    helm("install", "fairlead", CHART, "--set", "crds.enabled=false");
+    helm("uninstall", "fairlead", "--no-hooks");
+  });
+
+  it("they outlive it with all that is in them, if they are kept first as docs/install.md says", async () => {
+    await waitFor("a pool to be taken", () =>
+      run("kubectl", ["apply", "-f", write("pool.yaml", POOL)]).status === 0 ? true : undefined,
+    );
+    kubectl("annotate", "crd", "--all", "helm.sh/resource-policy=keep", "--overwrite");
+    helm("upgrade", "other", other(), "--reuse-values", "--set", "crds.enabled=false");
+    helm("uninstall", "other");
+    assert.equal(kubectl("-n", NAMESPACE, "get", "ipaddresspools", "-o", "name"), "ipaddresspool.metallb.io/kept\n");
+    helm("install", "fairlead", CHART, "--take-ownership");
+    helm("uninstall", "fairlead", "--no-hooks");
+    assert.equal(kubectl("-n", NAMESPACE, "get", "ipaddresspools", "-o", "name"), "ipaddresspool.metallb.io/kept\n");
   });
 });
 

@@ -1,0 +1,54 @@
+/** deploy/Containerfile makes what tools/build-image.ts makes, as far as that shows without a container engine. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { readProjectFile, ROOT } from "./tree.ts";
+
+const builder = readProjectFile("tools/build-image.ts");
+/** Each instruction a line, without comments. */
+const instructions = readProjectFile("deploy/Containerfile")
+  .replaceAll(/\\\n/g, " ")
+  .split("\n")
+  .filter((line) => line !== "" && !line.startsWith("#"));
+const lastStage = instructions.slice(instructions.findLastIndex((line) => line.startsWith("FROM ")));
+const firstStage = instructions.slice(0, instructions.length - lastStage.length);
+
+const packagesOf = (lines: readonly string[]): readonly string[] =>
+  lines.flatMap((line) => /--no-install-recommends ([^&]+)/.exec(line)?.[1]?.trim().split(/\s+/) ?? []).toSorted();
+
+test("the Containerfile is of the same Debian with the same packages as npm run image", () => {
+  const { suite, packages } = /suite: "(?<suite>\w+)", packages: "(?<packages>[\w,-]+)"/.exec(builder)?.groups ?? {};
+  assert.ok(suite !== undefined && packages !== undefined);
+  assert.deepEqual(packagesOf(lastStage), packages.split(",").toSorted());
+  assert.match(lastStage[0] ?? "", new RegExp(`debian:${suite}-slim$`));
+  assert.match(firstStage[0] ?? "", new RegExp(`debian:${suite} AS build$`));
+});
+
+test("the Containerfile starts the program as npm run image does", () => {
+  assert.ok(builder.includes("Entrypoint: [`/${APP}/bin/fairlead`]") && builder.includes('const APP = "opt/fairlead"'));
+  assert.ok(lastStage.includes('ENTRYPOINT ["/opt/fairlead/bin/fairlead"]'));
+  const path = /PATH=\/\$\{APP\}(?<rest>[^`]+)`/.exec(builder)?.groups?.["rest"];
+  assert.ok(path !== undefined);
+  assert.ok(lastStage.includes(`ENV PATH=/opt/fairlead${path}`), path);
+});
+
+test("the Containerfile copies what is there and is not ignored, and of the first stage nothing but the program", () => {
+  const copies = firstStage.filter((line) => line.startsWith("COPY "));
+  const sources = copies.flatMap((line) => line.split(/\s+/).slice(1, -1));
+  assert.deepEqual(sources, ["package.json", "package-lock.json", "bin", "src", "bpf"]);
+  const ignored = new Set(readProjectFile(".containerignore").split("\n"));
+  for (const source of sources) assert.ok(existsSync(join(ROOT, source)) && !ignored.has(source), source);
+  assert.deepEqual(
+    lastStage.filter((line) => line.startsWith("COPY ")),
+    ["COPY --from=build /opt/fairlead /opt/fairlead"],
+  );
+});
+
+test("the Containerfile leaves out of src what npm run image leaves out", () => {
+  assert.ok(builder.includes(String.raw`/\.(test|fixture)\.ts$|\/testdata(\/|$)/`));
+  const steps = firstStage.join("\n");
+  for (const name of ["'*.test.ts'", "'*.fixture.ts'", "testdata"]) assert.ok(steps.includes(`-name ${name}`), name);
+  assert.match(steps, /npm ci --omit=dev --ignore-scripts/);
+  assert.ok(builder.includes('"ci", "--omit=dev", "--ignore-scripts"'));
+});
