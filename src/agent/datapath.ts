@@ -131,5 +131,5 @@ export function removeDatapath(bpffs: string): void {
   for (const { pin } of listPinnedLinks(links)) detachPinned(pin);
   const maps = join(bpffs, "maps");
   if (existsSync(maps)) for (const name of readdirSync(maps)) rmSync(join(maps, name));
-  for (const folder of [links, maps]) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [links, maps, join(bpffs, "layouts")]) rmSync(folder, { recursive: true, force: true });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { writeFileSync, mkdtempSync, rmSync } from "node:fs";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -86,6 +87,28 @@ test("a pinned map whose fields lie elsewhere is refused although every size is 
       return true;
     },
   );
+});
+
+test("a pinned map whose fields lie elsewhere is refused also by a program without CAP_SYS_ADMIN, which cannot say which", () => {
+  const load = (name: string, pinRoot: string): SpawnSyncReturns<string> => {
+    const script = `import { loadObject } from ${JSON.stringify(join(import.meta.dirname, "object.ts"))};
+      loadObject(${JSON.stringify({ path: objectPath(name), pinRoot })}).close();`;
+    const node = [process.execPath, "--input-type=module", "--eval", script];
+    return spawnSync("setpriv", ["--no-new-privs", "--bounding-set=-sys_admin", ...node], { encoding: "utf8" });
+  };
+  const pinRoot = join(sandbox.pins, "unprivileged/maps");
+  for (const time of ["first", "second"]) assert.equal(load("fixture", pinRoot).stderr, "", time);
+  const { status, stderr } = load("moved", pinRoot);
+  assert.equal(status, 1);
+  assert.match(stderr, /unprivileged\/maps\/table: fields lie elsewhere than expected/);
+  // What a program that may look has pinned is known as well.
+  const other = join(sandbox.pins, "privileged/maps");
+  loadObject({ path: FIXTURE, pinRoot: other }).close();
+  assert.match(load("moved", other).stderr, /table: fields lie elsewhere/);
+  // But not of one that is there no more.
+  for (const name of readdirSync(other)) rmSync(join(other, name));
+  assert.equal(load("moved", other).stderr, "");
+  assert.match(load("fixture", other).stderr, /table: fields lie elsewhere/);
 });
 
 test("a program the verifier refuses is reported with the end of its log and how much was left out", () => {

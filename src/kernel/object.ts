@@ -3,14 +3,14 @@
  * out programs and maps by name. A pinned map that does not look as the object expects is refused before anything is loaded.
  */
 import koffi from "koffi";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { findVariable, parseBtf, type Btf } from "./btf.ts";
 import { SystemError } from "./error.ts";
 import * as libbpf from "./libbpf.ts";
 import { lastErrno } from "./libc.ts";
 import { BpfMap, type MapShape } from "./map.ts";
 import { collectMessages } from "./messages.ts";
-import { pinnedMapDifferences } from "./pinned-map.ts";
+import { markPinnedMap, pinnedMapDifferences } from "./pinned-map.ts";
 import { btfBytes } from "./read-btf.ts";
 import { summarizeVerifierLog } from "./verifier-log.ts";
 
@@ -82,10 +82,11 @@ function prepareAndLoad(object: libbpf.Pointer, options: LoadOptions, log: bigin
   const programs = listPointers(object, libbpf.bpf_object__next_program);
   setConstants(maps, btf, options);
   setMaxEntries(maps, options);
-  joinMaps(maps, btf, options);
+  const fresh = joinMaps(maps, btf, options);
   choosePrograms(programs, options);
   const { result, messages } = collectMessages(() => libbpf.bpf_object__load(object));
   if (result < 0) throw loadError("bpf_object__load", -result, options.path, messages, koffi.decode.string(log));
+  for (const map of fresh) markPinnedMap(map.pin, map, btf);
   return loadedObject(object, options, programs, maps);
 }
 
@@ -169,20 +170,37 @@ export class IncompatibleMapsError extends Error {
   }
 }
 
-function joinMaps(maps: readonly libbpf.Pointer[], btf: Btf, { path, pinRoot, shareWith }: LoadOptions): void {
+interface FreshMap {
+  readonly pin: string;
+  readonly types: ReturnType<typeof typesOf>;
+}
+
+/** Those that will be pinned for the first time. */
+function joinMaps(
+  maps: readonly libbpf.Pointer[],
+  btf: Btf,
+  { path, pinRoot, shareWith }: LoadOptions,
+): readonly FreshMap[] {
   const differences: string[] = [];
+  const fresh: FreshMap[] = [];
   for (const map of maps) {
     const pin = libbpf.bpf_map__pin_path(map);
     if (pin === null) continue;
     const name = libbpf.bpf_map__name(map);
     const shared = shareWith?.maps.find((other) => other.name === name);
-    const types = { key: libbpf.bpf_map__btf_key_type_id(map), value: libbpf.bpf_map__btf_value_type_id(map) };
+    const types = typesOf(map);
     if (shared !== undefined) libbpf.bpf_map__reuse_fd(map, shared.fd);
-    else if (pinRoot !== undefined)
+    else if (pinRoot !== undefined && existsSync(pin))
       differences.push(...pinnedMapDifferences(pin, { shape: mapShape(map), types }, btf));
+    else if (pinRoot !== undefined) fresh.push({ pin, types });
     if (pinRoot === undefined) libbpf.bpf_map__set_pin_path(map, null);
   }
   if (differences.length > 0) throw new IncompatibleMapsError(path, differences);
+  return fresh;
+}
+
+function typesOf(map: libbpf.Pointer): { readonly key: number; readonly value: number } {
+  return { key: libbpf.bpf_map__btf_key_type_id(map), value: libbpf.bpf_map__btf_value_type_id(map) };
 }
 
 function choosePrograms(programs: readonly libbpf.Pointer[], { programs: chosen, path }: LoadOptions): void {

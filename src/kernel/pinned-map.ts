@@ -2,10 +2,10 @@
  * Whether a pinned map still looks as an object expects: its sizes and the layout of every field of its key and value, as the
  * kernel's BTF of the map and the object's own BTF tell. Same sizes with fields moved about would be the worst kind of mistake.
  */
-import { existsSync } from "node:fs";
 import { parseBtf, resolveType, type Btf } from "./btf.ts";
 import { SystemError } from "./error.ts";
 import * as libbpf from "./libbpf.ts";
+import { hasLayout, markLayout } from "./layout-marks.ts";
 import { close } from "./libc.ts";
 import { readMapInfo, type MapInfo, type MapShape } from "./map.ts";
 import { btfBytes } from "./read-btf.ts";
@@ -16,9 +16,8 @@ export interface ExpectedMap {
   readonly types: { readonly key: number; readonly value: number };
 }
 
-/** One line a difference; none when there is no such pin yet. */
+/** One line a difference. */
 export function pinnedMapDifferences(pin: string, expected: ExpectedMap, btf: Btf): string[] {
-  if (!existsSync(pin)) return [];
   const fd = libbpf.bpf_obj_get(pin);
   if (fd < 0)
     throw new SystemError({ call: "bpf_obj_get", errno: fd, subject: pin, attempt: `open the pinned BPF map ${pin}` });
@@ -44,10 +43,22 @@ function shapeDifferences(pin: string, found: MapShape, expected: MapShape): str
     .map((key) => `${pin}: ${SHAPE_WORDS[key]} is ${found[key]}, expected ${expected[key]}`);
 }
 
+/** Call it when the map is pinned. */
+export function markPinnedMap(pin: string, { types }: Pick<ExpectedMap, "types">, btf: Btf): void {
+  if (types.value !== 0) markLayout(pin, layoutText(types, btf));
+}
+
+function layoutText({ key, value }: ExpectedMap["types"], btf: Btf): string {
+  return JSON.stringify([...layoutOf(btf, key), ...layoutOf(btf, value)]);
+}
+
 function layoutDifferences(pin: string, info: MapInfo, { types }: ExpectedMap, btf: Btf): string[] {
   if (info.btfId === 0 || types.value === 0) return [];
   const pointer = libbpf.btf__load_from_kernel_by_id(info.btfId);
-  if (pointer === null) return [];
+  if (pointer === null)
+    return hasLayout(pin, layoutText(types, btf))
+      ? []
+      : [`${pin}: fields lie elsewhere than expected (which, only a program with CAP_SYS_ADMIN can see)`];
   try {
     const found = parseBtf(btfBytes(pointer, pin));
     return [
