@@ -31,5 +31,6 @@ enum hook abi_hook;
 struct drop_key abi_drop_key;
 struct event abi_event;
 enum probe_type abi_probe_type;
+enum traffic abi_traffic;
 struct probe abi_probe;
 struct delivery abi_delivery;

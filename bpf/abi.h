@@ -181,13 +181,20 @@ struct endpoint { /* key: struct address of a pod whose veth is ours */
 	__u8 node_mac[MAC_LENGTH]; /* of the host end */
 };
 
+/* Whose the packets without a flow row are (handover.h). */
+enum traffic {
+	TRAFFIC_OURS = 0,
+	TRAFFIC_TAKING_OVER = 1, /* what kube-proxy has translated before stays with it */
+	TRAFFIC_STANDING_BY = 2, /* everything goes to the stack */
+};
+
 /* One element, written by the agent through mmap unless it says otherwise. Times: CLOCK_MONOTONIC nanoseconds, as bpf_ktime_get_ns(). */
 struct runtime {
 	__u64 valid_until_ns; /* the agent's liveness stamp: ARP/NDP are answered until `answer_margin_ns` before it */
 	__u64 answer_margin_ns;
 	__u64 probe_key[2]; /* SipHash-2-4 key of liveness probes */
 	__be16 probe_port;
-	__u16 reserved;
+	__u16 traffic; /* enum traffic: what becomes of packets without a flow row */
 	__u32 sample_flows; /* 0: no flow events; N: one packet in N goes to the ring buffer */
 	__u32 sample_drops; /* the same for drops and rejects */
 	__u32 flows_overflowed; /* written by the datapath: `flows` has been used */
@@ -223,6 +230,8 @@ enum verdict {
 	VERDICT_TRANSLATED_ICMP = 12, /* an ICMP error sent on to the end it concerns */
 	VERDICT_SILENT_NOT_ALIVE = 13, /* ARP/NDP for our address not answered: the agent's stamp has run out */
 	VERDICT_SILENT_NOT_ANNOUNCED = 14, /* … because another node announces it, or another device */
+	VERDICT_LEFT_TO_STACK = 15, /* during a handover: without a flow row, and another load balancer's */
+	VERDICT_SILENCED = 16, /* during a handover: an announcement of another load balancer here, of an address announced elsewhere */
 	DROP_TRUNCATED = 32, /* shorter than its headers say */
 	DROP_BAD_HEADER = 33, /* header lengths that cannot be */
 	DROP_FRAGMENT = 34, /* a fragment whose first part was not seen */

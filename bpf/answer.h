@@ -76,7 +76,7 @@ static __always_inline enum verdict may_answer(struct visit *v, const struct add
 	struct runtime *r = bpf_map_lookup_elem(&runtime, &zero);
 
 	if (!a || !r)
-		return is_frontend_address(target) ? VERDICT_SILENT_NOT_ANNOUNCED : VERDICT_FOREIGN;
+		return is_frontend_address(target) && !stands_by() ? VERDICT_SILENT_NOT_ANNOUNCED : VERDICT_FOREIGN;
 	__sync_fetch_and_add(&a->requests, 1);
 	if (v->now_ns + r->answer_margin_ns >= r->valid_until_ns)
 		return VERDICT_SILENT_NOT_ALIVE;
@@ -252,7 +252,7 @@ static __always_inline enum verdict answer_icmp(struct visit *v, struct packet *
 		return p->to_frontend_address ? DROP_TRUNCATED : VERDICT_FOREIGN;
 	if (p->ipv6 && *type == NDP_SOLICITATION)
 		return answer_solicitation(v, p);
-	if (!p->to_frontend_address || !find_frontend_address(p))
+	if (!p->to_frontend_address || !find_frontend_address(p) || stands_by())
 		return VERDICT_FOREIGN;
 	return answer_echo(v, p);
 }

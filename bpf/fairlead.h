@@ -35,6 +35,7 @@
 #include "flow_table.h"
 #include "flow.h"
 #include "source_port.h"
+#include "handover.h"
 #include "forward.h"
 
 #endif

@@ -182,6 +182,8 @@ static __always_inline enum verdict start_flow(struct visit *v, struct packet *p
 	enum verdict verdict;
 	struct backend *b;
 
+	if (left_to_stack(v, p))
+		return VERDICT_LEFT_TO_STACK;
 	if (!frontend) {
 		frontend = find_frontend_address(p);
 		if (!frontend)

@@ -228,5 +228,6 @@ const volatile __u32 rejects_per_second = 1000; /* and CPU */
 const volatile __u32 flow_bucket_mask = 0x7fff; /* at most the rows of `flow_buckets` minus one */
 const volatile __u32 flow_cell_mask = 0x3ffff; /* at most the rows of `flow_cells` minus one */
 const volatile __u32 maglev_seed = 0x5eedf1ad;
+const volatile __u8 has_conntrack = 0; /* the kernel has the functions that handover.h calls */
 
 #endif

@@ -45,6 +45,7 @@ static __always_inline int tc_action(struct __sk_buff *skb, struct packet *p, st
 	switch (verdict) {
 	case VERDICT_FOREIGN:
 	case VERDICT_LEFT_TO_TC:
+	case VERDICT_LEFT_TO_STACK:
 		return TCX_NEXT;
 	case VERDICT_ANSWERED_ARP:
 	case VERDICT_ANSWERED_NDP:
@@ -107,6 +108,33 @@ int fairlead_ingress(struct __sk_buff *skb)
 	return tc_action(skb, &p, f, verdict);
 }
 
+/*
+ * While the cluster is handed over, another load balancer's speaker may still run here. Its answers are none: questions do not reach it
+ * (may_answer). Its announcements leave only for addresses that this node announces anyway, so that it may elect and leave as it likes.
+ */
+static __always_inline bool to_be_silenced(const struct __sk_buff *skb, const struct packet *p)
+{
+	struct announced_key key = { .address.word = { 0, 0, bpf_htonl(0xffff), 0 }, .ifindex = skb->ifindex };
+	void *data = packet_data((void *)skb), *data_end = packet_data_end((void *)skb);
+
+	if (skb->protocol == bpf_htons(ETH_P_ARP)) {
+		struct arp_ipv4 *arp = data + ETH_HLEN;
+
+		if ((void *)(arp + 1) > data_end)
+			return false;
+		key.address.word[3] = arp->sender_ip;
+	} else if (p->ipv6 && p->tuple.protocol == IPPROTO_ICMPV6) {
+		struct ndp_message *message = data + (p->l4_offset & L4_OFFSET_MAX);
+
+		if ((void *)message + offsetof(struct ndp_message, option_type) > data_end || message->type != NDP_ADVERTISEMENT)
+			return false;
+		key.address = message->target;
+	} else {
+		return false;
+	}
+	return traffic() == TRAFFIC_TAKING_OVER && is_frontend_address(&key.address) && !bpf_map_lookup_elem(&announced, &key);
+}
+
 SEC("tc")
 int fairlead_egress(struct __sk_buff *skb)
 {
@@ -117,8 +145,13 @@ int fairlead_egress(struct __sk_buff *skb)
 
 	start_visit(&v, skb, skb->ifindex, HOOK_NETDEV_EGRESS);
 	verdict = judge_reply(&v, &p, &f);
-	if (!f)
-		return TCX_NEXT;
+	if (!f) {
+		if (!to_be_silenced(skb, &p))
+			return TCX_NEXT;
+		read_clock(&v);
+		record(&v, &p, VERDICT_SILENCED, packet_data(skb), packet_data_end(skb));
+		return TC_ACT_SHOT;
+	}
 	record(&v, &p, verdict, packet_data(skb), packet_data_end(skb));
 	if (!translate_reply(skb, &p, f, verdict, false) || !store_macs(skb, f->destination_mac, f->source_mac))
 		return TC_ACT_SHOT;

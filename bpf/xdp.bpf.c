@@ -75,6 +75,7 @@ static __always_inline int xdp_action(__u32 verdict, const struct flow *f)
 	case VERDICT_DELIVERED:
 	case VERDICT_DELIVERED_BY_STACK:
 	case VERDICT_LEFT_TO_TC:
+	case VERDICT_LEFT_TO_STACK:
 		return XDP_PASS;
 	default:
 		return XDP_DROP;

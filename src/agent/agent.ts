@@ -32,6 +32,7 @@ import { ConfigurationJudge } from "./configuration.ts";
 import type { Datapath } from "./datapath.ts";
 import { desiredPeers, emptyMemo, type Me } from "./desired.ts";
 import { startHazardWatch } from "./hazards/watch.ts";
+import { trafficOf } from "./handover.ts";
 import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
 import { NodeStatusReporter } from "./node-status.ts";
@@ -147,8 +148,8 @@ function stateAtStart({ config: { nodeName, socket }, datapath: { maps }, versio
   return { ...initialState({ node: nodeName, version, maps }), drainedSince: recallDrain(socket) };
 }
 
-function meOf({ nodeName, interfacesExclude, devices, ignoreExcludeLabel }: AgentConfig): Me {
-  return { nodeName, sha256, devices: { exclude: interfacesExclude, only: devices }, ignoreExcludeLabel };
+function meOf({ nodeName, interfacesExclude, devices, ignoreExcludeLabel, handover }: AgentConfig): Me {
+  return { nodeName, sha256, devices: { exclude: interfacesExclude, only: devices }, ignoreExcludeLabel, handover };
 }
 
 /** Where this node says what it does: in the API, or in a folder if one was named. */
@@ -198,7 +199,7 @@ function preparePass(
     });
     if (view.reunions !== reunions) gratuitous.again();
     reunions = view.reunions;
-    bgp.apply(state);
+    bgp.apply(state, trafficOf(snapshot, me));
     state.configurationProblems = judge.judge(snapshot, state.bgp?.desired.problems ?? []);
     report();
     return passed;

@@ -7,6 +7,7 @@ import { crc32 } from "node:zlib";
 import { emptyBgpMemo, desiredBgp, type DesiredBgp } from "../announce/bgp/desired.ts";
 import { stepLeaving, type Leaving } from "../announce/bgp/leaving.ts";
 import { EXCLUDE_LABEL } from "../announce/coverage.ts";
+import type { Traffic } from "../datapath/records.ts";
 import type { Tables } from "../datapath/tables.ts";
 import { parseAddress } from "../net/address.ts";
 import { startSpeaker } from "../protocol/bgp/driver.ts";
@@ -21,11 +22,12 @@ import type { Snapshot } from "../source/source.ts";
 import { watchPeers, type PeerWatch } from "./bfd.ts";
 import type { AgentConfig } from "./config.ts";
 import type { NodeLink } from "./devices.ts";
+import { forBgp } from "./handover.ts";
 import type { AgentState } from "./state.ts";
 
 export interface Bgp {
   /** Tells the speaker what the state asks for. Only when the tables of this moment are in the kernel. */
-  apply(state: AgentState): void;
+  apply(state: AgentState, traffic?: Traffic): void;
   stop(mode: StopMode): Promise<void>;
 }
 
@@ -110,10 +112,10 @@ class AgentBgp implements Bgp {
     this.#options = options;
   }
 
-  apply(state: AgentState): void {
+  apply(state: AgentState, traffic: Traffic = "ours"): void {
     const { world, tables } = state;
     if (world === undefined) return;
-    const { snapshot } = world;
+    const snapshot = forBgp(world.snapshot, traffic);
     const leaving = this.#stepLeaving(snapshot, state.drainedSince !== undefined);
     const unforwarded = unforwardedOf(snapshot, tables);
     if (unforwarded.symmetricDifference(this.#unforwarded).size > 0) this.#unforwarded = unforwarded;

@@ -44,6 +44,8 @@ export interface AgentOptions extends OriginOptions {
   readonly leaveOnStop?: boolean | undefined;
   /** Nodes excluded from external load balancers by their label announce all the same. */
   readonly ignoreExcludeLb?: boolean | undefined;
+  /** Beside another load balancer: nothing is done on this node before its label asks for it. */
+  readonly handover?: boolean | undefined;
   readonly logLevel?: string | undefined;
 }
 
@@ -70,6 +72,7 @@ export interface AgentConfig {
   readonly flowsMax: number | undefined;
   readonly leaveOnStop: boolean;
   readonly ignoreExcludeLabel: boolean;
+  readonly handover: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -142,6 +145,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     flowsMax,
     leaveOnStop: options.leaveOnStop ?? false,
     ignoreExcludeLabel: options.ignoreExcludeLb ?? false,
+    handover: options.handover ?? false,
     logLevel,
   };
 }

@@ -2,7 +2,7 @@
  * The datapath of this node: loaded, joined to the maps an earlier agent left pinned, and attached. Everything is pinned
  * below one directory of a BPF file system (`maps/`, `links/`), so a restart detaches nothing.
  */
-import { rmSync, existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FLOW_WAYS } from "../datapath/abi.generated.ts";
@@ -34,10 +34,13 @@ export interface DatapathOptions {
   readonly bpffs: string;
   /** Rows of the flow tables; `undefined`: as compiled. */
   readonly flowsMax: number | undefined;
+  /** Connections that kube-proxy has are told from others: the kernel must be able to say which. */
+  readonly handover?: boolean;
 }
 
 /** Throws what the kernel refused, or that pinned maps do not fit, each with what was found. */
-export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
+export function openDatapath({ bpffs, flowsMax, handover = false }: DatapathOptions): Datapath {
+  if (handover) requireConntrack();
   ensureBpffs(bpffs);
   const folder = fileURLToPath(new URL("../../bpf/build/", import.meta.url));
   const sizes = flowsMax === undefined ? undefined : flowTableSizes(flowsMax);
@@ -53,6 +56,7 @@ export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
           rodata: {
             ...FLOW_TIMEOUTS,
             maglev_seed: MAGLEV_SEED,
+            has_conntrack: Number(handover),
             ...(sizes === undefined
               ? {}
               : { flow_bucket_mask: sizes.flow_buckets - 1, flow_cell_mask: sizes.flow_cells - 1 }),
@@ -66,6 +70,14 @@ export function openDatapath({ bpffs, flowsMax }: DatapathOptions): Datapath {
     for (const object of objects) object.close();
     throw error instanceof IncompatibleMapsError ? withAdvice(error, bpffs) : error;
   }
+}
+
+/** What bpf/handover.h calls. A module that is not loaded has no symbols. */
+function requireConntrack(): void {
+  if (/ bpf_xdp_ct_lookup\b/.test(readFileSync("/proc/kallsyms", "utf8"))) return;
+  throw new Error(
+    "Cannot take part in a handover: this kernel does not tell which connections kube-proxy has (bpf_xdp_ct_lookup, Linux 6.0 and nf_conntrack loaded), so they would break; load nf_conntrack, or start without --handover and let them",
+  );
 }
 
 function withAdvice(error: IncompatibleMapsError, bpffs: string): Error {

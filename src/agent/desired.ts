@@ -13,6 +13,7 @@ import type { Node } from "../service/objects.ts";
 import type { Sliced } from "../time/slices.ts";
 import type { Snapshot } from "../source/source.ts";
 import { nodeAddresses, selectDevices, type DeviceChoice, type NodeLink } from "./devices.ts";
+import { trafficOf } from "./handover.ts";
 import { presentEndpoints, type EndpointFile } from "./endpoints.ts";
 
 export interface World {
@@ -29,6 +30,8 @@ export interface Me {
   readonly devices: Omit<DeviceChoice, "endpointDevices">;
   /** Announce on nodes that are excluded from external load balancers all the same. */
   readonly ignoreExcludeLabel: boolean;
+  /** Stand by until the Node is labelled (handover.ts). */
+  readonly handover: boolean;
 }
 
 export interface Memo {
@@ -93,7 +96,8 @@ export function* desiredAnnouncing({ snapshot, members }: World, me: Me, memo: M
   const { ignoreExcludeLabel } = me;
   const elections = yield* electingAnnouncers(snapshot, { alive, ignoreExcludeLabel }, me.sha256, memo.elections);
   const addresses = electAddresses(elections);
-  return { elections, addresses, announcements: announcementsOf(me.nodeName, addresses) };
+  const standsBy = trafficOf(snapshot, me) === "standingBy";
+  return { elections, addresses, announcements: standsBy ? [] : announcementsOf(me.nodeName, addresses) };
 }
 
 export function desiredAttachments({ links, endpoints }: World, me: Me): Attachments {

@@ -70,6 +70,7 @@ const me: Me = {
   sha256,
   devices: { exclude: /^lo$/, only: undefined },
   ignoreExcludeLabel: false,
+  handover: false,
 };
 
 describe("documents", () => {

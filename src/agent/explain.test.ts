@@ -24,6 +24,7 @@ const me: Me = {
   sha256,
   devices: { exclude: /^docker/, only: undefined },
   ignoreExcludeLabel: false,
+  handover: false,
 };
 
 /** Announced by `me` when both nodes may: the first by hash. */

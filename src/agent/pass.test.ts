@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import { l2AdvertisementSchema } from "../announce/objects.ts";
+import { runtime, traffic } from "../datapath/abi.generated.ts";
 import { decodeFrontend } from "../datapath/encode.ts";
 import { filterBits, filterHash } from "../datapath/filter.ts";
 import { decodeAnnounced } from "../datapath/records.ts";
@@ -10,6 +11,8 @@ import { serviceSchema } from "../service/objects.ts";
 import { EXCLUDED_INTERFACES } from "./config.ts";
 import { emptyMemo } from "./desired.ts";
 import type { DatapathMaps } from "./maps.ts";
+import { formatProblem } from "../net/problem.ts";
+import { HANDOVER_LABEL } from "./handover.ts";
 import { atOnce } from "../time/slices.ts";
 import { passing, readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
 import { allProblems, initialState } from "./state.ts";
@@ -31,6 +34,7 @@ function start(): void {
       sha256,
       devices: { exclude: new RegExp(EXCLUDED_INTERFACES), only: undefined },
       ignoreExcludeLabel: false,
+      handover: false,
     },
     memo: emptyMemo(),
     attacher: {
@@ -88,6 +92,25 @@ describe("a pass", () => {
     assert.equal([...maps.endpoints.entries()].length, 1);
     assert.deepEqual(filterBits(maps.forwarding.filter, "node"), [filterHash(address("192.168.10.201"))]);
     assert.deepEqual(allProblems(parts.state), []);
+  });
+
+  test("in a handover stands by until the node is labelled: tables are there, nothing is announced, and back again", () => {
+    parts = { ...parts, me: { ...parts.me, handover: true } };
+    const labelled = world({ web: "192.168.10.0" });
+    const { snapshot } = labelled;
+    const [key, node] = [...snapshot.nodes].find(([name]) => name === "me") ?? assert.fail("no node me");
+    const handedOver = { ...node, metadata: { ...node.metadata, labels: { [HANDOVER_LABEL]: "active" } } };
+    const nodes = new Map([...snapshot.nodes, [key, handedOver] as const]);
+    const trafficNow = (): number => maps.runtime.getUint16(runtime.offset.traffic, true);
+    for (let round = 0; round < 2; round += 1) {
+      runPass(parts, world({ web: "192.168.10.0" }));
+      assert.deepEqual([announcedNow(), places, trafficNow()], [[], [], traffic.TRAFFIC_STANDING_BY]);
+      assert.deepEqual(frontendsNow(), ["192.168.10.0:80 2"]);
+      assert.match(allProblems(parts.state).map(formatProblem).join(), /^Node me: stands by .*kubectl label node me/);
+      runPass(parts, { ...labelled, snapshot: { ...snapshot, nodes } });
+      assert.deepEqual([announcedNow(), trafficNow()], [["192.168.10.0 2"], traffic.TRAFFIC_TAKING_OVER]);
+      assert.deepEqual(allProblems(parts.state), []);
+    }
   });
 
   test("again for the same world writes nothing", () => {

@@ -11,7 +11,14 @@ import { planSize } from "../datapath/draft.ts";
 import { clearFilterBit, filterBits, filterHash, setFilterBit } from "../datapath/filter.ts";
 import { planningForwarding } from "../datapath/plan.ts";
 import type { HashTable } from "../datapath/ports.ts";
-import { announcedRows, announcedAddress, deviceRows, endpointRows, sameAnnounced } from "../datapath/records.ts";
+import {
+  announcedRows,
+  announcedAddress,
+  deviceRows,
+  endpointRows,
+  sameAnnounced,
+  storeTraffic,
+} from "../datapath/records.ts";
 import { readingTables } from "../datapath/tables.ts";
 import { formatAddress, type Address } from "../net/address.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
@@ -29,6 +36,7 @@ import {
   type PlacedAnnouncement,
   type World,
 } from "./desired.ts";
+import { standingByProblems, trafficOf } from "./handover.ts";
 import type { AgentState } from "./state.ts";
 
 export interface PassParts {
@@ -59,6 +67,8 @@ export function* passing(parts: PassParts, world: World): Sliced<Passed> {
   const { complete } = state.membership();
   const membersChanged = state.world !== undefined && !sameMembers(state.world.members, world.members);
   state.world = world;
+  // Before anything is attached or announced.
+  storeTraffic(state.maps.runtime, trafficOf(world.snapshot, me));
   let written = attachDevices(parts, world);
   const forward = function* (): Sliced<number> {
     state.forwarding = yield* desiredForwarding(world, me, memo);
@@ -143,11 +153,12 @@ function* programForwarding(state: AgentState, { snapshot }: World): Sliced<numb
   return planSize(plan);
 }
 
-function programAnnounced({ state, announce }: PassParts, { snapshot }: World): number {
+function programAnnounced({ state, me, announce }: PassParts, { snapshot }: World): number {
   const { announcements, elections } = state.announcing;
   const { devices } = state.attachments;
   state.placed = placeAnnouncements(announcements, devices);
-  state.announceProblems = interfaceProblems(state.placed, devices);
+  const standing = standingByProblems(trafficOf(snapshot, me), me.nodeName);
+  state.announceProblems = [...standing, ...interfaceProblems(state.placed, devices)];
   const { puts, removes } = planRows(
     announcedRows(announcements, devices),
     rowsOf(state.maps.announced),

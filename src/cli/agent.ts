@@ -33,6 +33,7 @@ export function agentCommand(world: World): Command {
     .option("--daemonset <name>", "that this is a pod of: when it is deleted, the datapath is taken away at the stop")
     .option("--leave-on-stop", "give every address up when stopped, instead of keeping them for a restart")
     .option("--ignore-exclude-lb", "announce on nodes that are excluded by their label as well")
+    .option("--handover", "beside another load balancer: stand by until the Node is labelled (docs/migrate.md)")
     .addOption(logLevelOption())
     .addHelpText(
       "after",

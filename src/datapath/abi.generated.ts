@@ -187,6 +187,12 @@ export const endpoint = {
   },
 } as const;
 
+export const traffic = {
+  TRAFFIC_OURS: 0,
+  TRAFFIC_TAKING_OVER: 1,
+  TRAFFIC_STANDING_BY: 2,
+} as const;
+
 export const runtime = {
   size: 56,
   offset: {
@@ -194,7 +200,7 @@ export const runtime = {
     answer_margin_ns: 8,
     probe_key: 16,
     probe_port: 32,
-    reserved: 34,
+    traffic: 34,
     sample_flows: 36,
     sample_drops: 40,
     flows_overflowed: 44,
@@ -227,6 +233,8 @@ export const verdict = {
   VERDICT_TRANSLATED_ICMP: 12,
   VERDICT_SILENT_NOT_ALIVE: 13,
   VERDICT_SILENT_NOT_ANNOUNCED: 14,
+  VERDICT_LEFT_TO_STACK: 15,
+  VERDICT_SILENCED: 16,
   DROP_TRUNCATED: 32,
   DROP_BAD_HEADER: 33,
   DROP_FRAGMENT: 34,

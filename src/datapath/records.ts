@@ -1,7 +1,7 @@
 /** The small maps: what ARP and NDP are answered for, this node's devices, the pods whose veth is ours; and the runtime row. */
 import type { Address } from "../net/address.ts";
 import type { Row } from "../reconcile/rows.ts";
-import { announced, announced_key, device, endpoint, runtime } from "./abi.generated.ts";
+import { announced, announced_key, device, endpoint, runtime, traffic } from "./abi.generated.ts";
 import { readAddress, viewOf, writeAddress } from "./encode.ts";
 
 /** A device that carries the programs. */
@@ -104,6 +104,19 @@ export function storeSampling(
 ): void {
   row.setUint32(runtime.offset.sample_flows, flows, true);
   row.setUint32(runtime.offset.sample_drops, drops, true);
+}
+
+/** Whose packets without a flow row are (bpf/handover.h). */
+export type Traffic = "ours" | "takingOver" | "standingBy";
+
+const TRAFFIC: Readonly<Record<Traffic, number>> = {
+  ours: traffic.TRAFFIC_OURS,
+  takingOver: traffic.TRAFFIC_TAKING_OVER,
+  standingBy: traffic.TRAFFIC_STANDING_BY,
+};
+
+export function storeTraffic(row: DataView, whose: Traffic): void {
+  row.setUint16(runtime.offset.traffic, TRAFFIC[whose], true);
 }
 
 export function loadStamp(row: DataView): bigint {

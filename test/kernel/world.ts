@@ -16,6 +16,7 @@ import {
   frontend,
   frontend_key,
   runtime,
+  traffic,
   verdict as verdicts,
 } from "../../src/datapath/abi.generated.ts";
 import { decodeAnnounced, type AnnouncedRecord } from "../../src/datapath/records.ts";
@@ -68,6 +69,10 @@ export interface World {
   /** Lets the agent's stamp be valid for so many seconds more. */
   stamp(seconds: number): void;
   probeKey(key: readonly [bigint, bigint], port: number): void;
+  /** Whose packets without a flow row are. */
+  traffic(whose: keyof typeof traffic): void;
+  /** Runs a command in the node's namespace. */
+  exec(...command: readonly string[]): void;
   /** Rows that found no cell and lie in the LRU hash. */
   overflow(): number;
   /** The tags of all buckets, in shared memory. */
@@ -145,6 +150,8 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       maps.runtime.setBigUint64(runtime.offset.probe_key + 8, key[1], true);
       maps.runtime.setUint16(runtime.offset.probe_port, port);
     },
+    traffic: (whose) => maps.runtime.setUint16(runtime.offset.traffic, traffic[whose], true),
+    exec: (...command) => void execFileSync("nsenter", [`--net=/run/netns/${name}`, ...command]),
     tags: new BigUint64Array(object.map("flow_buckets").mmap()),
     overflow: () => [...object.map("flows").entries()].length,
     reset() {
@@ -155,6 +162,7 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
       maps.device(uplink.ifindex, uplink.mac);
       for (const own of uplink.addresses) maps.filter(own, address_filter.offset.node_bits);
       maps.stamp(3600);
+      maps.runtime.setUint16(runtime.offset.traffic, traffic.TRAFFIC_OURS, true);
     },
     close() {
       for (const loaded of Object.values(objects)) loaded.close();
