@@ -143,9 +143,7 @@ export function parseOptions(options: AgentOptions): AgentConfig | { readonly pr
     membershipKeyFile: options.membershipKeyFile,
     checkSeconds,
     flowsMax,
-    leaveOnStop: options.leaveOnStop ?? false,
-    ignoreExcludeLabel: options.ignoreExcludeLb ?? false,
-    handover: options.handover ?? false,
+    ...flagsOf(options),
     logLevel,
   };
 }
@@ -160,6 +158,11 @@ function parseApiListen(
   if (!kubernetes && kubeconfig === undefined)
     complain("--api-listen", "needs Kubernetes: its API server says who asks, and what they may");
   return parsed;
+}
+
+function flagsOf(options: AgentOptions): Pick<AgentConfig, "leaveOnStop" | "ignoreExcludeLabel" | "handover"> {
+  const { leaveOnStop = false, ignoreExcludeLb: ignoreExcludeLabel = false, handover = false } = options;
+  return { leaveOnStop, ignoreExcludeLabel, handover };
 }
 
 function podOf({ podName, podUid }: AgentOptions): AgentConfig["pod"] {

@@ -139,6 +139,7 @@ describe("a node whose stack is looked at", () => {
       sha256,
       devices: { exclude: /^lo$/, only: undefined },
       ignoreExcludeLabel: false,
+      handover: false,
     };
     const attacher = { apply: () => ({ devices, problems: [] }) };
     runPass(

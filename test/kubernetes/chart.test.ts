@@ -125,6 +125,7 @@ describe("the chart", () => {
 const AGENT_VALUES: readonly (readonly [value: string, option: string])[] = [
   ["speaker.logLevel=all", "--log-level=trace"],
   ["speaker.ignoreExcludeLB=true", "--ignore-exclude-lb"],
+  ["speaker.handover=true", "--handover"],
   ["speaker.memberlist.mlBindPort=7000", "--membership-port=7000"],
   ["speaker.graceSeconds=5", "--grace-seconds=5"],
   ["speaker.flowsMax=2097152", "--flows-max=2097152"],
