@@ -8,7 +8,7 @@ import type { Snapshot } from "../source/source.ts";
 import type { Me } from "./desired.ts";
 
 export const HANDOVER_LABEL = "fairlead.io/handover";
-export const HANDED_OVER = "active";
+const HANDED_OVER = "active";
 
 /** Whose packets without a flow row are. */
 export function trafficOf({ nodes }: Pick<Snapshot, "nodes">, { nodeName, handover }: Me): Traffic {
