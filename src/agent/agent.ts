@@ -16,6 +16,7 @@ import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
 import type { Access } from "../observe/remote-api.ts";
 import type { DrainDocument } from "../observe/status.ts";
+import { parsingPools } from "../pool/pools.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership, type StopMode } from "../protocol/swim/driver.ts";
 import { openAccess } from "../source/kubernetes/access.ts";
@@ -187,6 +188,8 @@ function preparePass(
       readBackAt = performance.now() + READ_BACK_MS;
     }
     const snapshot = source.snapshot();
+    // Read in slices now, so that whoever asks for them later finds them read: a pool may list a hundred thousand entries.
+    yield* parsingPools(snapshot.ipAddressPools, snapshot.namespaces);
     membership.setPeers(desiredPeers(snapshot.nodes, me.nodeName));
     const view = membership.view();
     state.endpointProblems = inputs.problems();

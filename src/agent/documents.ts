@@ -3,7 +3,7 @@ import { formatAddress } from "../net/address.ts";
 import { parseCount, type DocumentProducers } from "../observe/api.ts";
 import type { NodeRow, PoolRow, StatusDocument } from "../observe/status.ts";
 import { addressesInUse, countPools } from "../pool/counts.ts";
-import { parsePools } from "../pool/pools.ts";
+import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
 import { bgpBfdRows, bgpPeerRows, bgpReceivedRows, bgpRouteRows } from "./bgp-documents.ts";
 import type { Me } from "./desired.ts";
 import { drainDocument } from "./drain.ts";
@@ -100,7 +100,7 @@ function nodeRows(state: AgentState): NodeRow[] {
 function poolRows(state: AgentState): PoolRow[] {
   if (state.world === undefined) return [];
   const { ipAddressPools, services } = state.world.snapshot;
-  const counts = countPools(parsePools(ipAddressPools, new Map()), addressesInUse(services.values()));
+  const counts = countPools(parsePools(ipAddressPools, NO_NAMESPACES), addressesInUse(services.values()));
   return [...ipAddressPools].flatMap(([key, { metadata, spec }]) => {
     const count = counts.get(key);
     if (count === undefined) return [];

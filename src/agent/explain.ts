@@ -7,7 +7,7 @@ import { explain } from "../observe/explain/explain.ts";
 import type { EndpointFacts, Facts, NodeFacts, PoolFacts, RouteFacts } from "../observe/explain/facts.ts";
 import type { ExplainDocument } from "../observe/status.ts";
 import { addressesInUse, countPools, poolCapacity } from "../pool/counts.ts";
-import { parsePools } from "../pool/pools.ts";
+import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
 import { endpointState, isNodeGone } from "../service/backends.ts";
 import { formatFrontend, type Backend, type Frontend } from "../service/frontends.ts";
 import { slicesOf } from "../service/slices.ts";
@@ -80,7 +80,7 @@ function gatherFacts(service: string, world: World, state: AgentState, me: Me, r
 }
 
 function poolFacts({ snapshot }: World): readonly PoolFacts[] {
-  const pools = parsePools(snapshot.ipAddressPools, new Map());
+  const pools = parsePools(snapshot.ipAddressPools, NO_NAMESPACES);
   const counts = countPools(pools, addressesInUse(snapshot.services.values()));
   return pools.pools.map((pool) => {
     const { key, name, autoAssign } = pool;

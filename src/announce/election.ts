@@ -7,7 +7,7 @@
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import { readClaim } from "../pool/claim.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
-import { parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
+import { NO_NAMESPACES, parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
 import type { EndpointSlice, Node, Service } from "../service/objects.ts";
 import { sameObjects, slicesOf } from "../service/slices.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
@@ -145,7 +145,7 @@ function worldOf(input: ElectionInput, members: Members, memo: ElectionMemo): Wo
     objects,
     membersText,
     // Who may *get* an address of a pool is the controller's matter, so namespaces are not asked for here.
-    pools: parsePools(ipAddressPools, new Map()),
+    pools: parsePools(ipAddressPools, NO_NAMESPACES),
     poolObjects: ipAddressPools,
     advertisements: [...l2Advertisements.values()],
     nodes: [...nodes.values()],

@@ -3,7 +3,7 @@
  * as election.ts, which decides for thousands of Services at a time and remembers no reasons. Pure.
  */
 import { formatAddress, parseAddress } from "../net/address.ts";
-import { parsePools, type Pool } from "../pool/pools.ts";
+import { NO_NAMESPACES, parsePools, type Pool } from "../pool/pools.ts";
 import type { Service } from "../service/objects.ts";
 import { slicesOf } from "../service/slices.ts";
 import {
@@ -62,7 +62,7 @@ export function surveyElection(key: string, input: ElectionInput, members: Membe
   const addresses = service.status.loadBalancer.ingress
     .map(({ ip }) => parseAddress(ip ?? ""))
     .filter((address) => address !== undefined);
-  const set = parsePools(input.ipAddressPools, new Map());
+  const set = parsePools(input.ipAddressPools, NO_NAMESPACES);
   const one = poolOfAll(addresses, set);
   const pools = one === undefined ? (poolOfEach(addresses, service, set) ?? []) : [one];
   const reasons = [...input.l2Advertisements].map(([name, advertisement]) => ({

@@ -39,6 +39,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   let verdict: ConfigurationVerdict | undefined;
   /** When an address has rested and may be given again. */
   let again: number | undefined;
+  const slices = new Slices(parts.pace);
   while (!signal.aborted) {
     const snapshot = parts.source.snapshot();
     const now = Date.now();
@@ -48,6 +49,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
       again = decision.again;
       told = tell(decision.problems, told, parts.log);
       tellLosses(decision, parts.log);
+      await slices.pause();
       parts.decided?.(decision);
       const judged = configurationVerdict(
         "poolReconcilerValid",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { atOnce } from "../time/slices.ts";
 import { releasesFirst } from "./order.ts";
 
 const rows = [
@@ -21,7 +22,7 @@ for (const { name, changes, order } of rows)
       return { key, before, after };
     });
     assert.equal(
-      releasesFirst(parsed)
+      atOnce(releasesFirst(parsed))
         .map(({ key }) => key)
         .join(" "),
       order,
@@ -34,5 +35,5 @@ test("order of writes: a chain of 100,000 Services is no problem", () => {
     before: [`${i}`],
     after: [`${i + 1}`],
   }));
-  assert.equal(releasesFirst(changes)[0]?.key, "99999");
+  assert.equal(atOnce(releasesFirst(changes))[0]?.key, "99999");
 });

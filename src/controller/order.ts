@@ -2,6 +2,7 @@
  * In which order Services are written: who gives an address up before who gets it, so that at no moment two Services list an
  * address that they may not share, also when the controller stops in between.
  */
+import { forEach, type Sliced } from "../time/slices.ts";
 
 export interface Change {
   readonly key: string;
@@ -18,9 +19,12 @@ export function taken({ before, after }: Change): readonly string[] {
   return after.filter((address) => !before.includes(address));
 }
 
+/** So many changes are put in order between two pauses. */
+const CHANGES_A_STEP = 200;
+
 /** As few changes of order as that takes. Of Services that would have to wait for each other, which does not happen, any is first. */
-export function releasesFirst<C extends Change>(changes: readonly C[]): readonly C[] {
-  const givers = giversByAddress(changes);
+export function* releasesFirst<C extends Change>(changes: readonly C[]): Sliced<readonly C[]> {
+  const givers = yield* giversByAddress(changes);
   if (givers.size === 0) return changes;
   const ordered: C[] = [];
   const seen = new Set<C>();
@@ -28,7 +32,7 @@ export function releasesFirst<C extends Change>(changes: readonly C[]): readonly
     // Depth first, without recursion: a chain may be as long as there are Services.
     const stack = [{ change, entered: false }];
     for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-      if (top.entered) ordered.push(top.change);
+      if (top.entered && ordered.push(top.change) % CHANGES_A_STEP === 0) yield;
       if (top.entered || seen.has(top.change)) continue;
       seen.add(top.change);
       stack.push({ change: top.change, entered: true });
@@ -38,14 +42,15 @@ export function releasesFirst<C extends Change>(changes: readonly C[]): readonly
   return ordered;
 }
 
-function giversByAddress<C extends Change>(changes: readonly C[]): Map<string, C[]> {
+function* giversByAddress<C extends Change>(changes: readonly C[]): Sliced<Map<string, C[]>> {
   const givers = new Map<string, C[]>();
-  for (const change of changes)
+  yield* forEach(changes, CHANGES_A_STEP, (change) => {
     for (const address of released(change)) {
       const list = givers.get(address);
       if (list === undefined) givers.set(address, [change]);
       else list.push(change);
     }
+  });
   return givers;
 }
 

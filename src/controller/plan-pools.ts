@@ -8,6 +8,7 @@ import type { IPAddressPool } from "../pool/objects.ts";
 import type { Loss } from "../pool/work.ts";
 import { objectKey, type Condition } from "../service/objects.ts";
 import type { EventWrite, PoolStatusWrite, Snapshot } from "../source/source.ts";
+import { forEach, type Sliced } from "../time/slices.ts";
 import { conditionText, dated, POOL_EXHAUSTED, POOL_VALID } from "./conditions.ts";
 import type { Operation } from "./plan.ts";
 
@@ -15,14 +16,17 @@ const INT64_MAX = (1n << 63n) - 1n;
 /** More are counted, not named: an event has a limited length. */
 const NAMED_MAX = 10;
 
-export function planPools(snapshot: Snapshot, decision: Decision, now: Date): readonly Operation[] {
+/** So many pools are compared between two pauses. */
+const POOLS_A_STEP = 50;
+
+export function* planPools(snapshot: Snapshot, decision: Decision, now: Date): Sliced<readonly Operation[]> {
   const problems = Map.groupBy(decision.problems, (problem) => problem.subject);
   const losses = Map.groupBy(decision.losses, (loss) => loss.pool);
   const operations: Operation[] = [];
-  for (const [key, object] of snapshot.ipAddressPools) {
+  yield* forEach(snapshot.ipAddressPools, POOLS_A_STEP, ([key, object]) => {
     const counts = decision.counts.get(key);
     const pool = decision.pools.named(object.metadata.name);
-    if (counts === undefined) continue;
+    if (counts === undefined) return;
     const conditions = [
       ...invalid(problems.get(`IPAddressPool ${objectKey(object)}`) ?? []),
       ...exhausted(pool?.key === key ? decision.exhausted.get(pool) : undefined),
@@ -35,7 +39,7 @@ export function planPools(snapshot: Snapshot, decision: Decision, now: Date): re
     if (lost !== undefined) events.push({ reason: "AddressesLost", message: lossMessage(lost) });
     for (const { reason, message } of events)
       operations.push({ type: "event", write: { regarding: regarding(object), type: "Warning", reason, message } });
-  }
+  });
   return operations;
 }
 

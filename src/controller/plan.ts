@@ -15,7 +15,7 @@ import {
 } from "../pool/claim.ts";
 import type { AssignmentEvent } from "../pool/work.ts";
 import type { Condition, LoadBalancerIngress, Service } from "../service/objects.ts";
-import { atOnce, type Sliced } from "../time/slices.ts";
+import { atOnce, forEach, type Sliced } from "../time/slices.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot } from "../source/source.ts";
 import { conditionText, dated } from "./conditions.ts";
 import { released, releasesFirst, taken, type Change } from "./order.ts";
@@ -45,12 +45,14 @@ export function plan(snapshot: Snapshot, decision: Decision, now: Date): readonl
 
 /** As {@link plan}, with pauses. */
 export function* planning(snapshot: Snapshot, decision: Decision, now: Date): Sliced<readonly Operation[]> {
-  let compared = 0;
-  const happened = Map.groupBy(decision.events, (event) => event.service);
+  const happened = new Map<string, AssignmentEvent[]>();
+  yield* forEach(decision.events, SERVICES_A_STEP, (event) => {
+    const events = happened.get(event.service);
+    if (events === undefined) happened.set(event.service, [event]);
+    else events.push(event);
+  });
   const services: (Change & { readonly operations: readonly Operation[] })[] = [];
-  for (const [key, service] of snapshot.services) {
-    compared += 1;
-    if (compared % SERVICES_A_STEP === 0) yield;
+  yield* forEach(snapshot.services, SERVICES_A_STEP, ([key, service]) => {
     const assignment = decision.assignments.get(key);
     const write =
       assignment === undefined
@@ -65,8 +67,10 @@ export function* planning(snapshot: Snapshot, decision: Decision, now: Date): Sl
     for (const event of eventsOf(service, assignment, happened.get(key) ?? [], changed))
       operations.push({ type: "event", write: event });
     if (operations.length > 0) services.push({ ...change, operations });
-  }
-  return [...releasesFirst(services).flatMap(({ operations }) => operations), ...planPools(snapshot, decision, now)];
+  });
+  const ofServices = (yield* releasesFirst(services)).flatMap(({ operations }) => operations);
+  yield;
+  return ofServices.concat(yield* planPools(snapshot, decision, now));
 }
 
 function addressesOf(ingress: readonly LoadBalancerIngress[]): readonly string[] {

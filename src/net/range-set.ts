@@ -1,20 +1,35 @@
 /** Sets of addresses as ranges: ascending, IPv4 first, with a gap between any two. The cost follows the ranges, not the addresses. */
 import { compareAddresses, type Address } from "./address.ts";
+import { atOnce, forEach, type Sliced } from "../time/slices.ts";
+import { sorting } from "../time/sorting.ts";
 import type { Range } from "./range.ts";
+
+/** So many ranges are joined between two pauses. */
+const RANGES_A_STEP = 1000;
 
 /** Any ranges as a set. */
 export function joinRanges(ranges: Iterable<Range>): readonly Range[] {
+  return atOnce(joiningRanges(ranges));
+}
+
+/** As {@link joinRanges}, with pauses. */
+export function* joiningRanges(ranges: Iterable<Range>): Sliced<readonly Range[]> {
   const joined: Range[] = [];
-  for (const range of [...ranges].toSorted(byStart)) {
+  yield* forEach(yield* sorting([...ranges], byStart), RANGES_A_STEP, (range) => {
     const last = joined.at(-1);
     if (last === undefined || last.family !== range.family || range.first > last.last + 1n) joined.push(range);
     else if (range.last > last.last) joined[joined.length - 1] = { ...last, last: range.last };
-  }
+  });
   return joined;
 }
 
 export function rangesOfAddresses(addresses: Iterable<Address>): readonly Range[] {
-  return joinRanges(Array.from(addresses, ({ family, value }) => ({ family, first: value, last: value })));
+  return atOnce(joiningAddresses(addresses));
+}
+
+/** As {@link rangesOfAddresses}, with pauses. */
+export function joiningAddresses(addresses: Iterable<Address>): Sliced<readonly Range[]> {
+  return joiningRanges(Array.from(addresses, ({ family, value }) => ({ family, first: value, last: value })));
 }
 
 /** What is in the first set and not in the second. */

@@ -8,16 +8,18 @@
 import { compareAddresses, formatAddress, type Address, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { Namespace, Service } from "../service/objects.ts";
+import { atOnce, forEach, type Sliced } from "../time/slices.ts";
+import { sorting } from "../time/sorting.ts";
 import { CandidateIndex } from "./candidates.ts";
 import { readClaim, type Claim } from "./claim.ts";
 import { coolDowns, type PoolCoolDown } from "./cool-downs.ts";
-import { countPools, type PoolCounts } from "./counts.ts";
+import { countingPools, type PoolCounts } from "./counts.ts";
 import { exhaustedPools } from "./exhausted.ts";
 import { inOrderOfRight, keepCurrent, reserve } from "./keep.ts";
 import type { IPAddressPool } from "./objects.ts";
 import { Occupancy, sameAddresses } from "./occupancy.ts";
 import { placeAnywhere, placeAt, placeBeside, placeInPools } from "./placement.ts";
-import { parsePools, type Pool, type PoolSet } from "./pools.ts";
+import { parsingPools, type Pool, type PoolSet } from "./pools.ts";
 import { formatSharing } from "./sharing.ts";
 import {
   accept,
@@ -77,23 +79,15 @@ export interface Decision {
 
 /** `now` in milliseconds since 1970: only released addresses that rest depend on it. */
 export function assign(objects: Objects, loadBalancerClass?: string, now: number = 0): Decision {
-  const steps = assigning(objects, loadBalancerClass, now);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return atOnce(assigning(objects, loadBalancerClass, now));
 }
 
 /** So many Services are decided about between two pauses. */
 const SERVICES_A_STEP = 500;
 
 /** As {@link assign}, with pauses in which a program can do something else. The objects are those of the call. */
-export function* assigning(
-  objects: Objects,
-  loadBalancerClass?: string,
-  now: number = 0,
-): Generator<undefined, Decision, void> {
-  const pools = parsePools(objects.ipAddressPools, objects.namespaces);
+export function* assigning(objects: Objects, loadBalancerClass?: string, now: number = 0): Sliced<Decision> {
+  const pools = yield* parsingPools(objects.ipAddressPools, objects.namespaces);
   const work: Work = {
     pools,
     candidates: new CandidateIndex(pools),
@@ -106,22 +100,23 @@ export function* assigning(
     complete: objects.complete,
     freed: false,
   };
-  const ours: Service[] = [];
-  for (const service of objects.services.values()) if (isOurs(service, loadBalancerClass)) ours.push(service);
-  const claims: Claim[] = [];
-  yield* each(ours, (service) => claims.push(readClaim(service)));
-  claims.sort(oldestFirst);
-  yield* each(inOrderOfRight(claims), (claim) => keepCurrent(claim, work));
-  for (const [service, addresses] of objects.reserved) reserve(service, addresses, work.occupancy);
-  for (const [key, service] of objects.services)
+  const unsorted: Claim[] = [];
+  yield* each(objects.services.values(), (service) => {
+    if (isOurs(service, loadBalancerClass)) unsorted.push(readClaim(service));
+  });
+  const claims = yield* sorting(unsorted, oldestFirst);
+  yield* each(yield* inOrderOfRight(claims), (claim) => keepCurrent(claim, work));
+  yield* each(objects.reserved, ([service, addresses]) => reserve(service, addresses, work.occupancy));
+  yield* each(objects.services, ([key, service]) => {
     if (isForeign(service, loadBalancerClass)) reserve(key, ingressOf(service), work.occupancy);
-  const resting = coolDowns(pools, objects.ipAddressPools, claims, work.occupancy, now);
+  });
+  const resting = yield* coolDowns(pools, objects.ipAddressPools, claims, work.occupancy, now);
   yield* meetWishes(claims, work);
-  for (const [service, unmet] of work.unmet) work.events.push({ service, ...eventOf(unmet) });
+  yield* each(work.unmet, ([service, unmet]) => work.events.push({ service, ...eventOf(unmet) }));
   const assignments = new Map<string, Assignment>();
   yield* each(claims, (claim) => assignments.set(claim.service, assignmentOf(claim, work)));
-  const after = resting.after();
-  const counts = countPools(pools, work.occupancy.used(), after.coolDowns);
+  const after = yield* resting.after();
+  const counts = yield* countingPools(pools, work.occupancy.used(), after.coolDowns);
   return {
     assignments,
     problems: pools.problems,
@@ -142,7 +137,7 @@ export function* assigning(
 const STEPS = [meetAddresses, meetPool, meetFamilies, meetAnything, meetFamilies] as const;
 
 /** When somebody gave an address back, everything begins anew for those that are not content: one may have waited for it. */
-function* meetWishes(claims: readonly Claim[], work: Work): Generator<undefined, void, void> {
+function* meetWishes(claims: readonly Claim[], work: Work): Sliced<void> {
   let waiting = claims;
   for (let index = 0; index < STEPS.length;) {
     const step = STEPS[index];
@@ -157,11 +152,8 @@ function isContent(claim: Claim, work: Work): boolean {
   return !work.unmet.has(claim.service) && heldBy(claim, work).length >= Math.max(1, claim.families.length);
 }
 
-function* each<T>(list: readonly T[], act: (value: T) => unknown): Generator<undefined, void, void> {
-  for (const [index, value] of list.entries()) {
-    if (index % SERVICES_A_STEP === SERVICES_A_STEP - 1) yield;
-    act(value);
-  }
+function each<T>(values: Iterable<T>, act: (value: T) => unknown): Sliced<void> {
+  return forEach(values, SERVICES_A_STEP, act);
 }
 
 /** Type LoadBalancer, and of the class this controller serves: none, unless one was named. */

@@ -2,6 +2,7 @@
 import { parseAddress, type Address, type Family } from "../net/address.ts";
 import { rangeSize, type Range } from "../net/range.ts";
 import type { Service } from "../service/objects.ts";
+import { atOnce, forEach, type Sliced } from "../time/slices.ts";
 import type { CoolDown } from "./cool-down.ts";
 import { poolMayUse, type Pool, type PoolSet } from "./pools.ts";
 
@@ -16,22 +17,30 @@ export interface PoolCounts {
   readonly restingIPv6: bigint;
 }
 
+/** So many addresses are counted between two pauses. */
+const ADDRESSES_A_STEP = 500;
+
 /** Counts per pool key, for these addresses in use. Addresses outside every pool are not counted. */
-export function countPools(
+export function countPools(pools: PoolSet, inUse: Iterable<Address>): ReadonlyMap<string, PoolCounts> {
+  return atOnce(countingPools(pools, inUse, new Map()));
+}
+
+/** As {@link countPools}, with pauses, in which what is in use must not change. */
+export function* countingPools(
   pools: PoolSet,
   inUse: Iterable<Address>,
-  coolDowns: ReadonlyMap<string, CoolDown> = new Map(),
-): ReadonlyMap<string, PoolCounts> {
+  coolDowns: ReadonlyMap<string, CoolDown>,
+): Sliced<ReadonlyMap<string, PoolCounts>> {
   const used = new Map<Pool, Record<Family, Set<bigint>>>();
-  for (const address of inUse) {
+  yield* forEach(inUse, ADDRESSES_A_STEP, (address) => {
     const all = pools.poolsOf(address);
     // A closed pool may go on holding what the open one, which it overlaps, would not give out.
     const pool = all.find((candidate) => poolMayUse(candidate, address)) ?? all[0];
-    if (pool === undefined) continue;
+    if (pool === undefined) return;
     const sets = used.get(pool) ?? { IPv4: new Set<bigint>(), IPv6: new Set<bigint>() };
     used.set(pool, sets);
     sets[address.family].add(address.value);
-  }
+  });
   return new Map(pools.pools.map((pool) => [pool.key, countsOf(pool, used.get(pool), coolDowns.get(pool.key))]));
 }
 

@@ -1,5 +1,7 @@
 /** The first part of a decision: what Services hold according to their status, they keep, as far as the rules still allow. */
 import { formatAddress, parseAddress, sameAddress, type Address } from "../net/address.ts";
+import type { Sliced } from "../time/slices.ts";
+import { sorting } from "../time/sorting.ts";
 import type { Claim } from "./claim.ts";
 import type { Occupancy } from "./occupancy.ts";
 import { placeAt } from "./placement.ts";
@@ -9,10 +11,9 @@ import { hold, type Work } from "./work.ts";
  * Those our controller gave their addresses first. Of these, who changed what it shares by comes last: if it cannot stay
  * where it is, it goes, and not those it shared with. Then those whose status came with a manifest.
  */
-export function inOrderOfRight(claims: readonly Claim[]): readonly Claim[] {
+export function inOrderOfRight(claims: readonly Claim[]): Sliced<readonly Claim[]> {
   const right = (claim: Claim): number => (!claim.established ? 2 : claim.sharingChanged ? 1 : 0);
-  const groups = [0, 1, 2].map((rank) => claims.filter((claim) => right(claim) === rank));
-  return groups.flat();
+  return sorting(claims, (a, b) => right(a) - right(b));
 }
 
 /** All addresses of the status if they may stay together, else the first one that may stay. */

@@ -4,10 +4,13 @@
  */
 import type { Address, Family } from "../net/address.ts";
 import { problemsAbout, type Problem } from "../net/problem.ts";
-import { formatRange, parseRange, type Range } from "../net/range.ts";
+import type { Range } from "../net/range.ts";
 import type { Namespace } from "../service/objects.ts";
 import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../service/selector.ts";
+import { atOnce, forEach, type Sliced } from "../time/slices.ts";
+import { sorting } from "../time/sorting.ts";
 import { readCoolDown } from "./cool-down.ts";
+import { overlap, pathOf, readingEntries } from "./entries.ts";
 import type { IPAddressPool, ServiceAllocation } from "./objects.ts";
 import { OverlappingRanges, RangeIndex } from "./range-index.ts";
 
@@ -56,16 +59,40 @@ export interface PoolRange {
   readonly range: number;
 }
 
-export function parsePools(
-  objects: ReadonlyMap<string, IPAddressPool>,
-  namespaces: ReadonlyMap<string, Namespace>,
-): PoolSet {
+/** For those who ask nothing about namespaces. */
+export const NO_NAMESPACES: ReadonlyMap<string, Namespace> = new Map();
+
+/** So many ranges are compared with other pools' between two pauses. */
+const RANGES_A_STEP = 500;
+
+export function parsePools(objects: Objects, namespaces: ReadonlyMap<string, Namespace>): PoolSet {
+  return atOnce(parsingPools(objects, namespaces));
+}
+
+/** As {@link parsePools}, with pauses. Of the same maps, which nobody changes, always the same. */
+export function* parsingPools(objects: Objects, namespaces: ReadonlyMap<string, Namespace>): Sliced<PoolSet> {
+  const before = known.get(objects);
+  const asked = [...objects.values()].some(({ spec }) => (spec.serviceAllocation?.namespaceSelectors.length ?? 0) > 0)
+    ? namespaces
+    : NO_NAMESPACES;
+  if (before?.namespaces === asked) return before.set;
+  const set = yield* parsing(objects, asked);
+  known.set(objects, { namespaces: asked, set });
+  return set;
+}
+
+type Objects = ReadonlyMap<string, IPAddressPool>;
+
+/** What was last parsed of some objects, and with which namespaces. */
+const known = new WeakMap<Objects, { readonly namespaces: ReadonlyMap<string, Namespace>; readonly set: PoolSet }>();
+
+function* parsing(objects: Objects, namespaces: ReadonlyMap<string, Namespace>): Sliced<PoolSet> {
   const problems: Problem[] = [];
   const pools: Pool[] = [];
   const open = new RangeIndex<PoolRange>();
   const names = new Map<string, string>();
   for (const [key, object] of [...objects].toSorted(byAge)) {
-    const found = rangeProblems(object, key, open);
+    const found = yield* rangeProblems(object, open);
     const duplicate = names.get(object.metadata.name);
     if (duplicate !== undefined)
       found.problems.push({ path: "metadata.name", message: `pool ${duplicate} has the same name` });
@@ -75,10 +102,13 @@ export function parsePools(
     const pool = poolOf(key, object, { ...found, coolDownMilliseconds: coolDown.milliseconds }, namespaces);
     pools.push(pool);
     if (pool.closedBecause === undefined)
-      for (const [range, addresses] of pool.ranges.entries()) open.add(addresses, { pool, range });
+      yield* forEach(pool.ranges.entries(), RANGES_A_STEP, ([range, addresses]) =>
+        open.add(addresses, { pool, range }),
+      );
     // A cool-down that cannot be read is none: it closes nothing.
     if (coolDown.fault !== undefined) found.problems.push(coolDown.fault);
     problems.push(...problemsAbout(`IPAddressPool ${key}`, found.problems));
+    yield;
   }
   return { pools, problems, openPoolOf: (address) => open.ownerOf(address), ...lookups(pools, open) };
 }
@@ -103,38 +133,26 @@ function isBuggy(address: Address): boolean {
 }
 
 interface Found {
-  readonly ranges: Range[];
+  readonly ranges: readonly Range[];
   readonly problems: { readonly path: string; readonly message: string }[];
 }
 
-function rangeProblems(object: IPAddressPool, key: string, open: RangeIndex<PoolRange>): Found {
-  const found: Found = { ranges: [], problems: [] };
-  const own = new RangeIndex<string>();
+function* rangeProblems(object: IPAddressPool, open: RangeIndex<PoolRange>): Sliced<Found> {
+  const { ranges, indexes, faults } = yield* readingEntries(object);
+  const found: { readonly index: number; readonly message: string }[] = [];
+  yield* forEach(ranges.entries(), RANGES_A_STEP, ([number, range]) => {
+    const other = open.overlapping(range);
+    const message = other === undefined ? "" : overlap(range, other.range, `pool ${other.owner.pool.key}`);
+    if (message !== "") found.push({ index: indexes[number] ?? 0, message });
+  });
+  for (const [index, message] of faults) found.push({ index, message });
+  // Of one entry, what other pools have against it comes first.
+  const problems = (yield* sorting(found, (a, b) => a.index - b.index)).map(({ index, message }) => {
+    return { path: pathOf(index), message };
+  });
   if (object.spec.addresses.length === 0)
-    found.problems.push({
-      path: "spec.addresses",
-      message: "the pool has no addresses; add a CIDR or a range start-end",
-    });
-  for (const [index, text] of object.spec.addresses.entries()) {
-    const path = `spec.addresses[${index}]`;
-    const parsed = parseRange(text);
-    if (!parsed.ok) {
-      found.problems.push({ path, message: parsed.fault });
-      continue;
-    }
-    const other = open.overlapping(parsed.range);
-    if (other !== undefined)
-      found.problems.push({ path, message: overlap(parsed.range, other.range, `pool ${other.owner.pool.key}`) });
-    const mine = own.overlapping(parsed.range);
-    if (mine !== undefined) found.problems.push({ path, message: overlap(parsed.range, mine.range, mine.owner) });
-    else own.add(parsed.range, `${path} of pool ${key}`);
-    found.ranges.push(parsed.range);
-  }
-  return found;
-}
-
-function overlap(range: Range, other: Range, owner: string): string {
-  return `${formatRange(range)} overlaps with ${formatRange(other)} of ${owner}`;
+    problems.push({ path: "spec.addresses", message: "the pool has no addresses; add a CIDR or a range start-end" });
+  return { ranges, problems };
 }
 
 function scopeProblems(allocation: ServiceAllocation | undefined): Found["problems"] {

@@ -8,37 +8,68 @@ interface Entry<Owner> {
   readonly owner: Owner;
 }
 
+/** In chunks, so that adding to a hundred thousand does not move them all. */
+const CHUNK_MAX = 256;
+
 /** Disjoint ranges: an address lies in one of them at most. */
 export class RangeIndex<Owner> {
-  /** Per family, ascending. */
-  readonly #entries: Record<Family, Entry<Owner>[]> = { IPv4: [], IPv6: [] };
+  /** Per family, ascending within and among chunks; none is empty. */
+  readonly #chunks: Record<Family, Entry<Owner>[][]> = { IPv4: [], IPv6: [] };
 
   /** Adds a range. Throws when it overlaps one that is there: ask {@link overlapping} first. */
   add(range: Range, owner: Owner): void {
-    if (this.overlapping(range) !== undefined)
-      throw new Error("Cannot add a range that overlaps another to a RangeIndex");
-    const entries = this.#entries[range.family];
-    entries.splice(startingAfter(entries, range.first), 0, { range, owner });
+    const { chunk, index, at, overlapping } = this.#find(range);
+    if (overlapping !== undefined) throw new Error("Cannot add a range that overlaps another to a RangeIndex");
+    const chunks = this.#chunks[range.family];
+    if (chunk === undefined) {
+      chunks.push([{ range, owner }]);
+      return;
+    }
+    chunk.splice(index, 0, { range, owner });
+    if (chunk.length > CHUNK_MAX) chunks.splice(at + 1, 0, chunk.splice(CHUNK_MAX / 2));
   }
 
   /** The lowest entry that has an address in common with the range. */
   overlapping(range: Range): Entry<Owner> | undefined {
-    const entries = this.#entries[range.family];
-    const index = startingAfter(entries, range.first);
-    // Entries are disjoint, so only the one that starts at or before the range and the one after it can touch its start.
-    return [entries[index - 1], entries[index]].find((e) => e !== undefined && rangesOverlap(e.range, range));
+    return this.#find(range).overlapping;
   }
 
   /** The entry the address lies in. */
   entryOf({ family, value }: Address): Entry<Owner> | undefined {
-    const entries = this.#entries[family];
-    const entry = entries[startingAfter(entries, value) - 1];
+    const chunks = this.#chunks[family];
+    const chunk = chunks[chunkOf(chunks, value)];
+    const entry = chunk?.[startingAfter(chunk, value) - 1];
     return entry !== undefined && value <= entry.range.last ? entry : undefined;
   }
 
   ownerOf(address: Address): Owner | undefined {
     return this.entryOf(address)?.owner;
   }
+
+  /** Where the range belongs, and what is in its way there. */
+  #find(range: Range): Position<Owner> {
+    const chunks = this.#chunks[range.family];
+    const at = chunkOf(chunks, range.first);
+    const chunk = chunks[at];
+    const index = chunk === undefined ? 0 : startingAfter(chunk, range.first);
+    // Entries are disjoint, so only the one that starts at or before the range and the one after it can touch its start.
+    const near = [chunk?.[index - 1], chunk?.[index] ?? chunks[at + 1]?.[0]];
+    const overlapping = near.find((entry) => entry !== undefined && rangesOverlap(entry.range, range));
+    return { chunk, index, at, overlapping };
+  }
+}
+
+interface Position<Owner> {
+  /** Undefined: there is none yet. */
+  readonly chunk: Entry<Owner>[] | undefined;
+  readonly index: number;
+  readonly at: number;
+  readonly overlapping: Entry<Owner> | undefined;
+}
+
+/** The last chunk that starts at or before the value; the first if none does. */
+function chunkOf(chunks: readonly (readonly Entry<unknown>[])[], value: bigint): number {
+  return Math.max(0, firstIndex(chunks, (chunk) => (chunk[0]?.range.first ?? 0n) > value) - 1);
 }
 
 /** Ranges that may overlap: an address may lie in several. */

@@ -60,3 +60,13 @@ export function atOnce<T>(work: Sliced<T>): T {
     if (step.done === true) return step.value;
   }
 }
+
+/** Acts on one value after the other, and may be paused after every so many. */
+export function* forEach<T>(values: Iterable<T>, valuesAStep: number, act: (value: T) => unknown): Sliced<void> {
+  let done = 0;
+  for (const value of values) {
+    act(value);
+    done += 1;
+    if (done % valuesAStep === 0) yield;
+  }
+}

@@ -5,7 +5,7 @@
  */
 import { formatPrefix, parsePrefix } from "../../net/prefix.ts";
 import type { Problem } from "../../net/problem.ts";
-import { parsePools } from "../../pool/pools.ts";
+import { NO_NAMESPACES, parsePools } from "../../pool/pools.ts";
 import type { SessionConfig } from "../../protocol/bgp/config.ts";
 import type { Route } from "../../protocol/bgp/route.ts";
 import type { EndpointSlice, Node, Service } from "../../service/objects.ts";
@@ -171,7 +171,7 @@ function worldOf(input: BgpInput, me: BgpNode, memo: BgpMemo): World {
   const before = last === undefined ? {} : { before: last.configuration };
   const configuration = parseBgpConfiguration(input, { node: me.name, ...before });
   const advertisements = [...configuration.advertisements.values()].filter((each) => covers(each.nodeSelectors, node));
-  const pools = parsePools(input.ipAddressPools, new Map());
+  const pools = parsePools(input.ipAddressPools, NO_NAMESPACES);
   memo.world = {
     ...{ objects, text, configuration, nodeName: me.name, node, pools, ignoreExcludeLabel, draining },
     advertisements: advertisements.filter(({ podCidrs }) => !podCidrs),

@@ -5,10 +5,10 @@
  * Reading takes its time, with pauses; what was read takes effect when it is applied, all of it at once.
  */
 import { statSync, type Stats } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { opendir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Problem } from "../../net/problem.ts";
-import { PACE, Slices, type Pace } from "../../time/slices.ts";
+import { forEach, PACE, Slices, type Pace, type Sliced } from "../../time/slices.ts";
 import { readFile, readSmallFile, refusalOf, SMALL_BYTES_MAX, type FileBytes } from "./read-file.ts";
 
 /** One thing read from a file. Equal digests mean unchanged, and the value keeps its identity. */
@@ -45,6 +45,12 @@ const EXTENSIONS = [".yaml", ".yml", ".json"];
 /** Bounds the time one file can hold up all others; far above any manifest that people or tools write. */
 export const FILE_BYTES_MAX = 16 * 1024 * 1024;
 const NONE: readonly never[] = [];
+/** So many names come with one request for a folder's. */
+const NAMES_A_REQUEST = 1024;
+/** What was read of so many files takes effect between two pauses. */
+const FILES_A_STEP = 200;
+/** An index is made anew for a file with more entries. */
+const INDEXED_MAX = 16;
 
 export class FolderFiles<E extends Entry> {
   readonly #folder: string;
@@ -62,6 +68,8 @@ export class FolderFiles<E extends Entry> {
   #names: readonly string[] | undefined;
   #readings: readonly Reading<E>[] | undefined;
   #byKey: ReadonlyMap<string, E> | undefined;
+  /** Entries by key that `#byKey`, where there is one, does not have yet. */
+  readonly #news = new Map<string, E>();
 
   /** `path` is a folder, or one file. */
   constructor(path: string, decoder: Decoder<E>) {
@@ -85,9 +93,12 @@ export class FolderFiles<E extends Entry> {
 
   /** The entries of all files by their keys; the same map until something changed. */
   get byKey(): ReadonlyMap<string, E> {
-    if (this.#byKey !== undefined) return this.#byKey;
-    const byKey = new Map<string, E>();
-    for (const { entries } of this.#files.values()) for (const entry of entries) byKey.set(entry.key, entry);
+    if (this.#byKey !== undefined && this.#news.size === 0) return this.#byKey;
+    const byKey = new Map<string, E>(this.#byKey);
+    if (this.#byKey === undefined)
+      for (const { entries } of this.#files.values()) for (const entry of entries) byKey.set(entry.key, entry);
+    for (const [key, entry] of this.#news) byKey.set(key, entry);
+    this.#news.clear();
     this.#byKey = byKey;
     return byKey;
   }
@@ -105,10 +116,14 @@ export class FolderFiles<E extends Entry> {
    * Looks at some files, or at all, and resolves to what makes what was found take effect, which says whether something changed.
    * Ends early, with what it has, when `stopped`.
    */
-  async look(names: Iterable<string> | "all", stopped: () => boolean, pace: Pace = PACE): Promise<() => boolean> {
+  async look(
+    names: Iterable<string> | "all",
+    stopped: () => boolean,
+    pace: Pace = PACE,
+  ): Promise<() => Sliced<boolean>> {
     const looks: Look<E>[] = [];
     const slices = new Slices(pace);
-    for (const each of names === "all" ? await this.#list(looks) : names) {
+    for (const each of names === "all" ? await this.#list(looks, slices) : names) {
       if (stopped()) break;
       const look = this.#isManifest(each) ? await this.#lookAt(each, pace) : undefined;
       if (look !== undefined) looks.push(look);
@@ -118,14 +133,14 @@ export class FolderFiles<E extends Entry> {
   }
 
   /** What was looked at takes effect, unless we have written the file since. */
-  #apply(looks: readonly Look<E>[]): boolean {
+  *#apply(looks: readonly Look<E>[]): Sliced<boolean> {
     let changed = false;
-    for (const look of looks) {
+    yield* forEach(looks, FILES_A_STEP, (look) => {
       if (look.type === "folder") {
         if (this.#folderProblem?.message !== look.problem?.message) changed = true;
         this.#folderProblem = look.problem;
       } else if ((this.#ages.get(look.name) ?? 0) <= look.age && this.#put(look.name, look.read)) changed = true;
-    }
+    });
     this.#ages.clear();
     return changed;
   }
@@ -153,16 +168,38 @@ export class FolderFiles<E extends Entry> {
     if ((before === undefined) !== (kept === undefined)) this.#names = undefined;
     if (same) return false;
     this.#readings = undefined;
-    this.#byKey = undefined;
+    this.#index(before, kept);
     return true;
   }
 
+  /** Entries that came or changed are remembered until somebody asks; for everything else the index is made anew. */
+  #index(before: Read<E> | undefined, kept: Read<E> | undefined): void {
+    const index = this.#byKey;
+    const came = kept?.entries ?? [];
+    const isPlain = (entry: E): boolean => {
+      const there = this.#news.get(entry.key) ?? index?.get(entry.key);
+      // Another file may hold the same key, and then it depends on the order of files which one counts.
+      return there === undefined || before?.entries.includes(there) === true;
+    };
+    const keys = new Set(came.map(({ key }) => key));
+    const goes = before?.entries.some(({ key }) => !keys.has(key)) === true;
+    if (index === undefined || goes || came.length > INDEXED_MAX || !came.every(isPlain)) {
+      this.#byKey = undefined;
+      this.#news.clear();
+    } else for (const entry of came) this.#news.set(entry.key, entry);
+  }
+
   /** The names to look at: those there are, and those there were. */
-  async #list(looks: Look<E>[]): Promise<Iterable<string>> {
+  async #list(looks: Look<E>[], slices: Slices): Promise<Iterable<string>> {
     try {
-      const names = (await readdir(this.#folder)).filter((name) => this.#isManifest(name));
+      const names = new Set<string>();
+      for await (const { name } of await opendir(this.#folder, { bufferSize: NAMES_A_REQUEST })) {
+        if (this.#isManifest(name)) names.add(name);
+        if (slices.due) await slices.pause();
+      }
+      for (const name of this.#files.keys()) names.add(name);
       looks.push({ type: "folder", problem: undefined });
-      return new Set([...names, ...this.#files.keys()]);
+      return names;
     } catch (error) {
       const message = `cannot be listed, keeping what was read from it: ${reasonOf(error)}`;
       looks.push({ type: "folder", problem: { subject: this.#folder, message } });

@@ -10,7 +10,7 @@
  */
 import { join } from "node:path";
 import { formatProblem, type Problem } from "../../net/problem.ts";
-import { Slices } from "../../time/slices.ts";
+import { inSlices, Slices, type Sliced } from "../../time/slices.ts";
 import type {
   ConfigurationStateWrite,
   EventWrite,
@@ -23,7 +23,7 @@ import type {
 import { EventFile } from "./events.ts";
 import { FolderFiles } from "./files.ts";
 import { manifestDecoder, decoderAtOnce } from "./decoders.ts";
-import { Merger, type ManifestEntry } from "./merge.ts";
+import { Merger, type Inputs, type ManifestEntry } from "./merge.ts";
 import {
   decodePoolState,
   decodeServiceState,
@@ -52,6 +52,8 @@ export interface FolderOptions {
 const SETTLE_MS = 60;
 /** But never longer than this after the first change, so that an edit takes effect well within a second. */
 const SETTLE_MS_MAX = 300;
+/** Merging takes at most this part of the time, however much is written. */
+const MERGE_REST = 10;
 /** Looking at all files although nothing seems to have changed takes at most this part of the time. */
 const ROUTINE_REST = 50;
 
@@ -76,6 +78,12 @@ class FolderSource implements Source, StatusWriter {
   readonly #stopWatching: readonly (() => void)[];
   /** Undefined: something changed since it was merged. */
   #snapshot: Snapshot | undefined;
+  /** Of the manifests, what is in force. */
+  #taken: Omit<Inputs, keyof States>;
+  /** When that was last merged, and how long it took. */
+  #merged = { at: 0, milliseconds: 0 };
+  /** Files were read that are not in force yet. */
+  #stale = true;
   /** What listeners were told of last. */
   #published: Snapshot;
   #told = new Set<string>();
@@ -102,6 +110,7 @@ class FolderSource implements Source, StatusWriter {
     }
     // Watching begins before reading, so that no change falls between the two.
     this.#stopWatching = this.#folders().map((files) => watchFolder(files.folder, this.#touching(files)));
+    this.#taken = this.#readManifests();
     this.#published = this.#merge();
   }
 
@@ -109,11 +118,15 @@ class FolderSource implements Source, StatusWriter {
   async start(): Promise<void> {
     this.#snapshot = undefined;
     for (const files of this.#folders()) this.#dirty.set(files, "all");
-    this.#reading = this.#read();
+    this.#reading = this.#readFirst();
     await this.#reading;
     this.#reading = undefined;
-    this.#published = this.snapshot();
     if (this.#again) this.#settle();
+  }
+
+  async #readFirst(): Promise<void> {
+    await this.#read();
+    this.#published = await this.#take();
   }
 
   snapshot(): Snapshot {
@@ -202,7 +215,8 @@ class FolderSource implements Source, StatusWriter {
     const now = performance.now();
     this.#changedSince ??= now;
     clearTimeout(this.#timer);
-    const wait = Math.max(0, Math.min(SETTLE_MS, this.#changedSince + SETTLE_MS_MAX - now));
+    const settled = Math.min(now + SETTLE_MS, this.#changedSince + SETTLE_MS_MAX);
+    const wait = Math.max(0, settled - now, this.#merged.at + this.#merged.milliseconds * MERGE_REST - now);
     this.#timer = setTimeout(() => this.#settle(), wait);
   }
 
@@ -222,7 +236,8 @@ class FolderSource implements Source, StatusWriter {
       await this.#read();
       if (this.#closed) return;
       // Merged now, although nobody may ask: new problems are logged by it.
-      const snapshot = this.snapshot();
+      const snapshot = await this.#take();
+      if (this.#closed) return;
       if (snapshot === this.#published) continue;
       this.#published = snapshot;
       for (const listener of this.#listeners) listener();
@@ -234,26 +249,53 @@ class FolderSource implements Source, StatusWriter {
   async #read(): Promise<void> {
     const dirty = [...this.#dirty];
     this.#dirty.clear();
-    const applies: (() => boolean)[] = [];
+    const applies: (() => Sliced<boolean>)[] = [];
     for (const [files, names] of dirty) {
       const at = performance.now();
       applies.push(await files.look(names, () => this.#closed));
       if (names === "all") this.#looked.set(files, { at: performance.now(), milliseconds: performance.now() - at });
     }
-    for (const apply of applies) if (apply()) this.#snapshot = undefined;
+    for (const apply of applies) if (await inSlices(apply())) this.#stale = true;
   }
 
+  /** What was read takes effect: merged in slices, while others see what was there before. The same snapshot if nothing changed. */
+  async #take(): Promise<Snapshot> {
+    if (!this.#stale && this.#snapshot !== undefined) return this.#snapshot;
+    this.#stale = false;
+    const taken = this.#readManifests();
+    const start = performance.now();
+    const states = this.#states();
+    const snapshot = await inSlices(this.#merger.merging({ ...taken, ...states }));
+    this.#taken = taken;
+    this.#merged = { at: performance.now(), milliseconds: performance.now() - start };
+    this.#tell(snapshot.problems);
+    const { serviceStates, poolStates } = this.#states();
+    // What we have written meanwhile is not in it: whoever asks gets one with it.
+    const isLatest = states.serviceStates === serviceStates && states.poolStates === poolStates;
+    this.#snapshot = isLatest ? snapshot : undefined;
+    return snapshot;
+  }
+
+  /** What was taken in, with everything we have written since. */
   #merge(): Snapshot {
-    const folders = this.#folders();
-    const snapshot = this.#merger.merge({
-      files: this.#manifests.flatMap((files) => files.readings),
-      serviceStates: this.#serviceFiles?.byKey ?? new Map<string, ServiceState>(),
-      poolStates: this.#poolFiles?.byKey ?? new Map<string, PoolState>(),
-      problems: folders.flatMap((files) => files.problems),
-      complete: !this.#manifests.some((files) => files.broken),
-    });
+    const snapshot = this.#merger.merge({ ...this.#taken, ...this.#states() });
     this.#tell(snapshot.problems);
     return snapshot;
+  }
+
+  #readManifests(): Omit<Inputs, keyof States> {
+    return {
+      files: this.#manifests.flatMap((files) => files.readings),
+      problems: this.#folders().flatMap((files) => files.problems),
+      complete: !this.#manifests.some((files) => files.broken),
+    };
+  }
+
+  #states(): States {
+    return {
+      serviceStates: this.#serviceFiles?.byKey ?? NO_SERVICE_STATES,
+      poolStates: this.#poolFiles?.byKey ?? NO_POOL_STATES,
+    };
   }
 
   #tell(problems: readonly Problem[]): void {
@@ -277,5 +319,10 @@ interface Watched {
   readonly folder: string;
   readonly problems: readonly Problem[];
   /** Resolves to what makes that take effect which was found. */
-  look(names: Iterable<string> | "all", stopped: () => boolean): Promise<() => boolean>;
+  look(names: Iterable<string> | "all", stopped: () => boolean): Promise<() => Sliced<boolean>>;
 }
+
+type States = Pick<Inputs, "serviceStates" | "poolStates">;
+
+const NO_SERVICE_STATES: ReadonlyMap<string, ServiceState> = new Map();
+const NO_POOL_STATES: ReadonlyMap<string, PoolState> = new Map();

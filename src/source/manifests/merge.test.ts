@@ -58,3 +58,22 @@ test("after any changes of files and states, the snapshot is as if merged for th
     }),
   );
 });
+
+test("merging with pauses comes to the same, also when others merge in a pause", () => {
+  const many = Array.from({ length: 3000 }, (_, i) => `s${i}`);
+  const states = Object.fromEntries(many.map((name) => [name, state("10.0.0.1")]));
+  const before = inputs([file(["old"])], {});
+  const after = inputs([file(many)], states);
+  const merger = new Merger();
+  merger.merge(before);
+  const work = merger.merging(after);
+  let pauses = 0;
+  let step = work.next();
+  for (; step.done !== true; step = work.next()) {
+    pauses += 1;
+    assert.deepEqual([...merger.merge(before).services.keys()], ["default/old"]);
+  }
+  assert.ok(pauses > 10, `${pauses} pauses`);
+  assert.deepEqual(step.value, new Merger().merge(after));
+  assert.deepEqual(merger.merge(after), step.value);
+});

@@ -4,6 +4,7 @@ import { OUTPUT_ANNOTATIONS } from "../../pool/claim.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
 import type { Service } from "../../service/objects.ts";
 import { sameObjects } from "../../service/slices.ts";
+import { atOnce, forEach, type Sliced } from "../../time/slices.ts";
 import type { Snapshot } from "../source.ts";
 import type { DecodedObject } from "./decode.ts";
 import type { Reading } from "./files.ts";
@@ -36,33 +37,48 @@ export class Merger {
   #pools: Combined<IPAddressPool, PoolState> = nothingCombined();
 
   merge(inputs: Inputs): Snapshot {
-    const problems = [...inputs.problems];
-    const collections = COLLECTIONS.map((c) => [c, this.#collect(c, inputs.files, problems)] as const);
-    // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
-    const found = Object.fromEntries(collections) as unknown as Collections;
-    this.#services = combine(this.#services, found.services, inputs.serviceStates, withServiceState);
-    this.#pools = combine(this.#pools, found.ipAddressPools, inputs.poolStates, withPoolState);
-    const { values: services } = this.#services;
-    const reserved = inputs.complete ? NOTHING_RESERVED : orphans(inputs.serviceStates, services);
-    const { complete } = inputs;
-    return { ...found, services, ipAddressPools: this.#pools.values, problems, complete, reserved };
+    return atOnce(this.merging(inputs));
   }
 
-  /** Of two objects with one key the first counts; the other is a problem, again with every snapshot. */
-  #collect(
-    collection: Collection,
-    files: readonly Reading<ManifestEntry>[],
-    problems: Problem[],
-  ): ReadonlyMap<string, ObjectOf<Collection>> {
-    const parts = files.map((file) => partsOf(file).get(collection) ?? NO_ENTRIES).filter((part) => part.length > 0);
-    let known = this.#collected.get(collection);
-    if (known === undefined || !sameParts(known.parts, parts)) {
-      known = { parts, ...collect(parts) };
-      this.#collected.set(collection, known);
-    }
-    problems.push(...known.problems);
-    return known.values;
+  /** As {@link merge}, with pauses, in which others may merge: what this one began with is remembered when it ends. */
+  *merging(inputs: Inputs): Sliced<Snapshot> {
+    const collected: [Collection, Collected][] = [];
+    for (const collection of COLLECTIONS)
+      collected.push([collection, yield* collecting(inputs.files, collection, this.#collected.get(collection))]);
+    // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
+    const found = Object.fromEntries(collected.map(([c, { values }]) => [c, values])) as unknown as Collections;
+    const services = yield* combine(this.#services, found.services, inputs.serviceStates, withServiceState);
+    const pools = yield* combine(this.#pools, found.ipAddressPools, inputs.poolStates, withPoolState);
+    const reserved = inputs.complete ? NOTHING_RESERVED : yield* orphans(inputs.serviceStates, services.values);
+    for (const [collection, each] of collected) this.#collected.set(collection, each);
+    this.#services = services;
+    this.#pools = pools;
+    return {
+      ...found,
+      services: services.values,
+      ipAddressPools: pools.values,
+      problems: [...inputs.problems, ...collected.flatMap(([, { problems }]) => problems)],
+      complete: inputs.complete,
+      reserved,
+    };
   }
+}
+
+/** So many objects are merged between two pauses. */
+const OBJECTS_A_STEP = 500;
+
+/** Of two objects with one key the first counts; the other is a problem, again with every snapshot. */
+function* collecting(
+  files: readonly Reading<ManifestEntry>[],
+  collection: Collection,
+  before: Collected | undefined,
+): Sliced<Collected> {
+  const parts: (readonly ManifestEntry[])[] = [];
+  yield* forEach(files, 1, (file) => {
+    const part = partsOf(file).get(collection);
+    if (part !== undefined) parts.push(part);
+  });
+  return before !== undefined && sameParts(before.parts, parts) ? before : { parts, ...(yield* collect(parts)) };
 }
 
 interface Collected {
@@ -93,14 +109,14 @@ function sameParts(a: Collected["parts"], b: Collected["parts"]): boolean {
   return a.length === b.length && a.every((part, i) => part === b[i] || sameObjects(part, b[i] ?? NO_ENTRIES));
 }
 
-function collect(parts: Collected["parts"]): Omit<Collected, "parts"> {
+function* collect(parts: Collected["parts"]): Sliced<Omit<Collected, "parts">> {
   const values = new Map<string, ObjectOf<Collection>>();
   const problems: Problem[] = [];
   for (const part of parts) {
-    for (const entry of part) {
+    yield* forEach(part, OBJECTS_A_STEP, (entry) => {
       if (!values.has(entry.name)) values.set(entry.name, entry.value);
       else problems.push(duplicate(entry, parts));
-    }
+    });
   }
   return { values, problems };
 }
@@ -122,32 +138,32 @@ function nothingCombined<T, S>(): Combined<T, S> {
   return { objects: new Map(), states: new Map(), values: new Map() };
 }
 
-function combine<T, S>(
+function* combine<T, S>(
   before: Combined<T, S>,
   objects: ReadonlyMap<string, T>,
   states: ReadonlyMap<string, S>,
   merge: (object: T, state: S) => T,
-): Combined<T, S> {
-  if (before.objects === objects) return recombine(before, states, merge);
+): Sliced<Combined<T, S>> {
+  if (before.objects === objects) return yield* recombine(before, states, merge);
   const values = new Map<string, T>();
   let changed = objects.size !== before.objects.size;
-  for (const [key, object] of objects) {
+  yield* forEach(objects, OBJECTS_A_STEP, ([key, object]) => {
     const state = states.get(key);
     const kept = before.values.get(key);
     const same = kept !== undefined && before.objects.get(key) === object && before.states.get(key) === state;
     // Once there is state about an object, it replaces the status of the manifest: also where it says "no address".
     values.set(key, same ? kept : state === undefined ? object : merge(object, state));
     if (!same) changed = true;
-  }
+  });
   return { objects, states, values: changed ? values : before.values };
 }
 
 /** The same objects with other states: of a hundred thousand, mostly a few have changed. */
-function recombine<T, S>(
+function* recombine<T, S>(
   before: Combined<T, S>,
   states: ReadonlyMap<string, S>,
   merge: (object: T, state: S) => T,
-): Combined<T, S> {
+): Sliced<Combined<T, S>> {
   if (before.states === states) return before;
   const { objects } = before;
   let values: Map<string, T> | undefined;
@@ -157,8 +173,12 @@ function recombine<T, S>(
     values ??= new Map(before.values);
     values.set(key, state === undefined ? object : merge(object, state));
   };
-  for (const [key, state] of states) if (before.states.get(key) !== state) change(key, state);
-  for (const key of before.states.keys()) if (!states.has(key)) change(key, undefined);
+  yield* forEach(states, OBJECTS_A_STEP, ([key, state]) => {
+    if (before.states.get(key) !== state) change(key, state);
+  });
+  yield* forEach(before.states.keys(), OBJECTS_A_STEP, (key) => {
+    if (!states.has(key)) change(key, undefined);
+  });
   return { objects, states, values: values ?? before.values };
 }
 
@@ -173,14 +193,14 @@ function withPoolState(pool: IPAddressPool, state: PoolState): IPAddressPool {
   return { ...pool, status: state.status };
 }
 
-function orphans(
+function* orphans(
   states: ReadonlyMap<string, ServiceState>,
   services: ReadonlyMap<string, Service>,
-): ReadonlyMap<string, readonly string[]> {
+): Sliced<ReadonlyMap<string, readonly string[]>> {
   const reserved = new Map<string, readonly string[]>();
-  for (const [key, state] of states) {
+  yield* forEach(states, OBJECTS_A_STEP, ([key, state]) => {
     const ips = state.status.loadBalancer.ingress.map((ingress) => ingress.ip).filter((ip) => ip !== undefined);
     if (!services.has(key) && ips.length > 0) reserved.set(key, ips);
-  }
+  });
   return reserved;
 }
