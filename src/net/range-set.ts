@@ -13,7 +13,7 @@ export function joinRanges(ranges: Iterable<Range>): readonly Range[] {
 }
 
 /** As {@link joinRanges}, with pauses. */
-export function* joiningRanges(ranges: Iterable<Range>): Sliced<readonly Range[]> {
+function* joiningRanges(ranges: Iterable<Range>): Sliced<readonly Range[]> {
   const joined: Range[] = [];
   yield* forEach(yield* sorting([...ranges], byStart), RANGES_A_STEP, (range) => {
     const last = joined.at(-1);
