@@ -108,6 +108,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     if (mode === "leave") withdrawAnnouncements(passParts);
   });
   state.membership = () => membership.view();
+  if (nodeStatus !== undefined) state.silentAbout = (service, nodes) => nodeStatus.silentAbout(service, nodes);
   const bgp = startBgp(parts, inputs.links(), () => loop.soon());
   opened.defer(() => bgp.stop(mode));
   const report = reporting(state, log, reporter);

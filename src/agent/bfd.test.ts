@@ -41,6 +41,20 @@ describe("the BFD session beside a BGP session", () => {
       "router 10.0.0.1 from 10.0.0.7 multihop",
     ]);
   });
+  test("over several hops goes on while BGP has no connection, as long as the node has the address and the peer is the same", () => {
+    const sessions = desired({ ebgpMultiHop: true });
+    const view = (more: Partial<SessionView>) => [{ name: "router", peer: "10.0.0.1", ...more } as SessionView];
+    const first = bfdSessions(sessions, view({ localAddress: "10.0.0.7" }), [link]);
+    assert.equal(first.length, 1);
+    assert.deepEqual(bfdSessions(sessions, view({}), [link], first), first);
+    assert.deepEqual(bfdSessions(sessions, view({}), [{ ...link, addresses: ["10.0.0.8/24"] }], first), []);
+    assert.deepEqual(bfdSessions(sessions, view({ peer: "10.0.0.2" }), [link], first), []);
+    const moved = bfdSessions(sessions, view({ localAddress: "10.0.0.9" }), [link], first);
+    assert.deepEqual(
+      moved.map(({ local }) => local && formatAddress(local)),
+      ["10.0.0.9"],
+    );
+  });
   test("with a peer of our own AS is multihop where the peer is on no network of this node", () => {
     const internal = { peerASN: 64512 };
     assert.deepEqual(watched(internal), ["router 10.0.0.1"]);

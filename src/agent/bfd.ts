@@ -27,6 +27,7 @@ export interface PeerWatch {
 /** The worker starts with the first session that needs it. */
 export function watchPeers(speaker: Speaker, file: string): PeerWatch {
   let bfd: Bfd | undefined;
+  let wanted: readonly BfdSessionConfig[] = [];
   let told = "[]";
   const relay = (): void => {
     for (const { name, state, remoteState } of bfd?.view().sessions ?? [])
@@ -34,7 +35,7 @@ export function watchPeers(speaker: Speaker, file: string): PeerWatch {
   };
   return {
     apply: (sessions, links) => {
-      const wanted = bfdSessions(sessions, speaker.view(), links);
+      wanted = bfdSessions(sessions, speaker.view(), links, wanted);
       const text = JSON.stringify(wanted, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
       if (text === told) return;
       told = text;
@@ -60,12 +61,14 @@ export function watchPeers(speaker: Speaker, file: string): PeerWatch {
   };
 }
 
-/** One for each session whose peer has a known address. */
+/** One for each session whose peer has a known address. `before`: what this said last time. */
 export function bfdSessions(
   sessions: readonly DesiredSession[],
   views: readonly SessionView[],
   links: readonly NodeLink[],
+  before: readonly BfdSessionConfig[] = [],
 ): readonly BfdSessionConfig[] {
+  const known = new Map(before.map((each) => [each.name, each]));
   return sessions.flatMap(({ config, bfd }) => {
     if (bfd === undefined) return [];
     // Peers that called from a prefix have sessions of their own.
@@ -74,7 +77,10 @@ export function bfdSessions(
       const far = locate(view.peerAddress ?? view.peer);
       if (far === undefined) return [];
       const multihop = bfd.multihop === "unlessOnLink" ? !isOnLink(far.address, links) : bfd.multihop;
-      const local = config.sourceAddress ?? (multihop ? locate(view.localAddress)?.address : undefined);
+      const found = multihop
+        ? (locate(view.localAddress)?.address ?? lastLocal(known.get(view.name), far, links))
+        : undefined;
+      const local = config.sourceAddress ?? found;
       // Without its own address the packets of a multihop session could leave with another than BGP's.
       if (multihop && local === undefined) return [];
       return {
@@ -87,6 +93,18 @@ export function bfdSessions(
       };
     });
   });
+}
+
+/** Where BGP ran from when it last ran: it is BFD that says whether the path is there again, so it outlives the connection. */
+function lastLocal(
+  before: BfdSessionConfig | undefined,
+  { address: peer }: { readonly address: Address },
+  links: readonly NodeLink[],
+): Address | undefined {
+  const local = before?.local;
+  if (local === undefined || !sameAddress(before?.peer ?? local, peer)) return undefined;
+  const own = links.flatMap(({ addresses }) => addresses.map((text) => parseAddress(text.split("/", 1)[0] ?? "")));
+  return own.some((each) => each !== undefined && sameAddress(each, local)) ? local : undefined;
 }
 
 /** `address` or `address%device`; nothing where the text is a device or a prefix. */

@@ -21,8 +21,10 @@ import { systemClock, type Clock } from "../time/clock.ts";
 import type { Snapshot } from "../source/source.ts";
 import { watchPeers, type PeerWatch } from "./bfd.ts";
 import type { AgentConfig } from "./config.ts";
+import type { Datapath } from "./datapath.ts";
 import type { NodeLink } from "./devices.ts";
 import { forBgp } from "./handover.ts";
+import { stateFilesOf } from "./state-files.ts";
 import type { AgentState } from "./state.ts";
 
 export interface Bgp {
@@ -46,7 +48,13 @@ export function startBgp(
     config: { nodeName, ignoreExcludeLabel, socket, interfacesExclude, bmp },
     log,
     version,
-  }: { readonly config: AgentConfig; readonly log: Log; readonly version: string },
+    datapath,
+  }: {
+    readonly config: AgentConfig;
+    readonly log: Log;
+    readonly version: string;
+    readonly datapath: Pick<Datapath, "found">;
+  },
   links: readonly NodeLink[],
   soon: () => void,
 ): Bgp {
@@ -55,11 +63,12 @@ export function startBgp(
     onSession: (name) => logChange(speaker, name, up, log),
     identity: { bgpIdentifier: identifierOf(links, interfacesExclude, nodeName), hostname: nodeName },
     // Beside the socket: a machine that starts anew has lost its datapath, and with it the claim to be restarting only.
-    stateFile: `${socket}.bgp`,
+    stateFile: stateFilesOf(socket).bgp,
+    forwardingPreserved: datapath.found,
   });
   // A session that has found its peer may be watched.
   speaker.onChange(soon);
-  const watch = watchPeers(speaker, `${socket}.bfd`);
+  const watch = watchPeers(speaker, stateFilesOf(socket).bfd);
   const monitoring =
     bmp === undefined
       ? undefined

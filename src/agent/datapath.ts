@@ -25,6 +25,8 @@ export interface Datapath {
   readonly programs: Readonly<Record<"xdp" | "ingress" | "egress" | "pod", BpfProgram>>;
   /** Directory of the pinned links. */
   readonly links: string;
+  /** An earlier agent's maps were there: what it forwarded never stopped. */
+  readonly found: boolean;
   map(name: string): BpfMap;
   /** Lets go; what is pinned stays. */
   close(): void;
@@ -42,6 +44,7 @@ export interface DatapathOptions {
 export function openDatapath({ bpffs, flowsMax, handover = false }: DatapathOptions): Datapath {
   if (handover) requireConntrack();
   ensureBpffs(bpffs);
+  const found = existsSync(join(bpffs, "maps", "runtime"));
   const folder = fileURLToPath(new URL("../../bpf/build/", import.meta.url));
   const sizes = flowsMax === undefined ? undefined : flowTableSizes(flowsMax);
   const objects: LoadedObject[] = [];
@@ -65,7 +68,7 @@ export function openDatapath({ bpffs, flowsMax, handover = false }: DatapathOpti
         }),
       );
     }
-    return assemble(objects, join(bpffs, "links"));
+    return { ...assemble(objects), links: join(bpffs, "links"), found };
   } catch (error) {
     for (const object of objects) object.close();
     throw error instanceof IncompatibleMapsError ? withAdvice(error, bpffs) : error;
@@ -95,7 +98,7 @@ function refuseOtherLayouts(path: string): void {
   );
 }
 
-function assemble(objects: readonly LoadedObject[], links: string): Datapath {
+function assemble(objects: readonly LoadedObject[]): Omit<Datapath, "links" | "found"> {
   const find = <T extends { readonly name: string }>(lists: readonly (readonly T[])[], name: string): T => {
     const found = lists.flat().find((one) => one.name === name);
     if (found === undefined) throw new Error(`The datapath has no "${name}": run npm run build:bpf`);
@@ -119,7 +122,6 @@ function assemble(objects: readonly LoadedObject[], links: string): Datapath {
       egress: program("fairlead_egress"),
       pod: program("fairlead_pod"),
     },
-    links,
     map,
     close: () => {
       for (const object of objects) object.close();

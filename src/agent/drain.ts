@@ -8,6 +8,7 @@ import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { BadRequest } from "../observe/api.ts";
 import type { Log } from "../observe/log.ts";
 import type { DrainDocument } from "../observe/status.ts";
+import { stateFilesOf } from "./state-files.ts";
 import type { AgentState } from "./state.ts";
 
 export interface DrainParts {
@@ -20,7 +21,7 @@ export interface DrainParts {
 
 /** Takes up what an earlier agent was told. */
 export function recallDrain(socket: string): Date | undefined {
-  return statSync(fileOf(socket), { throwIfNoEntry: false })?.mtime;
+  return statSync(stateFilesOf(socket).drain, { throwIfNoEntry: false })?.mtime;
 }
 
 /** Answers a POST. Throws where the file cannot be written: then nothing has changed. */
@@ -29,7 +30,7 @@ export function changeDrain({ state, socket, log, soon }: DrainParts, body: unkn
   const before = state.drainedSince !== undefined;
   if (draining === before) return drainDocument(state);
   if (draining) remember(socket);
-  else rmSync(fileOf(socket), { force: true });
+  else rmSync(stateFilesOf(socket).drain, { force: true });
   state.drainedSince = draining ? new Date() : undefined;
   log(draining ? "drained" : "undrained");
   soon();
@@ -59,11 +60,7 @@ function parseRequest(body: unknown): boolean {
 }
 
 function remember(socket: string): void {
-  const file = fileOf(socket);
+  const file = stateFilesOf(socket).drain;
   writeFileSync(`${file}.new`, "This node is drained. `fairlead node undrain` ends it, and removes this file.\n");
   renameSync(`${file}.new`, file);
-}
-
-function fileOf(socket: string): string {
-  return `${socket}.drain`;
 }

@@ -8,15 +8,24 @@ import type { AgentState } from "./state.ts";
 /** Each node's view of the configuration is made anew. */
 const NODES_MAX = 64;
 
-/** Undefined where no object is about BGP. */
-export function bgpFacts(service: string, world: World, state: AgentState, me: Me): BgpFacts | undefined {
+/** Undefined where no object is about BGP. `silent`: nodes whose own status says nothing of the Service. */
+export function bgpFacts(
+  service: string,
+  world: World,
+  state: AgentState,
+  me: Me,
+  silent: ReadonlySet<string>,
+): BgpFacts | undefined {
   const { snapshot } = world;
   const { bgp } = state;
   if (bgp === undefined || snapshot.bgpPeers.size + snapshot.bgpAdvertisements.size === 0) return undefined;
   const offers = bgp.desired.verdicts.get(service)?.offers ?? [];
   const told = new Set(peersOf(bgp.desired, service));
   return {
-    nodes: nodeFacts(service, world, state, me),
+    nodes: nodeFacts(service, world, state, me).map((node) => ({
+      ...node,
+      silent: node.name !== me.nodeName && node.reason === undefined && node.peers.length > 0 && silent.has(node.name),
+    })),
     advertisements: [...new Set(offers.map(({ advertisement }) => advertisement.name))].toSorted(),
     sessions: bgp.speaker
       .view()
@@ -33,13 +42,18 @@ export function bgpFacts(service: string, world: World, state: AgentState, me: M
   };
 }
 
-function nodeFacts(service: string, world: World, { bgp }: AgentState, me: Me): readonly BgpNodeFacts[] {
+function nodeFacts(
+  service: string,
+  world: World,
+  { bgp }: AgentState,
+  me: Me,
+): readonly Omit<BgpNodeFacts, "silent">[] {
   const { snapshot, members } = world;
   const object = snapshot.services.get(service);
   const input = { ...snapshot, services: new Map(object === undefined ? [] : [[service, object]]) };
   const others = [...snapshot.nodes.keys()].filter((name) => name !== me.nodeName).slice(0, NODES_MAX);
   return [me.nodeName, ...others]
-    .map((name): BgpNodeFacts => {
+    .map((name) => {
       const own = name === me.nodeName ? bgp?.desired : undefined;
       const desired = own ?? desiredBgp(input, { name, ignoreExcludeLabel: me.ignoreExcludeLabel });
       const reason = desired.verdicts.get(service)?.reason;

@@ -626,6 +626,19 @@ describe("explain by BGP", () => {
     assert.deepEqual([document.reachable, document.ask], [true, "peer"]);
   });
 
+  test("does not take a node at its objects' word that says nothing of the Service itself", async () => {
+    const quiet = (state: AgentState): void => void (state.silentAbout = async (_service, nodes) => nodes);
+    const document = await explained({ ads: [], nodes: named, bgp: one, spoil: quiet });
+    const nodes = document.steps.find(({ step, protocol }) => step === "nodes" && protocol === "bgp");
+    assert.equal(nodes?.found, "me");
+    assert.match(nodes.details.join("; "), /me: announces; peer: should, and has no ServiceBGPStatus: it is drained/);
+    const alone = await explained({ ads: [], nodes: named, bgp: { ads: [onNode("peer")], peers: [{}] }, spoil: quiet });
+    assert.deepEqual(bgpSteps(alone), ["advertisement ok", "nodes failed", "peers skipped", "routes skipped"]);
+    const refused = (state: AgentState): void => void (state.silentAbout = () => Promise.reject(new Error("no")));
+    const unknown = await explained({ ads: [], nodes: named, bgp: one, spoil: refused });
+    assert.equal(unknown.steps.find(({ step, protocol }) => step === "nodes" && protocol === "bgp")?.found, "me, peer");
+  });
+
   const failures: readonly (Case & { name: string; fails: string; found: RegExp })[] = [
     {
       name: "no BGPAdvertisement for the pool",

@@ -35,7 +35,8 @@ export async function explainDocument(
   const service = serviceKey(query, world);
   const backends = (state.forwarding.frontends.get(service) ?? []).flatMap(selectable);
   const routes = await routeFacts(backends, world, lookUp);
-  return explain(gatherFacts(service, world, state, me, routes));
+  const silent = await silentNodes(service, world, state);
+  return explain(gatherFacts(service, world, state, me, { routes, silent }));
 }
 
 /** `service=NAMESPACE/NAME`, or `address=…`: the Service that has it. */
@@ -51,7 +52,22 @@ function serviceKey(query: Query, { snapshot }: World): string {
   throw new BadRequest(`no Service has the address ${text}`);
 }
 
-function gatherFacts(service: string, world: World, state: AgentState, me: Me, routes: readonly RouteFacts[]): Facts {
+/** Best effort: where the nodes' own words cannot be read, what objects say has to do. */
+async function silentNodes(service: string, { snapshot }: World, state: AgentState): Promise<ReadonlySet<string>> {
+  try {
+    return new Set(await state.silentAbout(service, [...snapshot.nodes.keys()]));
+  } catch {
+    return new Set();
+  }
+}
+
+/** What was asked for elsewhere. */
+interface Asked {
+  readonly routes: readonly RouteFacts[];
+  readonly silent: ReadonlySet<string>;
+}
+
+function gatherFacts(service: string, world: World, state: AgentState, me: Me, { routes, silent }: Asked): Facts {
   const { snapshot, members } = world;
   const { complete, isolated } = state.membership();
   const object = snapshot.services.get(service);
@@ -74,7 +90,7 @@ function gatherFacts(service: string, world: World, state: AgentState, me: Me, r
     settled: complete,
     isolated,
     endpoints: endpointFacts(service, world, me),
-    bgp: bgpFacts(service, world, state, me),
+    bgp: bgpFacts(service, world, state, me, silent),
     here: { ...nodeFacts(service, new Set(addresses), world, state, me), routes },
   };
 }

@@ -19,6 +19,7 @@ import { isRemoved } from "./removal.ts";
 import { addressOfGratuitous, metricsSource } from "./measure.ts";
 import { monitorEvents } from "./monitor.ts";
 import { startRemoteApi } from "./remote-api.ts";
+import { removeStateFiles } from "./state-files.ts";
 
 /** Options that make no sense; the message names each. */
 export class OptionsError extends Error {
@@ -94,9 +95,10 @@ function closing(server: Server): () => void {
   };
 }
 
-/** Takes the datapath of a node off its devices and out of the kernel. No agent may run there. */
-export function cleanup({ bpffs }: { readonly bpffs: string }): void {
+/** Takes the datapath of a node off its devices and out of the kernel, and forgets what agents remembered. No agent may run there. */
+export function cleanup({ bpffs, socket }: { readonly bpffs: string; readonly socket: string }): void {
   removeDatapath(bpffs);
+  removeStateFiles(socket);
 }
 
 async function requireFeatures(config: AgentConfig, log: Log): Promise<void> {

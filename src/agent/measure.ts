@@ -26,6 +26,7 @@ export function metricsSource(state: AgentState): MetricsSource {
     unserved: () => unservedServices(state).count,
     peers: () => state.membership().peers,
     isolated: () => state.membership().isolated,
+    drained: () => state.drainedSince !== undefined,
     stampSeconds: () => stampSeconds(state),
     lastReconcile: () => {
       const { lastPass } = state;

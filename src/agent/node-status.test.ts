@@ -181,6 +181,9 @@ class FakeWriter implements NodeStatusWriter {
     if (status === undefined) this.routed.delete(service);
     else this.routed.set(service, status);
   }
+  async silentAbout(): Promise<readonly string[]> {
+    return [];
+  }
   async writeConfigurationState(_status: ConfigurationStateWrite): Promise<void> {}
   async writeEvent({ reason }: EventWrite): Promise<void> {
     if (this.eventRefusal !== undefined) throw new Error(this.eventRefusal);

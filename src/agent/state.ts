@@ -46,6 +46,8 @@ export interface AgentState {
   bgp: BgpState | undefined;
   /** When an operator drained this node; `undefined`: it is not drained. */
   drainedSince: Date | undefined;
+  /** Of these nodes, those that say of themselves what they announce, and nothing of the Service; see source.ts. */
+  silentAbout: (service: string, nodes: readonly string[]) => Promise<readonly string[]>;
   /** Of pools, advertisements and peers; `undefined` until they were read. */
   configurationProblems: readonly Problem[] | undefined;
   /** Of this node's settings and segments, as last looked for. */
@@ -92,6 +94,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     remoteApiProblems: [],
     bgp: undefined,
     drainedSince: undefined,
+    silentAbout: async () => [],
     configurationProblems: undefined,
     hazards: [],
     flows: 0,

@@ -64,7 +64,7 @@ async function clean(world: World, { nodeName, bpffs, socket }: CleanupOptions):
     throw new CommandFailure(EXIT.problem, `Cannot remove the datapath of ${nodeName}: its agent runs. Stop it first`);
   const folder = bpffs ?? `${world.runFolder}/bpf/${nodeName}`;
   try {
-    cleanup({ bpffs: folder });
+    cleanup({ bpffs: folder, socket: path });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CommandFailure(EXIT.problem, `Cannot remove the datapath in ${folder}: ${reason}`, { cause });

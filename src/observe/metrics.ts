@@ -25,6 +25,8 @@ export interface MetricsSource extends BgpMetricsSource {
   unserved(): number;
   peers(): readonly { readonly name: string; readonly state: string }[];
   isolated(): boolean;
+  /** An operator has drained this node. */
+  drained(): boolean;
   stampSeconds(): number;
   /** Seconds since the epoch; 0: never. */
   lastReconcile(): { readonly atSeconds: number; readonly durationSeconds: number; readonly operations: number };
@@ -124,6 +126,9 @@ function registerAnnouncing(registry: Registry, source: MetricsSource): void {
   });
   observe(registry, "fairlead_isolated", "1 while all peers are silent at once", [], () => [
     { value: Number(source.isolated()) },
+  ]);
+  observe(registry, "fairlead_drained", "1 while an operator has drained this node", [], () => [
+    { value: Number(source.drained()) },
   ]);
   observe(registry, "fairlead_stamp_seconds", "How long peers will believe in this node's agent", [], () => [
     { value: source.stampSeconds() },

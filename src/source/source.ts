@@ -122,6 +122,8 @@ export interface NodeStatusWriter {
   /** The same for ServiceBGPStatus. */
   bgpStatuses(): ReadonlyMap<string, BgpStatusWrite> | undefined;
   writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void>;
+  /** Of these nodes, those that write here what they announce, and have no ServiceBGPStatus for the Service. */
+  silentAbout(service: string, nodes: readonly string[]): Promise<readonly string[]>;
   /** Of the ConfigurationState `speaker-NODE`. */
   writeConfigurationState(status: ConfigurationStateWrite): Promise<void>;
   writeEvent(event: EventWrite): Promise<void>;

@@ -301,6 +301,11 @@ describe("roles", () => {
     const other = openNodeStatus({ connection, namespace: SYSTEM_NAMESPACE, node: "worker2" });
     assert.deepEqual(await known(reopened), [["default/first", { interfaces: ["eth0"] }]]);
     assert.deepEqual(await known(other), []);
+    await status.writeBgpStatus("default/first", { peers: ["tor"] });
+    assert.deepEqual(await other.silentAbout("default/first", ["worker1", "worker2"]), ["worker2"]);
+    assert.deepEqual(await other.silentAbout("default/second", ["worker1"]), ["worker1"]);
+    await status.writeBgpStatus("default/first", undefined);
+    assert.deepEqual(await other.silentAbout("default/first", ["worker1"]), ["worker1"]);
     await status.writeL2Status("default/first", undefined);
     await status.writeL2Status("default/first", undefined);
     for (const each of [status, reopened, other]) await each.close();

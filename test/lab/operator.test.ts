@@ -174,6 +174,9 @@ labSuite("a datapath that is not wanted any more", "l2", { capture: false }, (it
     assert.match(refused.stderr, /its agent runs\. Stop it first/);
     assert.match(await device(lab), /prog\/xdp/);
 
+    const drain = `${paths.socket(NODE)}.drain`;
+    assert.equal((await ask(lab, "node drain")).code, 0);
+    await access(drain);
     await lab.fault(NODE, "agent-stop");
     assert.match(await device(lab), /prog\/xdp/, "the datapath outlives the agent");
     for (const again of ["at first", "and once more"]) {
@@ -183,6 +186,7 @@ labSuite("a datapath that is not wanted any more", "l2", { capture: false }, (it
     }
     assert.doesNotMatch(await device(lab), /prog\/xdp/);
     await assert.rejects(access(`${paths.bpf}/${NODE}/maps`));
+    await assert.rejects(access(drain), "what agents remembered is forgotten");
   });
 });
 

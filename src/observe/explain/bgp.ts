@@ -21,7 +21,7 @@ export function routedHere({ bgp, node }: Facts): boolean {
 }
 
 function announcing({ nodes }: BgpFacts): readonly BgpNodeFacts[] {
-  return nodes.filter(({ reason, gone }) => reason === undefined && !gone);
+  return nodes.filter(({ reason, gone, silent }) => reason === undefined && !gone && !silent);
 }
 
 const REASONS: Readonly<Record<BgpReason, string>> = {
@@ -73,14 +73,22 @@ function explainNodes(bgp: BgpFacts): Finding {
   const { nodes } = bgp;
   if (nodes.length === 0 || unadvertised(bgp) !== undefined) return skipped("no advertisement");
   if (nodes.every(({ reason }) => reason !== undefined && NO_ADDRESS.has(reason))) return skipped("no address");
-  const details = nodes.map(
-    ({ name, reason, gone }) => `${name}: ${gone ? "is gone" : reason === undefined ? "announces" : REASONS[reason]}`,
-  );
+  const details = nodes.map((each) => `${each.name}: ${nodeText(each)}`);
   const found = announcing(bgp);
   if (found.length > 0) return well(listed(found.map(({ name }) => name)), details);
   if (nodes.some(({ reason }) => reason === "noEndpoints")) return skipped("none while no endpoint is ready", details);
   return failed("no node announces it", { details, todo: "Put right what keeps one of these nodes from it." });
 }
+
+function nodeText({ reason, gone, silent }: BgpNodeFacts): string {
+  if (gone) return "is gone";
+  if (silent) return SILENT;
+  return reason === undefined ? "announces" : REASONS[reason];
+}
+
+/** Only its own agent knows. */
+const SILENT =
+  "should, and has no ServiceBGPStatus: it is drained, its tables do not hold the Service, or no agent runs there; `explain` there says which";
 
 function explainPeers(bgp: BgpFacts, node: string): Finding {
   const found = announcing(bgp);

@@ -49,6 +49,8 @@ export interface BgpFacts {
 export interface BgpNodeFacts {
   readonly name: string;
   readonly gone: boolean;
+  /** By the objects it should announce the Service, and its own ServiceBGPStatus is not there. */
+  readonly silent: boolean;
   /** Why it does not announce the Service. */
   readonly reason: BgpReason | undefined;
   /** BGPPeers it tells. */

@@ -5,6 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { address } from "../../net/address.ts";
+import { virtualClock } from "../../time/clock.ts";
+import { INITIAL_CONTEXT } from "./context.ts";
+import { encodeMessage } from "./message.ts";
+import { ceaseNotification } from "./notification.ts";
 import { established, PORT, rawPeer, route, sessionTo, speakerAt, until } from "./driver.fixture.ts";
 import type { RawPeer } from "./driver.fixture.ts";
 
@@ -185,6 +189,34 @@ describe("a speaker that goes", () => {
   });
 });
 
+describe("a speaker that is not told that everything is known", () => {
+  test("sends End-of-RIB all the same before the restart time is over, and counts it", async (t) => {
+    const clock = virtualClock();
+    const gracefulRestart = { restartTimeSeconds: 100, notifications: false };
+    const b = speakerAt("127.1.14.2", 65002);
+    const a = speakerAt("127.1.14.1", 65001, { clock });
+    t.after(async () => {
+      await b.speaker.stop("restart");
+      // A clock that stands still never ends a wait.
+      const moving = setInterval(() => clock.advance(100), 10);
+      await a.speaker.stop("restart");
+      clearInterval(moving);
+    });
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept", gracefulRestart })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial", gracefulRestart, holdTimeSeconds: 0 })]);
+    a.speaker.announce(new Map([["to-127.1.14.2", [route("203.0.113.1/32")]]]));
+    await until("the route arrived", () => b.speaker.view()[0]?.received.IPv4 === 1);
+    const sent = (): number | undefined => a.speaker.view()[0]?.counters.sent.update;
+    clock.advance(74_999);
+    assert.equal(sent(), 1);
+    clock.advance(1);
+    assert.equal(sent(), 2);
+    assert.equal(a.speaker.view()[0]?.counters.faults["endOfRibDeferralOver"], 1);
+    a.speaker.complete();
+    assert.equal(sent(), 2);
+  });
+});
+
 test("a session that becomes a configuration for callers ends", async (t) => {
   const [a, b] = pair(t, 13);
   b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
@@ -225,6 +257,25 @@ async function rawServer(t: TestContext, host: string): Promise<{ readonly calle
   t.after(() => server.close());
   return { called: new Promise((resolve) => server.once("connection", (socket) => resolve(rawPeer(socket)))) };
 }
+
+test("a peer that ends a session twice has said why the first time", async (t) => {
+  const peer = await rawServer(t, "127.1.15.2");
+  const a = speakerAt("127.1.15.1", 65001);
+  t.after(() => a.speaker.stop("restart"));
+  a.speaker.configure([{ ...sessionTo(a, { host: "127.1.15.2", asn: 65002 }), initiation: "dial" }]);
+  const router = await peer.called;
+  await router.shakeHands();
+  await established(a.speaker);
+  const twice = (["administrativeReset", "outOfResources"] as const).map((reason) =>
+    encodeMessage(ceaseNotification(reason), INITIAL_CONTEXT),
+  );
+  router.send(Buffer.concat(twice));
+  await until("it is down", () => a.speaker.view()[0]?.state !== "established");
+  const view = a.speaker.view()[0];
+  assert.match(view?.lastReason ?? "", /administrative reset/);
+  assert.equal(view?.counters.received.notification, 1);
+  assert.deepEqual(view?.counters.faults, { "received 6/4": 1 });
+});
 
 describe("a peer that asks for a refresh", () => {
   test("gets all routes again, between markers where it knows them", async (t) => {

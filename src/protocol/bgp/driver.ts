@@ -19,7 +19,7 @@ import { createListener, type Listened, type Listener } from "./listener/driver.
 import { ceaseNotification } from "./notification.ts";
 import { Peering } from "./peering/driver.ts";
 import type { Route } from "./route.ts";
-import type { Identity } from "./session.ts";
+import type { Identity, Inheritance } from "./session.ts";
 import type { Speaker } from "./speaker.ts";
 import type { Observed } from "./traffic.ts";
 import { viewOf } from "./view.ts";
@@ -31,6 +31,8 @@ export interface SpeakerOptions {
   readonly listenAddresses?: Readonly<Partial<Record<Address["family"], string>>>;
   /** Remembers over a restart which peers keep routes of ours. */
   readonly stateFile?: string;
+  /** What an earlier run announced is still forwarded: its datapath has survived. Default: true. */
+  readonly forwardingPreserved?: boolean;
   /** How long routes stay as routes of last resort before they are withdrawn, on `leave`. Default 5 s. */
   readonly drainMilliseconds?: number;
   /** A session's state, its reason or its history changed. */
@@ -213,14 +215,12 @@ class SpeakerDriver implements Speaker {
 
   #add(config: SessionConfig): Peering {
     const { identity, random = Math.random, onSession } = this.#options;
-    const { gracefulRestart } = config;
-    const restarting = gracefulRestart !== undefined && this.#restarting.has(config.name);
     const peering = new Peering({
       config,
       identity,
       clock: this.#clock,
       random,
-      ...(restarting ? { restartingUntil: later(this.#clock.now(), gracefulRestart.restartTimeSeconds * 1000) } : {}),
+      inheritance: this.#inheritance(config),
       isComplete: () => this.#complete,
       onObserved: (observed) => {
         for (const onlooker of this.#onlookers) onlooker(observed);
@@ -237,6 +237,12 @@ class SpeakerDriver implements Speaker {
     peering.handle({ type: "start" });
     this.#discover(config, peering);
     return peering;
+  }
+
+  #inheritance({ name, gracefulRestart }: SessionConfig): Inheritance {
+    const { forwardingPreserved: forwarding = true } = this.#options;
+    if (gracefulRestart === undefined || !this.#restarting.has(name)) return { forwarding };
+    return { forwarding, restartingUntil: later(this.#clock.now(), gracefulRestart.restartTimeSeconds * 1000) };
   }
 
   /** Looks for an unnumbered peer where it is now, and nowhere else. */

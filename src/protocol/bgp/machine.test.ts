@@ -580,7 +580,7 @@ describe("graceful restart:", () => {
     rig.session.connections[0]?.sent?.capabilities.find((one) => one.type === "gracefulRestart")?.restarting;
 
   test("the R bit is set after a restart, until the session has been up once", () => {
-    const rig = new Rig(GR, instant(60_000)).bring("openSent");
+    const rig = new Rig(GR, { restartingUntil: instant(60_000) }).bring("openSent");
     assert.equal(flags(rig), true);
     rig.hear("out:1", peerOpen({}, GR), KEEPALIVE).do({ type: "closed", connection: "out:1", reason: "x" });
     rig.at(deadline(rig.session) ?? 0).do({ type: "clock" }, { type: "connected", connection: "out:2" });
@@ -588,8 +588,24 @@ describe("graceful restart:", () => {
   });
 
   test("the R bit is not set once the restart time is over, nor at a first start", () => {
-    assert.equal(flags(new Rig(GR, instant(999)).bring("openSent")), false);
+    assert.equal(flags(new Rig(GR, { restartingUntil: instant(999) }).bring("openSent")), false);
     assert.equal(flags(new Rig(GR).bring("openSent")), false);
+  });
+
+  test("the F bit is not set after a start that found no datapath, until the session has been up once", () => {
+    const config = { gracefulRestart: { restartTimeSeconds: 60, notifications: false, longLivedSeconds: 600 } };
+    const kept = (one: Rig): readonly (boolean | undefined)[] =>
+      one.session.connections[0]?.sent?.capabilities.flatMap((each) =>
+        each.type === "gracefulRestart" || each.type === "longLivedGracefulRestart"
+          ? each.families.map(({ forwarding }) => forwarding)
+          : [],
+      ) ?? [];
+    assert.deepEqual(kept(new Rig(config).bring("openSent")), [true, true]);
+    const rig = new Rig(config, { forwarding: false }).bring("openSent");
+    assert.deepEqual(kept(rig), [false, false]);
+    rig.hear("out:1", peerOpen({}, GR), KEEPALIVE).do({ type: "closed", connection: "out:1", reason: "x" });
+    rig.at(deadline(rig.session) ?? 0).do({ type: "clock" }, { type: "connected", connection: "out:2" });
+    assert.deepEqual(kept(rig), [true, true]);
   });
 
   test("an administrator's end is a Hard Reset where the peer would keep routes over a NOTIFICATION (RFC 8538)", () => {

@@ -123,11 +123,12 @@ function incoming(id: string): Connection {
 }
 
 function sendOpen(session: Session, connection: Connection, turn: Turn): Session {
-  const { config, identity, offer, restartingUntil } = session;
+  const { config, identity, offer, restartingUntil, forwarding } = session;
   const message = openOf(config, {
     bgpIdentifier: config.routerId === undefined ? identity.bgpIdentifier : Number(config.routerId.value),
     hostname: identity.hostname,
     restarting: restartingUntil !== undefined && turn.now < restartingUntil,
+    forwarding,
     offer,
   });
   turn.effects.push({ type: "send", connection: connection.id, message });

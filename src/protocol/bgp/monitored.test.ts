@@ -16,6 +16,7 @@ const OURS = encodeMessage(peerOpen({ holdTimeSeconds: 30 }), INITIAL_CONTEXT);
 const THEIRS = encodeMessage(peerOpen(), INITIAL_CONTEXT);
 const KEEPALIVE = encodeMessage({ type: "keepalive" }, INITIAL_CONTEXT);
 const NOTIFICATION = encodeMessage(ceaseNotification("administrativeReset", "x"), INITIAL_CONTEXT);
+const OTHER_NOTIFICATION = encodeMessage(ceaseNotification("outOfResources"), INITIAL_CONTEXT);
 const UPDATE = encodeMessage(endOfRib("IPv4"), INITIAL_CONTEXT);
 
 /** One session on one connection. */
@@ -97,6 +98,11 @@ describe("a collector hears", () => {
     ["our NOTIFICATION", `01${hex(NOTIFICATION)}`, (one) => (one.say("sent", NOTIFICATION), one.down())],
     ["silence of ours", "020000", (one) => one.down()],
     ["the peer's NOTIFICATION", `03${hex(NOTIFICATION)}`, (one) => (one.say("received", NOTIFICATION), one.down(true))],
+    [
+      "two NOTIFICATIONs of the peer, of which the first counts",
+      `03${hex(NOTIFICATION)}`,
+      (one) => (one.say("received", Buffer.concat([NOTIFICATION, OTHER_NOTIFICATION])), one.down(true)),
+    ],
     ["the end of its connection", "04", (one) => one.down(true)],
   ];
   for (const [what, body, end] of ends) {

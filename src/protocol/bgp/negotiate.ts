@@ -23,6 +23,8 @@ export interface OpenFacts {
   readonly hostname: string;
   /** This process has just started, and an earlier one had told the peer to keep its routes: the R bit (RFC 4724 §3). */
   readonly restarting: boolean;
+  /** What the peer was told last is still forwarded: the F bit. Otherwise it drops what it keeps of us at once. */
+  readonly forwarding: boolean;
   readonly offer: Offer;
 }
 
@@ -49,11 +51,11 @@ export type Negotiation =
   | { readonly ok: true; readonly value: Negotiated }
   | { readonly ok: false; readonly error: BgpError };
 
-export function openOf(config: SessionConfig, { bgpIdentifier, hostname, restarting, offer }: OpenFacts): Open {
+export function openOf(config: SessionConfig, facts: OpenFacts): Open {
+  const { bgpIdentifier, offer } = facts;
   const { localAsn, holdTimeSeconds } = config;
   const myAs = localAsn > 0xffff ? AS_TRANS : localAsn;
-  const capabilities =
-    offer === "bare" ? [] : offer === "minimal" ? minimal(config) : everything(config, hostname, restarting);
+  const capabilities = offer === "bare" ? [] : offer === "minimal" ? minimal(config) : everything(config, facts);
   return { type: "open", myAs, holdTimeSeconds, bgpIdentifier, capabilities };
 }
 
@@ -66,7 +68,7 @@ function minimal({ families, localAsn }: SessionConfig): readonly Capability[] {
   ];
 }
 
-function everything(config: SessionConfig, hostname: string, restarting: boolean): readonly Capability[] {
+function everything(config: SessionConfig, { hostname, restarting, forwarding }: OpenFacts): readonly Capability[] {
   const { families, localAsn, role, gracefulRestart, peer } = config;
   const unnumbered = peer.type === "interface";
   const overIPv6 = unnumbered || (peer.type === "address" && peer.address.family === "IPv6");
@@ -82,8 +84,7 @@ function everything(config: SessionConfig, hostname: string, restarting: boolean
       restarting,
       notification: gracefulRestart.notifications,
       restartTimeSeconds: gracefulRestart.restartTimeSeconds,
-      // The datapath lies in the kernel: it survives us, so F is true in every OPEN, also after a mere loss of TCP.
-      families: families.map((family) => ({ family, forwarding: true })),
+      families: families.map((family) => ({ family, forwarding })),
     });
   }
   capabilities.push({ type: "fourOctetAs", as: localAsn }, { type: "enhancedRouteRefresh" });
@@ -91,7 +92,7 @@ function everything(config: SessionConfig, hostname: string, restarting: boolean
   if (staleTimeSeconds !== undefined) {
     capabilities.push({
       type: "longLivedGracefulRestart",
-      families: families.map((family) => ({ family, forwarding: true, staleTimeSeconds })),
+      families: families.map((family) => ({ family, forwarding, staleTimeSeconds })),
     });
   }
   if (hostname !== "") capabilities.push({ type: "hostname", hostname, domain: "" });

@@ -118,7 +118,7 @@ export function confirmed(session: Session, connection: Connection, turn: Turn):
   const up = replaced(alone, { ...connection, state: "established", establishedAt: turn.now });
   const reason = `established with AS ${negotiated.peerAsn}`;
   return recorded(
-    { ...up, dialAt: undefined, restartingUntil: undefined, lastReason: undefined },
+    { ...up, dialAt: undefined, restartingUntil: undefined, forwarding: true, lastReason: undefined },
     stateOf(session),
     "established",
     reason,

@@ -6,7 +6,15 @@ import { BGP_PORT, type SessionConfig } from "./config.ts";
 import { step } from "./machine.ts";
 import { openOf } from "./negotiate.ts";
 import type { Open } from "./open.ts";
-import { initialSession, type Effect, type Event, type Received, type Session, type SessionState } from "./session.ts";
+import {
+  initialSession,
+  type Effect,
+  type Event,
+  type Inheritance,
+  type Received,
+  type Session,
+  type SessionState,
+} from "./session.ts";
 
 export const CONFIG: SessionConfig = {
   name: "tor",
@@ -30,7 +38,10 @@ export function peerOpen(
   identifier: number = THEIRS.bgpIdentifier,
 ): Open {
   const theirs: SessionConfig = { ...CONFIG, localAsn: 65002, peerAsn: 65001, ...config };
-  return { ...openOf(theirs, { ...THEIRS, bgpIdentifier: identifier, restarting: false, offer: "full" }), ...change };
+  return {
+    ...openOf(theirs, { ...THEIRS, bgpIdentifier: identifier, restarting: false, forwarding: true, offer: "full" }),
+    ...change,
+  };
 }
 
 /** A session with the clock in hand. */
@@ -43,8 +54,8 @@ export class Rig {
   /** Of all. */
   readonly log: string[] = [];
 
-  constructor(config: Partial<SessionConfig> = {}, restartingUntil?: Instant) {
-    this.session = initialSession({ ...CONFIG, ...config }, OURS, this.now, restartingUntil);
+  constructor(config: Partial<SessionConfig> = {}, inheritance?: Inheritance) {
+    this.session = initialSession({ ...CONFIG, ...config }, OURS, this.now, inheritance);
   }
 
   at(milliseconds: number): this {

@@ -32,6 +32,8 @@ export interface Session {
   readonly offer: Offer;
   /** Until then an OPEN says that we have restarted. */
   readonly restartingUntil: Instant | undefined;
+  /** What the peer was told last is still forwarded: of an earlier run, if the datapath outlived it, and of every session of this run. */
+  readonly forwarding: boolean;
   readonly bfd: "unknown" | "up" | "down" | "adminDown";
   readonly dials: number;
   readonly since: Instant;
@@ -110,11 +112,19 @@ export interface Turn {
   readonly effects: Effect[];
 }
 
+/** What an earlier run has left. */
+export interface Inheritance {
+  /** Until then, it may be what the peer keeps routes for. */
+  readonly restartingUntil?: Instant;
+  /** Its datapath is still there. Default: true. */
+  readonly forwarding?: boolean;
+}
+
 export function initialSession(
   config: SessionConfig,
   identity: Identity,
   now: Instant,
-  restartingUntil?: Instant,
+  { restartingUntil, forwarding = true }: Inheritance = {},
 ): Session {
   return {
     config,
@@ -127,6 +137,7 @@ export function initialSession(
     failures: 0,
     offer: "full",
     restartingUntil,
+    forwarding,
     bfd: "unknown",
     dials: 0,
     since: now,

@@ -39,6 +39,13 @@ const objectSchema = z.object({
   status: z.looseObject({ serviceName: z.string(), serviceNamespace: z.string() }),
 });
 
+const listSchema = z.object({
+  items: z
+    .array(z.unknown())
+    .nullish()
+    .transform((items) => items ?? []),
+});
+
 export function openNodeStatus(options: NodeStatusOptions): NodeStatusWriter {
   return new NodeStatusObjects(options);
 }
@@ -71,6 +78,24 @@ class NodeStatusObjects implements NodeStatusWriter {
 
   async writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void> {
     await this.#bgp.write(service, status);
+  }
+
+  async silentAbout(service: string, nodes: readonly string[]): Promise<readonly string[]> {
+    const { connection } = this.#options;
+    const { "metallb.io/node": _, ...labels } = statusLabels("", service);
+    const labelSelector = Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join();
+    const path = pathOf(this.#options, BGP_STATUS.resource);
+    const response = await connection.request({ method: "GET", path, query: { labelSelector } });
+    if (response.status !== 200) throw new Error(refusalOf(response));
+    const { items } = listSchema.parse(response.body);
+    const told = items.flatMap((item) => {
+      const { success, data } = objectSchema.safeParse(item);
+      if (!success || `${data.status.serviceNamespace}/${data.status.serviceName}` !== service) return [];
+      return [data.status["node"]];
+    });
+    return nodes.filter((node) => !told.includes(node));
   }
 
   async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {

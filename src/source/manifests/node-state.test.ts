@@ -127,3 +127,12 @@ test("a status that cannot be written names the Service, and is still to be writ
   );
   assert.equal(writer.l2Statuses()?.size, 0);
 });
+
+test("a node that writes here and has no ServiceBGPStatus for a Service is silent about it; others are not known", async () => {
+  const state = { result: "Valid", errorSummary: "", conditions: [] } as const;
+  const worker1 = openNodeState(folder, "worker1");
+  for (const node of ["worker1", "worker2"]) await openNodeState(folder, node).writeConfigurationState(state);
+  await worker1.writeBgpStatus("shop/cart", { peers: ["a"] });
+  assert.deepEqual(await worker1.silentAbout("shop/cart", ["worker1", "worker2", "worker3"]), ["worker2"]);
+  assert.deepEqual(await worker1.silentAbout("shop/other", ["worker1"]), ["worker1"]);
+});

@@ -5,7 +5,7 @@
  *     servicel2statuses/NODE_NAMESPACE_NAME.json     configurationstates/speaker-NODE.json
  *     servicebgpstatuses/NODE_NAMESPACE_NAME.json    events-NODE.json
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -77,6 +77,13 @@ class NodeStateFolder implements NodeStatusWriter {
 
   async writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void> {
     this.#bgp.write(service, status);
+  }
+
+  async silentAbout(service: string, nodes: readonly string[]): Promise<readonly string[]> {
+    // One folder may be for one node or for all: who writes into this one has said what it makes of the configuration.
+    return nodes
+      .filter((node) => existsSync(join(this.#folder, CONFIGURATION_FOLDER, `speaker-${node}.json`)))
+      .filter((node) => !existsSync(join(this.#folder, BGP_STATUS.resource, fileName(`${node}/${service}`))));
   }
 
   async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {

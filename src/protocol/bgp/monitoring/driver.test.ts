@@ -3,7 +3,10 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { describe, test, type TestContext } from "node:test";
 import { readBmp, type Reported } from "../bmp.fixture.ts";
-import { established, route, sessionTo, speakerAt, until } from "../driver.fixture.ts";
+import { INITIAL_CONTEXT } from "../context.ts";
+import { established, PORT, rawPeer, route, sessionTo, speakerAt, until, type RawPeer } from "../driver.fixture.ts";
+import { encodeMessage } from "../message.ts";
+import { ceaseNotification } from "../notification.ts";
 import type { Observed } from "../traffic.ts";
 import { startMonitoring, type Monitoring } from "./driver.ts";
 
@@ -80,6 +83,40 @@ describe("a collector", () => {
     assert.deepEqual(collector.kinds(1).slice(-2), ["peer down 00", "termination"]);
     assert.equal(collector.heard(1).at(-2)?.body[0], 1);
     assert.equal(monitoring.view().connected, false);
+  });
+
+  test("hears how a peer ended a session: with a word, of two with the first, or by closing the connection", async (t) => {
+    const a = speakerAt("127.4.3.1", 65001);
+    t.after(() => a.speaker.stop("restart"));
+    const collector = new Collector(t);
+    await once(collector.server, "listening");
+    monitor(t, a.speaker, collector);
+    const calls: RawPeer[] = [];
+    const router = createServer((socket) => calls.push(rawPeer(socket))).listen(PORT, "127.4.3.2");
+    t.after(() => router.close());
+    await once(router, "listening");
+    a.speaker.configure([sessionTo(a, { host: "127.4.3.2", asn: 65002 }, { initiation: "dial" })]);
+    const said = (["administrativeReset", "outOfResources"] as const).map((reason) =>
+      encodeMessage(ceaseNotification(reason), INITIAL_CONTEXT),
+    );
+    const ends: readonly (readonly [string, (peer: RawPeer) => void])[] = [
+      ["04", (peer) => peer.socket.end()],
+      [`03${Buffer.from(said[0] ?? []).toString("hex")}`, (peer) => peer.send(Buffer.concat(said))],
+    ];
+    for (const [index, [body, end]] of ends.entries()) {
+      // One session after the other is the purpose.
+      // oxlint-disable-next-line no-await-in-loop
+      const peer = await until("the router was called", () => calls[index]);
+      // oxlint-disable-next-line no-await-in-loop
+      await peer.shakeHands();
+      // oxlint-disable-next-line no-await-in-loop
+      await established(a.speaker);
+      end(peer);
+      const downs = (): readonly Reported[] => collector.heard(0).filter(({ type }) => type === "peer down");
+      // oxlint-disable-next-line no-await-in-loop
+      await until("the end was reported", () => downs().length > index);
+      assert.equal(downs()[index]?.body.toString("hex"), body);
+    }
   });
 
   test("that reads nothing is cut off, and counted; what waits for it is bounded", async (t) => {

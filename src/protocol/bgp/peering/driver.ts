@@ -30,6 +30,7 @@ import {
   type Effect,
   type Event,
   type Identity,
+  type Inheritance,
   type Session,
   type Target,
 } from "../session.ts";
@@ -41,8 +42,7 @@ export interface PeeringOptions {
   readonly identity: Identity;
   readonly clock: Clock;
   readonly random: Random;
-  /** Until then, an earlier run of ours may be what the peer keeps routes for. */
-  readonly restartingUntil?: Instant;
+  readonly inheritance: Inheritance;
   /** All routes are known: End-of-RIB may be sent. */
   readonly isComplete: () => boolean;
   /** The state, its reason or the history changed. */
@@ -59,6 +59,10 @@ interface Up {
 /** Nothing more is made for a peer that has so much left to read. */
 const BACKLOG_MAX = 1 << 20;
 const REFRESH_MILLISECONDS = 1000;
+/** End-of-RIB waits for at most this part of the restart time. */
+const DEFERRAL_SHARE = 0.75;
+/** Of a peer that keeps nothing: End-of-RIB costs nothing there, and means as little. */
+const RESTART_SECONDS = 120;
 
 export class Peering {
   readonly #options: PeeringOptions;
@@ -73,14 +77,20 @@ export class Peering {
   readonly #asked = new Set<Family>();
   #refreshAfter: Instant;
   #cancelRefresh = (): void => {};
+  /** Selection_Deferral_Timer (RFC 4724 §4.1). */
+  readonly #deferredUntil: Instant;
+  readonly #cancelDeferral: () => void;
   #accepted = 0;
   #cancel = (): void => {};
 
   constructor(options: PeeringOptions) {
     this.#options = options;
-    const { config, identity, clock, restartingUntil } = options;
-    this.#session = initialSession(config, identity, clock.now(), restartingUntil);
-    this.#refreshAfter = clock.now();
+    const { config, identity, clock, inheritance } = options;
+    const now = clock.now();
+    this.#session = initialSession(config, identity, now, inheritance);
+    this.#refreshAfter = now;
+    this.#deferredUntil = later(now, deferralMilliseconds(config));
+    this.#cancelDeferral = clock.at(this.#deferredUntil, () => this.#deferralOver());
   }
 
   get session(): Session {
@@ -119,6 +129,7 @@ export class Peering {
     // After what lies in the sockets: a process that was not run must not take its own silence for the peer's.
     const wake = (): void => void setImmediate(() => this.handle({ type: "clock" }));
     this.#cancel = wakeAt === undefined ? (): void => {} : clock.at(wakeAt, wake);
+    if (event.type === "stop") this.#cancelDeferral();
     if (effects.some(({ type }) => type === "changed")) onChange();
   }
 
@@ -146,8 +157,16 @@ export class Peering {
     if (up === undefined || up.wire.backlog > BACKLOG_MAX) return;
     const sender = this.#sender(up);
     if (sender === undefined) return;
-    for (const bytes of this.#outbound.due(sender, this.#options.isComplete())) this.#sendUpdate(up.wire, bytes);
+    const complete = this.#options.isComplete() || this.#options.clock.now() >= this.#deferredUntil;
+    for (const bytes of this.#outbound.due(sender, complete)) this.#sendUpdate(up.wire, bytes);
     this.#refresh(up.wire, sender);
+  }
+
+  /** What could not be read until now may take longer: the peer shall not keep routes of an earlier run for ever. */
+  #deferralOver(): void {
+    if (this.#options.isComplete()) return;
+    this.counters.faults["endOfRibDeferralOver"] = 1;
+    this.flush();
   }
 
   /** What the peer asked for once more. It may ask as often as it likes, and gets all of it once a second at most. */
@@ -316,6 +335,11 @@ export class Peering {
     const error = this.#up.received.add(update, this.#session.config.receivedPrefixesMax);
     if (error !== undefined) this.handle({ type: "faulty", connection: id, error });
   }
+}
+
+/** Within it everything should be known, and the peer still keeps what it was told before. */
+function deferralMilliseconds({ gracefulRestart }: SessionConfig): number {
+  return 1000 * DEFERRAL_SHARE * (gracefulRestart?.restartTimeSeconds ?? RESTART_SECONDS);
 }
 
 /** Addresses as they are at this moment. */
