@@ -89,7 +89,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   opened.defer(() => reporter?.close(mode === "leave"));
   const gratuitous = openGratuitous(parts);
   opened.defer(() => gratuitous.close());
-  const state = stateAtStart(parts);
+  const state = stateAtStart(parts, nodeStatus);
   const passParts: PassParts = {
     state,
     me: meOf(config),
@@ -108,7 +108,6 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     if (mode === "leave") withdrawAnnouncements(passParts);
   });
   state.membership = () => membership.view();
-  if (nodeStatus !== undefined) state.silentAbout = (service, nodes) => nodeStatus.silentAbout(service, nodes);
   const bgp = startBgp(parts, inputs.links(), () => loop.soon());
   opened.defer(() => bgp.stop(mode));
   const report = reporting(state, log, reporter);
@@ -146,8 +145,13 @@ function reporting(state: AgentState, log: Log, reporter: NodeStatusReporter | u
   };
 }
 
-function stateAtStart({ config: { nodeName, socket }, datapath: { maps }, version }: AgentParts): AgentState {
-  return { ...initialState({ node: nodeName, version, maps }), drainedSince: recallDrain(socket) };
+function stateAtStart(
+  { config: { nodeName, socket }, datapath: { maps }, version }: AgentParts,
+  nodeStatus: NodeStatusWriter | undefined,
+): AgentState {
+  const state = { ...initialState({ node: nodeName, version, maps }), drainedSince: recallDrain(socket) };
+  if (nodeStatus === undefined) return state;
+  return { ...state, silentAbout: (service, nodes) => nodeStatus.silentAbout(service, nodes) };
 }
 
 function meOf({ nodeName, interfacesExclude, devices, ignoreExcludeLabel, handover }: AgentConfig): Me {
