@@ -2,6 +2,7 @@
 import { SECRET_MISSING } from "../../announce/bgp/password.ts";
 import { judgeConfiguration, suspicions } from "../../announce/judgement.ts";
 import type { Problem } from "../../net/problem.ts";
+import { atOnce } from "../../time/slices.ts";
 import { decodeManifest } from "./decode.ts";
 import { decoderAtOnce } from "./decoders.ts";
 import { FolderFiles, type Reading } from "./files.ts";
@@ -47,7 +48,7 @@ export async function checkManifests(paths: readonly string[], { namespace }: Ch
   const rows: CheckRow[] = [];
   const decoder = decoderAtOnce((text, file) => decode(text, file, rows));
   const folders = paths.map((path) => new FolderFiles<ManifestEntry>(path, decoder));
-  for (const folder of folders) (await folder.look("all", () => false))();
+  for (const folder of folders) atOnce((await folder.look("all", () => false))());
   const unread = folders.flatMap((folder) => folder.problems);
   rows.push(...unread.map(({ subject, message }): CheckRow => ({ severity: "error", file: subject, message })));
   const empty = folders.filter(({ readings, problems }) => readings.length + problems.length === 0);
