@@ -23,6 +23,8 @@ export interface ControllerParts {
   readonly decided?: (decision: Decision) => void;
   /** Told of every verdict on the configuration: the metrics. */
   readonly judged?: (verdict: ConfigurationVerdict) => void;
+  /** Told of everything that could not be written: the metrics. */
+  readonly writeFailed?: () => void;
   /** How its work is spread: with a hundred thousand Services it takes seconds, and others want their turn. */
   readonly pace?: Pace;
 }
@@ -112,6 +114,7 @@ async function apply(
     } catch (error) {
       failure = `Cannot write ${what}: ${error instanceof Error ? error.message : String(error)}`;
       parts.log.error({ event: "writeFailed" }, failure);
+      parts.writeFailed?.();
       return false;
     }
   };

@@ -51,6 +51,9 @@ export async function runController(options: ControllerOptions, signal: AbortSig
     instance: identity,
     log: (problem) => log.warn({ event: "problem", problem }, formatProblem(problem)),
   });
+  const countProblems = (): void => metrics.problems(opened.source.snapshot().problems.length);
+  opened.source.subscribe(countProblems);
+  countProblems();
   log.info({ event: "starting", origin }, "Controller starts");
   void opened.source.ready.then(() => {
     progress.objectsRead = true;
@@ -84,6 +87,7 @@ async function run(
       source,
       log,
       decided: (decision: Decision) => metrics.update(decision),
+      writeFailed: () => metrics.writeFailed(),
       judged: (verdict: ConfigurationVerdict) => metrics.judged(verdict),
     };
     if (await readyOrAborted(source.ready, term))

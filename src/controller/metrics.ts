@@ -1,6 +1,6 @@
 /** The numbers of the latest decision for Prometheus. */
 import { createServer, type Server } from "node:http";
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { parseListen } from "../net/listen.ts";
 import type { Decision } from "../pool/assign.ts";
 import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
@@ -36,6 +36,26 @@ export class ControllerMetrics {
     help: "When the certificate that the webhook serves with expires; 0: it does not serve",
     registers: [this.#registry],
   });
+
+  readonly #problems = new Gauge({
+    name: "fairlead_controller_problems",
+    help: "Problems known to this replica now: objects it cannot read or use, kinds it may not list",
+    registers: [this.#registry],
+  });
+
+  readonly #failedWrites = new Counter({
+    name: "fairlead_controller_failed_writes_total",
+    help: "Statuses and events that could not be written; each is tried again",
+    registers: [this.#registry],
+  });
+
+  problems(count: number): void {
+    this.#problems.set(count);
+  }
+
+  writeFailed(): void {
+    this.#failedWrites.inc();
+  }
 
   webhookExpires(at: Date): void {
     this.#expiry.set(at.getTime() / 1000);

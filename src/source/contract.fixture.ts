@@ -53,8 +53,13 @@ const ASSIGNED: ServiceStatusWrite = {
 const WAIT_MS_MAX = 10_000;
 
 /** The first snapshot that fits. */
-export async function until(source: Source, fits: (snapshot: Snapshot) => boolean, what: string): Promise<Snapshot> {
-  const giveUpAt = performance.now() + WAIT_MS_MAX;
+export async function until(
+  source: Source,
+  fits: (snapshot: Snapshot) => boolean,
+  what: string,
+  milliseconds: number = WAIT_MS_MAX,
+): Promise<Snapshot> {
+  const giveUpAt = performance.now() + milliseconds;
   for (;;) {
     const snapshot = source.snapshot();
     if (fits(snapshot)) return snapshot;

@@ -2,6 +2,7 @@
  * A real API server with its etcd, alone, on loopback: no kubelets, no controllers. For what is about the API and nothing else.
  * Tokens stand for users, so that tests run with exactly the roles that we ship.
  */
+import { createSign } from "node:crypto";
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -19,12 +20,15 @@ import { openConnection, type Connection } from "../../src/source/kubernetes/con
 import type { ApiServer } from "../../src/source/kubernetes/credentials.ts";
 
 const ADDRESS = "127.0.0.1";
+const ISSUER = "https://kubernetes.default.svc";
 
 export interface TestApiServer {
   /** As cluster-admin. */
   readonly admin: Connection;
   /** The server as one of the users sees it. */
   as(user: string): ApiServer;
+  /** The same, with a token of a service account that the API server takes for so long. */
+  asServiceAccount(name: string, namespace: string, seconds: number): Promise<ApiServer>;
   /** Kills the API server; etcd goes on. */
   stopServer(): Promise<void>;
   startServer(): Promise<void>;
@@ -52,6 +56,13 @@ export async function startApiServer(users: readonly string[]): Promise<TestApiS
   return {
     admin,
     as,
+    asServiceAccount: async (name, namespace, seconds) => {
+      const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`;
+      const { body } = await admin.request({ method: "GET", path });
+      const { uid } = (body as { readonly metadata: { readonly uid: string } }).metadata;
+      const key = readFileSync(join(folder, "service-accounts.pem"), "utf8");
+      return apiServerAt(folder, ADDRESS, ports.api, signToken(key, { name, namespace, uid }, seconds));
+    },
     stopServer: () => end(server),
     startServer,
     stop: async () => {
@@ -61,6 +72,30 @@ export async function startApiServer(users: readonly string[]): Promise<TestApiS
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Past its end a token is taken for a minute more, in case of clocks that differ; TokenRequest makes none shorter than ten. */
+const LEEWAY_SECONDS = 60;
+
+/** As the API server makes them: RFC 7519, RS256. */
+function signToken(
+  key: string,
+  { name, namespace, uid }: { readonly name: string; readonly namespace: string; readonly uid: string },
+  seconds: number,
+): string {
+  const now = Math.floor(Date.now() / 1000);
+  const claims = {
+    iss: ISSUER,
+    aud: [ISSUER],
+    sub: `system:serviceaccount:${namespace}:${name}`,
+    iat: now - 3600,
+    nbf: now - 3600,
+    exp: now - LEEWAY_SECONDS + seconds,
+    "kubernetes.io": { namespace, serviceaccount: { name, uid } },
+  };
+  const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const text = `${encode({ alg: "RS256", typ: "JWT" })}.${encode(claims)}`;
+  return `${text}.${createSign("RSA-SHA256").update(text).sign(key, "base64url")}`;
 }
 
 function run(folder: string, [program = "", ...args]: readonly string[]): ChildProcess {
@@ -81,7 +116,7 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   await exited;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
   const address = server.address();

@@ -4,15 +4,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { runController, type ControllerOptions } from "../../src/controller/main.ts";
 import { SYSTEM_NAMESPACE, until } from "../../src/source/contract.fixture.ts";
 import { openConnection, type Connection } from "../../src/source/kubernetes/connection.ts";
-import { DEFAULT_TIMING } from "../../src/source/kubernetes/lease/machine.ts";
 import { openNodeStatus } from "../../src/source/kubernetes/node-status.ts";
 import { openKubernetesSource } from "../../src/source/kubernetes/source.ts";
 import type { Source, StatusWriter } from "../../src/source/source.ts";
 import { startApiServer, type TestApiServer } from "./api-server.ts";
-import { writeKubeconfig } from "../../lab/kubernetes/kubeconfig.ts";
 import {
   installDefinitions,
   installRoles,
@@ -23,6 +20,7 @@ import {
   type Manifest,
 } from "../../lab/kubernetes/objects.ts";
 import { startProxy } from "./proxy.ts";
+import { runReplica, type Replica } from "./replica.ts";
 
 const CONTROLLER = `system:serviceaccount:${SYSTEM_NAMESPACE}:fairlead-controller`;
 const AGENT = `system:serviceaccount:${SYSTEM_NAMESPACE}:fairlead-agent`;
@@ -62,28 +60,8 @@ function service(name: string, more: Readonly<Record<string, unknown>> = {}): Ma
   return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" }, spec };
 }
 
-interface Replica {
-  readonly stop: () => Promise<void>;
-}
-
-/** A controller in this process, with the rights of its service account, through this API server. */
-async function startReplica(identity: string, apiServer = server.as(CONTROLLER)): Promise<Replica> {
-  const stop = new AbortController();
-  const kubeconfig = join(folder, `${identity}.conf`);
-  await writeKubeconfig(apiServer, kubeconfig);
-  const origin: ControllerOptions["origin"] = {
-    type: "kubernetes",
-    kubeconfig,
-    namespace: SYSTEM_NAMESPACE,
-  };
-  const ended = runController({ origin, identity, leaseTiming: DEFAULT_TIMING, logLevel: "silent" }, stop.signal);
-  return {
-    stop: () => {
-      stop.abort();
-      return ended;
-    },
-  };
-}
+const startReplica = (identity: string, apiServer = server.as(CONTROLLER)): Promise<Replica> =>
+  runReplica(folder, identity, apiServer);
 
 const addressOf = async (name: string): Promise<string> => {
   const key = `default/${name}`;

@@ -118,6 +118,48 @@ describe("a request", () => {
   });
 });
 
+describe("credentials", () => {
+  /** Takes one token, and says who came with which. */
+  const taking = (token: () => string): Handler => {
+    return (stream, path, headers) =>
+      answer(headers["authorization"] === token() ? 200 : 401, "{}")(stream, path, headers);
+  };
+
+  it("are asked for again when they are refused, and not with every refusal", async (context) => {
+    let token = "one";
+    let asked = 0;
+    let now = 0;
+    context.mock.method(performance, "now", () => now);
+    const { port } = server.address() as { readonly port: number };
+    const own = openConnection({
+      url: new URL(`http://127.0.0.1:${port}`),
+      namespace: undefined,
+      credentials: async () => {
+        asked += 1;
+        return { verify: true, authorization: token };
+      },
+    });
+    handle = taking(() => token);
+    assert.equal((await own.request(get)).status, 200);
+    const before = asked;
+    handle = taking(() => "two");
+    for (let n = 0; n < 5; n += 1) assert.equal((await own.request(get)).status, 401);
+    assert.equal(asked, before, "what was asked for just now is not asked for again");
+    token = "two";
+    now = 1001;
+    assert.equal((await own.request(get)).status, 401);
+    assert.equal((await own.request(get)).status, 200);
+    const stop = new AbortController();
+    handle = taking(() => "three");
+    token = "three";
+    now = 2003;
+    const watching = { onOpen: () => {}, onLine: () => {}, signal: stop.signal };
+    assert.equal((await own.watch(get, watching))?.status, 401, "a watch that is refused counts as well");
+    assert.equal((await own.request(get)).status, 200);
+    own.close();
+  });
+});
+
 describe("a watch", () => {
   const follow = async (
     stop = new AbortController(),

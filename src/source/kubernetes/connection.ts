@@ -45,6 +45,9 @@ const CONNECT_MS_MAX = 10_000;
 const ANSWER_MS_MAX = 60_000;
 /** Tokens are rotated long before they end. */
 const CREDENTIALS_MS = 30_000;
+/** After a refusal they are read again, but no more often: a kubeconfig may name a program that makes them. */
+const REFUSED_MS_MIN = 1000;
+const UNAUTHORIZED = 401;
 /** A page of 500 objects is a few MB; one object at most 1.5. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const LINE_BYTES_MAX = 8 * 1024 * 1024;
@@ -57,9 +60,12 @@ export interface ConnectionOptions {
 export function openConnection(server: ApiServer, { pingMilliseconds = 10_000 }: ConnectionOptions = {}): Connection {
   const credentials = rememberFor(CREDENTIALS_MS, () => server.credentials());
   let session: ClientHttp2Session | undefined;
+  let withCertificate = false;
   let opening: Promise<ClientHttp2Session> | undefined;
   const open = async (): Promise<ClientHttp2Session> => {
-    session = openSession(server.url, await server.credentials(), pingMilliseconds);
+    const current = await server.credentials();
+    withCertificate = current.cert !== undefined;
+    session = openSession(server.url, current, pingMilliseconds);
     return session;
   };
   // All watches lose a connection together, and share the next one.
@@ -69,7 +75,7 @@ export function openConnection(server: ApiServer, { pingMilliseconds = 10_000 }:
     return opening;
   };
   const send = async ({ method, path, query = {}, body, contentType }: Request): Promise<ClientHttp2Stream> => {
-    const { authorization } = await credentials();
+    const { authorization } = await credentials.known();
     const search = new URLSearchParams(query).toString();
     const headers = {
       ":method": method,
@@ -84,9 +90,14 @@ export function openConnection(server: ApiServer, { pingMilliseconds = 10_000 }:
     stream.end(body === undefined ? undefined : JSON.stringify(body));
     return stream;
   };
+  /** Whom the server does not know had its token or certificate replaced lately, or will soon. */
+  const noted = <T extends Response | undefined>(answer: T): T => {
+    if (answer?.status === UNAUTHORIZED && credentials.forget() && withCertificate) session?.destroy();
+    return answer;
+  };
   return {
-    request: async (request) => readAnswer(await send(request)),
-    watch: async (request, watching) => readLines(await send(request), watching),
+    request: async (request) => noted(await readAnswer(await send(request))),
+    watch: async (request, watching) => noted(await readLines(await send(request), watching)),
     close: () => session?.destroy(),
   };
 }
@@ -230,12 +241,25 @@ class Lines {
   }
 }
 
-/** Asks again when the last answer is older than this; a failure is not remembered. */
-function rememberFor<T>(milliseconds: number, ask: () => Promise<T>): () => Promise<T> {
-  let known: { readonly value: T; readonly until: number } | undefined;
-  return async () => {
-    if (known === undefined || performance.now() > known.until)
-      known = { value: await ask(), until: performance.now() + milliseconds };
-    return known.value;
+interface Remembered<T> {
+  known(): Promise<T>;
+  /** False: it was asked for just now, and is kept. */
+  forget(): boolean;
+}
+
+/** Asks again when the last answer is older than this, or was forgotten; a failure is not remembered. */
+function rememberFor<T>(milliseconds: number, ask: () => Promise<T>): Remembered<T> {
+  let known: { readonly value: T; readonly at: number } | undefined;
+  return {
+    known: async () => {
+      if (known === undefined || performance.now() > known.at + milliseconds)
+        known = { value: await ask(), at: performance.now() };
+      return known.value;
+    },
+    forget: () => {
+      if (known === undefined || performance.now() < known.at + REFUSED_MS_MIN) return false;
+      known = undefined;
+      return true;
+    },
   };
 }

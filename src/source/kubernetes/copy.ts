@@ -20,6 +20,9 @@ interface Kept {
   readonly addresses: readonly string[];
 }
 
+/** Kinds whose status is written by nobody but us: one that somebody has spoilt must not cost what the object says. */
+const OURS = "metallb.io/";
+
 export class ObjectCopy {
   readonly #resource: Resource;
   #kept = new Map<string, Kept>();
@@ -91,11 +94,31 @@ export class ObjectCopy {
       return false;
     // Objects in a list do not say what they are.
     const decoded = decodeObject({ ...object, apiVersion, kind }, 0);
-    if (Array.isArray(decoded)) return this.#putBroken(key, object, decoded);
-    const same = isDeepStrictEqual(before?.value, decoded.value);
-    const value = same ? before?.value : decoded.value;
-    this.#kept.set(key, { value, ...version, problems: [], addresses: [] });
-    return this.#broken.delete(key) || !same;
+    if (!Array.isArray(decoded)) return this.#putRead(key, version, decoded.value, []);
+    const rest = decoded.every(isAboutStatus)
+      ? decodeObject({ ...object, status: undefined, apiVersion, kind }, 0)
+      : [];
+    if (Array.isArray(rest) || !apiVersion.startsWith(OURS)) return this.#putBroken(key, object, decoded);
+    const subject = `${kind} ${key}`;
+    const problems = decoded.map(({ path = "status", message }): Problem => {
+      return { subject, path, message: `${message}; its status counts as absent until it is written anew` };
+    });
+    return this.#putRead(key, version, rest.value, problems);
+  }
+
+  #putRead(
+    key: string,
+    version: Pick<Kept, "resourceVersion" | "uid">,
+    read: ObjectOf<Collection>,
+    problems: readonly Problem[],
+  ): boolean {
+    const before = this.#kept.get(key);
+    const same = isDeepStrictEqual(before?.value, read) && isDeepStrictEqual(before?.problems, problems);
+    const value = isDeepStrictEqual(before?.value, read) ? before?.value : read;
+    this.#kept.set(key, { value, ...version, problems, addresses: [] });
+    if (problems.length > 0) this.#broken.add(key);
+    else this.#broken.delete(key);
+    return !same;
   }
 
   #putBroken(key: string, object: Raw, faults: readonly DecodeProblem[]): boolean {
@@ -115,6 +138,10 @@ export class ObjectCopy {
     this.#broken.add(key);
     return !isDeepStrictEqual(before?.problems, problems);
   }
+}
+
+function isAboutStatus({ path = "" }: DecodeProblem): boolean {
+  return path === "status" || path.startsWith("status.");
 }
 
 function keyOf(object: Raw): string {
