@@ -93,7 +93,8 @@ export async function serveMetrics(address: { host: string; port: number }, hand
   });
 }
 
-async function listen(
+/** An HTTP server that listens. Rejects when it cannot. */
+export async function listen(
   where: ListenOptions,
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<Server> {

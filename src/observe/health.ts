@@ -2,26 +2,19 @@
  * `/healthz` and `/readyz` for a kubelet, over TCP, as plain text. Healthy: this program's turn comes. Ready: it does its work; if not,
  * the answer says what it waits for. Neither depends on an API server that is there now: a restart would not bring it back.
  */
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { ListenAddress } from "../net/listen.ts";
+import { listen } from "./api.ts";
 
 /** Why not; `undefined`: it is. */
 export type Readiness = () => string | undefined;
 
 /** Rejects when it cannot listen there. */
-export async function serveHealth(listen: ListenAddress, readiness: Readiness): Promise<Server> {
-  const server = createServer((request, response) => {
+export async function serveHealth(address: ListenAddress, readiness: Readiness): Promise<Server> {
+  return listen(address, (request, response) => {
     const { status, text } = answerOf(request.method, request.url?.split("?")[0], readiness);
     response.writeHead(status, { "content-type": "text/plain; charset=utf-8" }).end(`${text}\n`);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(listen, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  return server;
 }
 
 function answerOf(
