@@ -88,9 +88,15 @@ describe("a request", () => {
       status: 429,
       retryAfterSeconds: 7,
       body: { message: "slow down" },
+      bytes: 23,
     });
     handle = answer(502, "<html>", { "retry-after": "soon" });
-    assert.deepEqual(await connection.request(get), { status: 502, retryAfterSeconds: undefined, body: "<html>" });
+    assert.deepEqual(await connection.request(get), {
+      status: 502,
+      retryAfterSeconds: undefined,
+      body: "<html>",
+      bytes: 6,
+    });
   });
 
   it("rejects when an answer ends in the middle", async () => {

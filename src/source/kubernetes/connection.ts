@@ -21,6 +21,8 @@ export interface Response {
   readonly retryAfterSeconds: number | undefined;
   /** Parsed JSON; for an answer that is none, a text. */
   readonly body: unknown;
+  /** Of the body, as it came. */
+  readonly bytes?: number;
 }
 
 export interface Watching {
@@ -148,7 +150,8 @@ async function readAnswer(stream: ClientHttp2Stream): Promise<Response> {
   );
   try {
     const head = await headOf(stream);
-    return { ...head, body: parseBody(await readAll(stream)) };
+    const text = await readAll(stream);
+    return { ...head, body: parseBody(text), bytes: Buffer.byteLength(text) };
   } finally {
     clearTimeout(giveUp);
   }

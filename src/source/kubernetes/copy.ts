@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../net/problem.ts";
-import { decodeObject, type DecodeProblem } from "../manifests/decode.ts";
+import { decodeObject, type DecodedObject, type DecodeProblem } from "../manifests/decode.ts";
 import type { Collection, ObjectOf } from "../manifests/kinds.ts";
 import type { Resource } from "./kinds.ts";
 import type { Change } from "./reflector/driver.ts";
@@ -26,7 +26,10 @@ const OURS = "metallb.io/";
 export class ObjectCopy {
   readonly #resource: Resource;
   #kept = new Map<string, Kept>();
-  #values: ReadonlyMap<string, ObjectOf<Collection>> | undefined;
+  #values: ReadonlyMap<string, ObjectOf<Collection>> = new Map();
+  /** Keys of what `#values` does not have as it is. */
+  readonly #touched = new Set<string>();
+  readonly #ahead = new WeakMap<Raw, Read | "known">();
   #broken = new Set<string>();
 
   constructor(resource: Resource) {
@@ -35,10 +38,29 @@ export class ObjectCopy {
 
   /** The same map until something changed. */
   get values(): ReadonlyMap<string, ObjectOf<Collection>> {
-    this.#values ??= new Map(
-      [...this.#kept].flatMap(([key, { value }]) => (value === undefined ? [] : [[key, value] as const])),
-    );
-    return this.#values;
+    if (this.#touched.size === 0) return this.#values;
+    const values = new Map(this.#values);
+    for (const key of this.#touched) {
+      const value = this.#kept.get(key)?.value;
+      if (value === undefined) values.delete(key);
+      else values.set(key, value);
+    }
+    this.#touched.clear();
+    this.#values = values;
+    return values;
+  }
+
+  /**
+   * Reads an object of a list ahead, while there is time: a list takes effect as a whole, and may be huge. What is returned stands
+   * for it from then on, and is small.
+   */
+  ahead(object: Raw): Raw {
+    const { name, namespace } = recordOf(object["metadata"]);
+    const version = versionOf(object);
+    const stub: Raw = { metadata: { name, namespace, ...version } };
+    const before = this.#kept.get(keyOf(object));
+    this.#ahead.set(stub, isSame(before, version) ? "known" : this.#read(object));
+    return stub;
   }
 
   get problems(): readonly Problem[] {
@@ -56,7 +78,7 @@ export class ObjectCopy {
   }
 
   /** Of an object in the copy. */
-  version(key: string): { readonly resourceVersion: string; readonly uid: string } | undefined {
+  version(key: string): Version | undefined {
     return this.#kept.get(key);
   }
 
@@ -64,7 +86,6 @@ export class ObjectCopy {
   apply(changes: readonly Change[]): boolean {
     let changed = false;
     for (const change of changes) if (this.#applyOne(change)) changed = true;
-    if (changed) this.#values = undefined;
     return changed;
   }
 
@@ -81,47 +102,59 @@ export class ObjectCopy {
 
   #remove(key: string): boolean {
     this.#broken.delete(key);
+    this.#touched.add(key);
     return this.#kept.delete(key);
   }
 
   #put(object: Raw): boolean {
-    const { apiVersion, kind } = this.#resource;
     const key = keyOf(object);
     const before = this.#kept.get(key);
     const version = versionOf(object);
     // Our own write may have been seen before the watch tells of it, or of what was there before.
     if (before !== undefined && before.uid === version.uid && isOlder(version.resourceVersion, before.resourceVersion))
       return false;
-    // Objects in a list do not say what they are.
-    const decoded = decodeObject({ ...object, apiVersion, kind }, 0);
-    if (!Array.isArray(decoded)) return this.#putRead(key, version, decoded.value, []);
-    const rest = decoded.every(isAboutStatus)
-      ? decodeObject({ ...object, status: undefined, apiVersion, kind }, 0)
-      : [];
-    if (Array.isArray(rest) || !apiVersion.startsWith(OURS)) return this.#putBroken(key, object, decoded);
-    const subject = `${kind} ${key}`;
-    const problems = decoded.map(({ path = "status", message }): Problem => {
+    if (isSame(before, version)) return false;
+    const read = this.#ahead.get(object) ?? this.#read(object);
+    // It was as we had it when the list was read; what we have now is later.
+    if (read === "known") return false;
+    const { value, faults, addresses } = read;
+    if (value === undefined) return this.#putBroken(key, version, faults, addresses);
+    const subject = `${this.#resource.kind} ${key}`;
+    const problems = faults.map(({ path = "status", message }): Problem => {
       return { subject, path, message: `${message}; its status counts as absent until it is written anew` };
     });
-    return this.#putRead(key, version, rest.value, problems);
+    return this.#putRead(key, version, value, problems);
   }
 
-  #putRead(
-    key: string,
-    version: Pick<Kept, "resourceVersion" | "uid">,
-    read: ObjectOf<Collection>,
-    problems: readonly Problem[],
-  ): boolean {
+  #putRead(key: string, version: Version, read: ObjectOf<Collection>, problems: readonly Problem[]): boolean {
     const before = this.#kept.get(key);
-    const same = isDeepStrictEqual(before?.value, read) && isDeepStrictEqual(before?.problems, problems);
-    const value = isDeepStrictEqual(before?.value, read) ? before?.value : read;
-    this.#kept.set(key, { value, ...version, problems, addresses: [] });
+    const isKnown = isDeepStrictEqual(before?.value, read);
+    const same = isKnown && isDeepStrictEqual(before?.problems, problems);
+    const value = isKnown ? before?.value : read;
+    this.#kept.set(key, { value, ...version, problems, addresses: NONE });
+    if (!isKnown) this.#touched.add(key);
     if (problems.length > 0) this.#broken.add(key);
     else this.#broken.delete(key);
     return !same;
   }
 
-  #putBroken(key: string, object: Raw, faults: readonly DecodeProblem[]): boolean {
+  /** Of our own kinds, one whose status alone is wrong is read without it. */
+  #read(object: Raw): Read {
+    const decoded = this.#decode(object);
+    if (!Array.isArray(decoded)) return { value: decoded.value, faults: NONE, addresses: NONE };
+    const isOurs = this.#resource.apiVersion.startsWith(OURS);
+    const rest = isOurs && decoded.every(isAboutStatus) ? this.#decode({ ...object, status: undefined }) : NONE;
+    if ("length" in rest) return { value: undefined, faults: decoded, addresses: ingressOf(object) };
+    return { value: rest.value, faults: decoded, addresses: NONE };
+  }
+
+  /** Objects in a list do not say what they are. */
+  #decode(object: Raw): DecodedObject | DecodeProblem[] {
+    const { apiVersion, kind } = this.#resource;
+    return decodeObject({ ...object, apiVersion, kind }, 0, "");
+  }
+
+  #putBroken(key: string, version: Version, faults: readonly DecodeProblem[], addresses: readonly string[]): boolean {
     const before = this.#kept.get(key);
     const subject = `${this.#resource.kind} ${key}`;
     const problems = faults.map(({ path, message }): Problem => {
@@ -129,12 +162,7 @@ export class ObjectCopy {
       return { subject, message: `${message}${kept}`, ...(path === undefined ? {} : { path }) };
     });
     const value = before?.value;
-    this.#kept.set(key, {
-      value,
-      ...versionOf(object),
-      problems,
-      addresses: value === undefined ? ingressOf(object) : [],
-    });
+    this.#kept.set(key, { value, ...version, problems, addresses: value === undefined ? addresses : NONE });
     this.#broken.add(key);
     return !isDeepStrictEqual(before?.problems, problems);
   }
@@ -144,12 +172,32 @@ function isAboutStatus({ path = "" }: DecodeProblem): boolean {
   return path === "status" || path.startsWith("status.");
 }
 
+interface Read {
+  /** Undefined: it cannot be read. */
+  readonly value: ObjectOf<Collection> | undefined;
+  readonly faults: readonly DecodeProblem[];
+  /** Of one that cannot be read. */
+  readonly addresses: readonly string[];
+}
+
+interface Version {
+  readonly resourceVersion: string;
+  readonly uid: string;
+}
+
+/** One list for all objects without problems. */
+const NONE: readonly never[] = [];
+
+function isSame(before: Kept | undefined, { uid, resourceVersion }: Version): boolean {
+  return resourceVersion !== "" && before?.uid === uid && before.resourceVersion === resourceVersion;
+}
+
 function keyOf(object: Raw): string {
   const { name, namespace } = recordOf(object["metadata"]);
   return textOf(namespace) === "" ? textOf(name) : `${textOf(namespace)}/${textOf(name)}`;
 }
 
-function versionOf(object: Raw): { readonly resourceVersion: string; readonly uid: string } {
+function versionOf(object: Raw): Version {
   const { resourceVersion, uid } = recordOf(object["metadata"]);
   return { resourceVersion: textOf(resourceVersion), uid: textOf(uid) };
 }

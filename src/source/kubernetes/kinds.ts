@@ -1,5 +1,9 @@
 /** Where the API server has the kinds of a snapshot, and which of their objects are ours to read. */
+import { SERVICE_NAME_LABEL } from "../../service/objects.ts";
 import type { Collection } from "../manifests/kinds.ts";
+
+/** Set by Kubernetes on EndpointSlices of Services without a cluster IP. */
+const HEADLESS_LABEL = "service.kubernetes.io/headless";
 
 export interface Resource {
   readonly collection: Collection;
@@ -64,6 +68,25 @@ export const RESOURCES: readonly Resource[] = [
 export const NOT_READ_BY: Readonly<Record<string, ReadonlySet<Collection>>> = {
   "fairlead-controller": new Set<Collection>(["endpointSlices", "secrets"]),
 };
+
+export type Selectors = Readonly<Partial<Record<"fieldSelector" | "labelSelector", string>>>;
+
+/** Of a kind, what an agent needs: what it forwards for. A controller also clears what is no load balancer any more. */
+const READ_BY_AGENT: { readonly [C in Collection]?: Selectors } = {
+  services: { fieldSelector: "spec.type=LoadBalancer" },
+  // No Service has an address of ours that is headless, or none: their endpoints are not asked for.
+  endpointSlices: { labelSelector: `${SERVICE_NAME_LABEL},!${HEADLESS_LABEL}` },
+};
+
+/** Which objects are asked for; `otherwise`: by a server that cannot select by such a field. */
+export function selectorsOf(
+  { collection, fieldSelector }: Resource,
+  component: string,
+): { readonly selectors: Selectors; readonly otherwise: Selectors } {
+  const otherwise = fieldSelector === undefined ? {} : { fieldSelector };
+  const narrow = component === "fairlead-agent" ? READ_BY_AGENT[collection] : undefined;
+  return { selectors: { ...otherwise, ...narrow }, otherwise };
+}
 
 /** `/api/v1/services`, `/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools` */
 export function listPath({ apiVersion, resource, scope }: Resource, systemNamespace: string): string {

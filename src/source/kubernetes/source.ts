@@ -21,7 +21,7 @@ import type {
 import type { Connection } from "./connection.ts";
 import { ObjectCopy } from "./copy.ts";
 import { EventWriter } from "./event-writer.ts";
-import { listPath, NOT_READ_BY, objectPath, RESOURCES, type Resource } from "./kinds.ts";
+import { listPath, NOT_READ_BY, objectPath, RESOURCES, selectorsOf, type Resource } from "./kinds.ts";
 import { startReflector, type Reflector } from "./reflector/driver.ts";
 import type { Raw } from "./reflector/machine.ts";
 import { applyOwn, applyStatus, poolFields, serviceFields } from "./writer.ts";
@@ -125,12 +125,15 @@ class KubernetesSource implements Source, StatusWriter {
   }
 
   #reflect(resource: Resource): Part {
-    const { namespace, clock = systemClock, random = Math.random } = this.#options;
+    const { namespace, component, clock = systemClock, random = Math.random } = this.#options;
+    const { selectors, otherwise } = selectorsOf(resource, component);
     const copy = new ObjectCopy(resource);
     const reflector = startReflector({
       connection: this.#connection,
       path: listPath(resource, namespace),
-      ...(resource.fieldSelector === undefined ? {} : { selectors: { fieldSelector: resource.fieldSelector } }),
+      selectors,
+      selectorsElse: otherwise,
+      ahead: (object) => copy.ahead(object),
       clock,
       random,
       onEffects: (changes, { synced, problem, refused }) => {

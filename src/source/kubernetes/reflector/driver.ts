@@ -1,6 +1,7 @@
 /** Runs a reflector against the API server: sends its requests, feeds it the answers, and wakes it when it asks for it. */
 import type { Clock } from "../../../time/clock.ts";
 import type { Random } from "../../../time/jitter.ts";
+import { forEach, inSlices } from "../../../time/slices.ts";
 import type { Connection, Response } from "../connection.ts";
 import { deadline, initialState, step, type Effect, type Event, type Raw, type State } from "./machine.ts";
 
@@ -10,6 +11,10 @@ export interface ReflectorOptions {
   readonly path: string;
   /** Which objects: `fieldSelector`, `labelSelector`. */
   readonly selectors?: Readonly<Record<string, string>>;
+  /** The same for a server that does not know such a selector, and answers 400. */
+  readonly selectorsElse?: Readonly<Record<string, string>>;
+  /** Reads an object of a list as soon as its page is here; what it returns stands for the object. */
+  readonly ahead?: (object: Raw) => Raw;
   readonly clock: Clock;
   readonly random: Random;
   /** Called after every change of the copy or of what is said about it. */
@@ -23,8 +28,13 @@ export interface Reflector {
   stop(): void;
 }
 
-/** A page is a few megabytes at most, and nobody has to build a list of 100,000 objects at once. */
-const PAGE_LIMIT = 500;
+/** The first page: not much, however large its objects are. */
+const PAGE_LIMIT = 100;
+const PAGE_LIMIT_MAX = 1000;
+/** Pages are asked for as large as this: they are parsed in one go, in about ten milliseconds. */
+const PAGE_BYTES = 1024 * 1024;
+/** So many objects are read between two pauses. */
+const OBJECTS_A_STEP = 5;
 
 export function startReflector(options: ReflectorOptions): Reflector {
   const { clock, random } = options;
@@ -32,6 +42,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
   let cancel = (): void => {};
   let watch = new AbortController();
   let stopped = false;
+  const asking: Asking = { limit: PAGE_LIMIT, selectors: options.selectors };
 
   const handle = (event: Event): void => {
     if (stopped) return;
@@ -48,10 +59,10 @@ export function startReflector(options: ReflectorOptions): Reflector {
   };
   const perform = (effect: Effect): void => {
     if (effect.type === "abort") watch.abort();
-    if (effect.type === "list") void list(options, effect.continueToken).then(handle);
+    if (effect.type === "list") void list(options, asking, effect.continueToken).then(handle);
     if (effect.type !== "watch") return;
     const mine = (watch = new AbortController());
-    void follow(options, effect, mine, (event) => {
+    void follow({ ...options, selectors: asking.selectors }, effect, mine, (event) => {
       // What an aborted watch still says is about the past.
       if (!mine.signal.aborted) handle(event);
     });
@@ -66,17 +77,42 @@ export function startReflector(options: ReflectorOptions): Reflector {
   };
 }
 
-async function list({ connection, path, selectors }: ReflectorOptions, continueToken: string): Promise<Event> {
-  const query = {
-    limit: String(PAGE_LIMIT),
-    ...(continueToken === "" ? {} : { continue: continueToken }),
-    ...selectors,
-  };
-  return connection.request({ method: "GET", path, query }).then(pageOf, lost);
+/** How the next page is asked for. */
+interface Asking {
+  limit: number;
+  selectors: ReflectorOptions["selectors"];
 }
 
+async function list(options: ReflectorOptions, asking: Asking, continueToken: string): Promise<Event> {
+  const { connection, path, ahead, selectorsElse } = options;
+  const { limit, selectors } = asking;
+  const query = { limit: String(limit), ...(continueToken === "" ? {} : { continue: continueToken }), ...selectors };
+  try {
+    const response = await connection.request({ method: "GET", path, query });
+    if (response.status === BAD_REQUEST && selectorsElse !== undefined && selectors !== selectorsElse) {
+      asking.selectors = selectorsElse;
+      return await list(options, asking, "");
+    }
+    asking.limit = nextLimit(limit, response.bytes ?? 0);
+    const page = pageOf(response);
+    if (page.type !== "page" || ahead === undefined) return page;
+    const items: Raw[] = [];
+    await inSlices(forEach(page.items, OBJECTS_A_STEP, (item) => items.push(ahead(item))));
+    return { ...page, items };
+  } catch (error) {
+    return lost(error);
+  }
+}
+
+/** As many objects as make a page of the right size, going by the last. */
+export function nextLimit(limit: number, bytes: number): number {
+  return Math.min(PAGE_LIMIT_MAX, Math.max(1, Math.floor((limit * PAGE_BYTES) / Math.max(bytes, 1))));
+}
+
+const BAD_REQUEST = 400;
+
 async function follow(
-  { connection, path, selectors }: ReflectorOptions,
+  { connection, path, selectors = {} }: Pick<ReflectorOptions, "connection" | "path"> & Pick<Asking, "selectors">,
   { resourceVersion, timeoutSeconds }: Extract<Effect, { type: "watch" }>,
   watch: AbortController,
   hear: (event: Event) => void,
