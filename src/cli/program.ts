@@ -115,6 +115,12 @@ const entries: readonly Entry[] = [
     load: async (world) => (await import("./monitor.ts")).monitorCommand(world),
   },
   {
+    name: "migrate",
+    machineOnly: true,
+    summary: "a cluster that MetalLB serves: what will differ, and how it is handed over",
+    load: async (world) => (await import("./migrate.ts")).migrateCommand(world),
+  },
+  {
     name: "config",
     machineOnly: true,
     summary: "check manifests offline, convert the old configuration of MetalLB",

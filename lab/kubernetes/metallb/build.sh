@@ -20,4 +20,6 @@ done
 definitions=$(cd definitions && go mod download -json go.universe.tf/metallb | awk -F'"' '$2 == "Dir" { print $4 }')
 rm -rf "$cache/metallb/crds"
 cp -r --no-preserve=mode "$definitions/config/crd" "$cache/metallb/crds"
+rm -rf "$cache/metallb/manifests"
+cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' go.universe.tf/metallb)/config/manifests" "$cache/metallb/manifests"
 echo "$wanted" >"$cache/metallb/built"
