@@ -35,11 +35,7 @@ export function migrateCommand(world: World): Command {
       withCluster("check", "what stays the same, what differs, what to do; proves that no address changes")
         .addHelpText(
           "after",
-          "
-Example:
-  fairlead migrate check -o json
-
-Exits with 0 when all is well, 1 when something needs attention, 2 when the cluster cannot be read.",
+          "\nExample:\n  fairlead migrate check -o json\n\nExits with 0 when all is well, 1 when something needs attention, 2 when the cluster cannot be read.",
         )
         .action((flags: Flags) => check(world, flags)),
     )
