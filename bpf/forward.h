@@ -182,8 +182,12 @@ static __always_inline enum verdict start_flow(struct visit *v, struct packet *p
 	enum verdict verdict;
 	struct backend *b;
 
-	if (left_to_stack(v, p))
+	if (left_to_stack(v, p)) {
+		/* Or it would catch the packets that follow. */
+		if (stale)
+			remove_flow(stale, &p->tuple);
 		return VERDICT_LEFT_TO_STACK;
+	}
 	if (!frontend) {
 		frontend = find_frontend_address(p);
 		if (!frontend)

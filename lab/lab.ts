@@ -206,7 +206,7 @@ export async function startAgent(lab: Lab, host: Host): Promise<Program> {
 }
 
 /** One of several, beside the API server. */
-async function startController(lab: Lab, host: Host, program: string): Promise<Program> {
+export async function startController(lab: Lab, host: Host, program: string): Promise<Program> {
   const objects = ["--kubeconfig", kubeconfigOf(lab, "controller"), "--identity", program];
   return startProgram(lab.paths.programs, {
     host: host.name,

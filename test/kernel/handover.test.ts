@@ -85,6 +85,18 @@ for (const f of FAMILIES)
     });
   }
 
+for (const f of FAMILIES)
+  test(`${f}: standing by, a client's new connection from the port of an old one of ours is left to the stack as a whole`, () => {
+    const send = (flags: string): string =>
+      world.run(toService(f, { protocol: "tcp", sourcePort: 46000, flags })).verdict;
+    assert.deepEqual(
+      [send("S"), send("A"), send("RA")],
+      Array.from({ length: 3 }, () => "VERDICT_FORWARDED"),
+    );
+    world.traffic("TRAFFIC_STANDING_BY");
+    assert.deepEqual([send("S"), send("A")], ["VERDICT_LEFT_TO_STACK", "VERDICT_LEFT_TO_STACK"]);
+  });
+
 test("standing by, questions reach whoever answers them", () => {
   const question = arpRequest(CLIENT_MAC, CLIENT.IPv4, ADDRESS.IPv4);
   untouched(world.run(question), question, "VERDICT_SILENT_NOT_ANNOUNCED");

@@ -1,11 +1,7 @@
 /** What clients notice when nodes and agents go away and come back. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { memberPlan } from "../../lab/lab.ts";
 import { waitForAgents } from "../../lab/observe.ts";
-import { enterNamespace } from "../../lab/programs.ts";
 import { answersPerPod, gapAround } from "../../lab/requests.ts";
 import type { RequestPlan, RequestResult } from "../../lab/requester.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -13,7 +9,7 @@ import { answersDuring, sequence } from "./answers.ts";
 import type { Answer } from "./answers.ts";
 import { labSuite } from "./harness.ts";
 import type { TestLab } from "./harness.ts";
-import type { TransferPlan, TransferResult } from "./transfer.ts";
+import { startTransfer } from "./transfers.ts";
 
 const NODES = ["kind-control-plane", "worker1", "worker2"];
 const GRACE_SECONDS = 4;
@@ -182,33 +178,6 @@ async function everyPodAnswers(lab: TestLab, address: string, port: number): Pro
       ? true
       : undefined;
   });
-}
-
-function startTransfer(
-  lab: TestLab,
-  plan: TransferPlan,
-): { readonly started: Promise<void>; readonly done: Promise<TransferResult>; isRunning(): boolean } {
-  const [file = "", ...rest] = enterNamespace(memberPlan(lab.lab, lab.client).namespace, [
-    process.execPath,
-    join(import.meta.dirname, "transfer.ts"),
-    JSON.stringify(plan),
-  ]);
-  const child = spawn(file, rest, { stdio: ["ignore", "pipe", "inherit"] });
-  let text = "";
-  const started = new Promise<void>((resolve) => {
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-      text += chunk;
-      resolve();
-    });
-  });
-  const done = new Promise<TransferResult>((resolve, reject) => {
-    child.once("close", () => {
-      const line = text.split("\n").find((each) => each.startsWith("{"));
-      if (line === undefined) reject(new Error(`The transfer said nothing: ${text}`));
-      else resolve(JSON.parse(line) as TransferResult);
-    });
-  });
-  return { started, done, isRunning: () => !text.includes("{") };
 }
 
 /** The first few that were not answered, for the message. */

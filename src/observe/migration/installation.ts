@@ -1,4 +1,5 @@
 /** The MetalLB of a cluster, as its workloads and ConfigMaps show it, and how far it is handed over. Pure. */
+import { parse } from "yaml";
 import { z } from "zod";
 
 /** The objects beside the snapshot, as the API server has them. */
@@ -70,6 +71,8 @@ const configMapSchema = z.object({
   data: z.record(z.string(), z.string()).default({}),
 });
 
+const excludeSchema = z.object({ announcedInterfacesToExclude: z.array(z.string()) });
+
 const l2StatusSchema = z.object({
   status: z.object({
     node: z.string().default(""),
@@ -134,8 +137,8 @@ function findWorkload(objects: readonly unknown[], image: RegExp, program: strin
 function excludedInterfaces(configMaps: readonly z.infer<typeof configMapSchema>[]): string | undefined {
   const text = configMaps.find(({ metadata }) => metadata.name === "metallb-excludel2")?.data["excludel2.yaml"];
   if (text === undefined) return undefined;
-  const lines = text.split("\n").map((line) => /^\s*-\s*["']?(.*?)["']?\s*$/.exec(line)?.[1] ?? "");
-  return lines.filter((line) => line !== "").join("|");
+  const list = excludeSchema.safeParse(parse(text, { logLevel: "silent" }));
+  return list.success ? list.data.announcedInterfacesToExclude.join("|") : "";
 }
 
 function announcersOf(statuses: readonly unknown[]): ReadonlyMap<string, readonly string[]> {

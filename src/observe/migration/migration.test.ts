@@ -122,7 +122,14 @@ describe("what differs", () => {
     [
       "interfaces of their own",
       snapshot([]),
-      raw({ configMaps: [{ metadata: { name: "metallb-excludel2" }, data: { "excludel2.yaml": "x:\n- ^eth1$\n" } }] }),
+      raw({
+        configMaps: [
+          {
+            metadata: { name: "metallb-excludel2" },
+            data: { "excludel2.yaml": 'announcedInterfacesToExclude: ["^eth1$"]' },
+          },
+        ],
+      }),
       "act ConfigMap metallb-excludel2: has a list of its own",
     ],
     [
