@@ -82,12 +82,21 @@ async function handOverAndBack(lab: TestLab): Promise<void> {
   await end(lab, "metallb-controller");
   await startFairlead(lab, nodes);
   await isWell("agents stand by");
+  // Half way, and back: nobody has to go on.
+  const [hesitant = ""] = nodes;
+  await label(lab, hesitant, "active");
+  await isWell(`${hesitant} tried`);
+  await label(lab, hesitant, undefined);
+  await isWell(`${hesitant} taken back`);
   for (const node of nodes) {
     await label(lab, node, "active");
     await isWell(`${node} handed over`);
   }
   await end(lab, "metallb-speaker");
   await isWell("speakers gone");
+  // Those that went last thought the addresses theirs, and said so.
+  const silenced = await Promise.all(nodes.map((node) => verdict(lab, node, "silenced")));
+  assert.ok(Math.max(...silenced) > 0, "no speaker took over when another left: nothing was shown");
   const left = await verdict(lab, announcer, "left_to_stack");
   assert.ok(left > 100, `the transfer is kube-proxy's: ${left} packets left to the stack`);
 
@@ -101,7 +110,6 @@ async function handOverAndBack(lab: TestLab): Promise<void> {
     await isWell(`${node} handed back`);
   }
   assert.ok(ours.isRunning(), "the transfer that began with Fairlead has ended");
-  assert.ok((await verdict(lab, announcer, "silenced")) >= 0);
   const results = (await Promise.all(requests.map((each) => each.stop()))).flat();
   assert.deepEqual(
     results.filter(({ ok }) => !ok),
