@@ -11,6 +11,12 @@ export function drawTogether(all: readonly StatusDocument[], failures: Failures,
   const rows: readonly Row[] = [...all, ...failures.map(({ node }) => ({ node }))];
   const sorted = rows.toSorted((a, b) => (a.node < b.node ? -1 : 1));
   const problems = told(all.map(({ node, problems }) => [node, problems.map(formatProblem)]));
+  const hazards = told(
+    all.map((each) => [
+      each.node,
+      each.hazards.map(({ check, subject, message, todo }) => `${check} ${subject}: ${message} → ${todo}`),
+    ]),
+  );
   const unserved = told(
     all.map(({ node, unserved: { first } }) => [node, first.map(({ service, reason }) => `${service}: ${reason}`)]),
   );
@@ -19,6 +25,7 @@ export function drawTogether(all: readonly StatusDocument[], failures: Failures,
   return [
     renderTable(columnsAt(now), sorted, paint),
     section("Services nobody answers for", unserved, rest),
+    section("Hazards of nodes", hazards, ""),
     section("Problems", problems, ""),
   ]
     .filter((part) => part !== "")

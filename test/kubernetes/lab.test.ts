@@ -1,5 +1,7 @@
 /** Real packets, with the objects in a real API server: two controllers, roles as installed, kubectl. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { requireProgram } from "../../lab/kubernetes/control-plane.ts";
 import { kubeconfigOf, startKubeApiserver } from "../../lab/kubernetes/start.ts";
 import { waitForAgents } from "../../lab/observe.ts";
@@ -7,6 +9,7 @@ import { forgetProgram, listPrograms, signalProgram, waitForEnd, type Program } 
 import { waitFor } from "../../lab/wait.ts";
 import { labSuite, type TestLab } from "../lab/harness.ts";
 
+const ROLES = join(import.meta.dirname, "../../deploy/kustomize/rbac.yaml");
 const CONTROL_PLANE = "kind-control-plane";
 
 async function kubectl(lab: TestLab, ...words: readonly string[]): Promise<string> {
@@ -133,6 +136,47 @@ labSuite("without their API server", "apiserver", {}, (it) => {
     await waitForAgents(lab.lab);
     const made = await expose(lab, "after-the-outage");
     await lab.askUntil("the new Service", steady(made), ({ ok }) => ok);
+  });
+});
+
+labSuite("without their rights", "apiserver", { capture: false }, (it) => {
+  const bindings = [
+    ["clusterrolebinding", "fairlead-agent"],
+    ["-n", "metallb-system", "rolebinding", "fairlead-agent"],
+  ];
+
+  it("agents forward, say so in status, metric and log, and go on when they have them back", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const node = await lab.announcer(address, 80);
+    const socket = lab.lab.paths.socket(node);
+    const problems = async (): Promise<string> =>
+      JSON.stringify((await lab.agent(node, "/v1/status"))?.problems ?? "no answer");
+    const requests = lab.start(steady(address));
+
+    for (const words of bindings) await kubectl(lab, "delete", ...words);
+    // Watches that are open go on: who we are is asked when they begin.
+    await kill(lab, "kube-apiserver");
+    await startKubeApiserver(lab.lab);
+    await waitFor("the problem in the status", async () => (/\(403\)/.test(await problems()) ? true : undefined), {
+      milliseconds: 30_000,
+      explain: problems,
+    });
+    const { stdout: metrics } = await lab.exec(node, "curl", "-s", "--unix-socket", socket, "http://fairlead/metrics");
+    assert.match(metrics, /^fairlead_problems [1-9]/m);
+    const log = await readFile(lab.lab.paths.log(node, "agent"), "utf8");
+    assert.match(
+      log,
+      /"event":"problem","subject":"Kubernetes[^"]*","message":"[^\n]*\(403\); give this program the role/,
+    );
+
+    await kubectl(lab, "apply", "-f", ROLES);
+    const made = await expose(lab, "after-the-rights");
+    await lab.askUntil("the new Service", steady(made), ({ ok }) => ok, 30_000);
+    await waitFor("the end of all problems", async () => ((await problems()) === "[]" ? true : undefined), {
+      milliseconds: 30_000,
+      explain: problems,
+    });
+    assert.deepEqual(failures(await requests.stop()), [], "requests meanwhile");
   });
 });
 
