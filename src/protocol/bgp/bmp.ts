@@ -2,14 +2,15 @@
  * BGP Monitoring Protocol, version 3 (RFC 7854; RFC 8671 for what is announced): messages to a collector as bytes. One way only, a
  * collector never answers.
  *
- *     Initiation ─► Peer Up, Route Monitoring …, End-of-RIB ─► Route Monitoring, Peer Down, Peer Up … ─► Termination
+ *     Initiation ─► Peer Up, Route Monitoring …, End-of-RIB ─► Route Monitoring, Statistics, Peer Down, Peer Up … ─► Termination
  */
 import { Writer } from "../../bytes/writer.ts";
-import { addressBytes, type Address } from "../../net/address.ts";
+import { addressBytes, type Address, type Family } from "../../net/address.ts";
+import { writeAfiSafi } from "./family.ts";
 import type { TcpEnd } from "./traffic.ts";
 
 const VERSION = 3;
-const TYPES = { routeMonitoring: 0, peerDown: 2, peerUp: 3, initiation: 4, termination: 5 } as const;
+const TYPES = { routeMonitoring: 0, statistics: 1, peerDown: 2, peerUp: 3, initiation: 4, termination: 5 } as const;
 const COMMON_LENGTH = 6;
 const PER_PEER_LENGTH = 42;
 
@@ -54,6 +55,34 @@ export function peerDown(peer: MonitoredPeer, reason: PeerDownReason, wallClock:
 /** `update`: a whole UPDATE message. */
 export function routeMonitoring(peer: MonitoredPeer, rib: Rib, update: Uint8Array, wallClock: number): Uint8Array {
   return message("routeMonitoring", perPeer(peer, rib === "sent" ? POST_POLICY | ADJ_RIB_OUT : 0, wallClock), update);
+}
+
+/** Routes known by now, and what went wrong since the session was configured. */
+export interface Statistics {
+  readonly received: Readonly<Record<Family, number>>;
+  readonly sent: Readonly<Record<Family, number>>;
+  readonly treatedAsWithdraw: number;
+}
+
+/** RFC 7854 §4.8, RFC 8671 §6.2. */
+const STATISTICS = { adjRibIn: 7, adjRibInOf: 9, treatedAsWithdraw: 11, adjRibOut: 15, adjRibOutOf: 17 } as const;
+
+export function statisticsReport(peer: MonitoredPeer, statistics: Statistics, wallClock: number): Uint8Array {
+  const { received, sent, treatedAsWithdraw } = statistics;
+  const tlvs = [
+    ...ribStatistics(STATISTICS.adjRibIn, STATISTICS.adjRibInOf, received),
+    tlv(STATISTICS.treatedAsWithdraw, new Writer(4).u32(treatedAsWithdraw).finish()),
+    ...ribStatistics(STATISTICS.adjRibOut, STATISTICS.adjRibOutOf, sent),
+  ];
+  return message("statistics", perPeer(peer, 0, wallClock), new Writer(4).u32(tlvs.length).finish(), ...tlvs);
+}
+
+/** All routes, then those of each family. */
+function ribStatistics(type: number, typeOf: number, routes: Statistics["sent"]): readonly Uint8Array[] {
+  const families = (["IPv4", "IPv6"] as const).map((family) =>
+    tlv(typeOf, writeAfiSafi(new Writer(11), family).u64(BigInt(routes[family])).finish()),
+  );
+  return [tlv(type, new Writer(8).u64(BigInt(routes.IPv4 + routes.IPv6)).finish()), ...families];
 }
 
 function message(type: keyof typeof TYPES, ...parts: readonly Uint8Array[]): Uint8Array {

@@ -37,6 +37,7 @@ describe("a changed configuration", () => {
 
   const quiet: readonly (Partial<SessionConfig> & { readonly label: string })[] = [
     { label: "who dials", initiation: "both" },
+    { label: "another password", password: "second" },
     { label: "the pause between attempts", connectTimeSeconds: 5 },
     { label: "the keepalive time", keepaliveTimeSeconds: 1 },
     { label: "the prefix limit", receivedPrefixesMax: 10 },
@@ -46,5 +47,14 @@ describe("a changed configuration", () => {
   ];
   for (const { label, ...change } of quiet)
     test(`leaves the session alone for ${label}`, () =>
-      assert.equal(needsReset(session, { ...session, ...change }), undefined));
+      assert.equal(
+        needsReset(change.password === undefined ? session : { ...session, password: "first" }, {
+          ...session,
+          ...change,
+        }),
+        undefined,
+      ));
+
+  test("ends the session for a password that is taken away", () =>
+    assert.equal(needsReset({ ...session, password: "first" }, session), "password"));
 });

@@ -73,6 +73,8 @@ export interface SessionConfig {
 
 /** Between two configurations of one name: what the session has to end for, if it has to. */
 export function needsReset(before: SessionConfig, after: SessionConfig): keyof SessionConfig | undefined {
+  // A key for another is changed on the running connection (RFC 2385); one where there was none changes what TCP has agreed on.
+  if ((before.password === undefined) !== (after.password === undefined)) return "password";
   return RESETTING.find((field) => JSON.stringify(plain(before[field])) !== JSON.stringify(plain(after[field])));
 }
 
@@ -86,7 +88,6 @@ const RESETTING = [
   "bindDevice",
   "holdTimeSeconds",
   "routerId",
-  "password",
   "ttl",
   "ttlSecurityHops",
   "families",

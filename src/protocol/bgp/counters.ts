@@ -12,5 +12,5 @@ export type MutableCounters = Mutable<Omit<SessionCounters, "sent" | "received" 
 
 export function emptyCounters(): MutableCounters {
   const none = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 };
-  return { sent: { ...none }, received: { ...none }, established: 0, faults: {} };
+  return { sent: { ...none }, received: { ...none }, established: 0, treatedAsWithdraw: 0, faults: {} };
 }

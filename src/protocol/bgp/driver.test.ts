@@ -71,9 +71,21 @@ describe("two speakers", () => {
     await until("the first call is under way", () => a.speaker.view()[0]?.state === "connect");
     a.speaker.configure([sessionTo(a, b, { initiation: "dial", password: "right" })]);
     await established(a.speaker);
+    const before = b.speaker.view()[0]?.counters.established;
     b.speaker.configure([sessionTo(b, a, { initiation: "accept", password: "changed" })]);
+    // Signed with a key that the peer has no more: lost, and sent again when both have the new one.
+    a.speaker.announce(new Map([["to-127.1.3.2", [route("203.0.113.1/32")]]]));
     a.speaker.configure([sessionTo(a, b, { initiation: "dial", password: "changed" })]);
-    await until("they came up with the new key", () => (a.speaker.view()[0]?.counters.established ?? 0) >= 2);
+    await until("a route came by the new key", () => b.speaker.view()[0]?.received.IPv4 === 1);
+    b.speaker.announce(new Map([["to-127.1.3.1", [route("203.0.113.2/32")]]]));
+    await until("and one the other way", () => a.speaker.view()[0]?.received.IPv4 === 1);
+    assert.deepEqual(
+      [a.speaker.view()[0]?.counters.established, b.speaker.view()[0]?.counters.established],
+      [1, before],
+    );
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
+    a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
+    await until("they came up without one", () => (a.speaker.view()[0]?.counters.established ?? 0) >= 2);
   });
 
   test("over one hop satisfy GTSM; a peer that sends with a smaller TTL is not heard", async (t) => {

@@ -170,7 +170,7 @@ class SpeakerDriver implements Speaker {
     return () => this.#onlookers.delete(onlooker);
   }
 
-  told(name: string): readonly Uint8Array[] {
+  told(name: string): Iterable<readonly Uint8Array[]> {
     return this.#peerings.get(name)?.told() ?? [];
   }
 

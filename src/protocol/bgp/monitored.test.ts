@@ -8,7 +8,7 @@ import { encodeMessage } from "./message.ts";
 import { MonitoredSessions } from "./monitored.ts";
 import { ceaseNotification } from "./notification.ts";
 import { peerOpen } from "./session.fixture.ts";
-import type { Direction, Ends } from "./traffic.ts";
+import type { Direction, Ends, Observed } from "./traffic.ts";
 import { endOfRib } from "./update.ts";
 
 const AT = 1_700_000_000_250;
@@ -135,16 +135,57 @@ describe("a collector that comes later", () => {
       { type: "routeRefresh", family: "IPv4", subtype: "begin" },
       { ...INITIAL_CONTEXT, enhancedRouteRefresh: true },
     );
-    const dump = told(watched.sessions.dump((name) => (name === "tor" ? [marker, UPDATE] : []), AT));
+    const dump = told(
+      [
+        ...watched.sessions.dump(
+          (name) => (name === "tor" ? [[marker, UPDATE]] : []),
+          () => AT,
+        ),
+      ].flat(),
+    );
     assert.deepEqual(
       dump.map((text) => text.replace(/ AS.*/, "")),
       [`peer up 00 ${ZEROS}c0000201`, `route monitoring 00 ${ZEROS}c0000201`, `route monitoring 50 ${ZEROS}c0000201`],
     );
     watched.down();
     assert.deepEqual(
-      watched.sessions.dump(() => [], AT),
+      [
+        ...watched.sessions.dump(
+          () => [],
+          () => AT,
+        ),
+      ],
       [],
     );
+  });
+
+  test("hears nothing of a session before its turn in the slices, and no more of one that ended in the middle of it", () => {
+    const [one, other] = [new Watched(), new Watched("192.0.2.10", "192.0.2.2")];
+    one.establish();
+    const { sessions } = one;
+    const about = (event: object): string[] =>
+      told(sessions.observe({ session: "spine", ends: other.ends, ...event } as Observed, AT)).map((text) =>
+        text.replace(/ .* .* [0-9]+ .*/, ""),
+      );
+    for (const [direction, bytes] of [
+      ["sent", OURS],
+      ["received", THEIRS],
+    ] as const)
+      about({ type: "bytes", direction, bytes });
+    assert.equal(about({ type: "up", peerAsn: 65003, peerIdentifier: 8, fourOctetAs: true }).length, 1);
+    const dump = sessions.dump(
+      () => [[UPDATE], [UPDATE]],
+      () => AT,
+    );
+    const next = (): number | undefined => dump.next().value?.length;
+    assert.deepEqual([next(), next()], [1, 1]);
+    assert.deepEqual(about({ type: "bytes", direction: "sent", bytes: UPDATE }), []);
+    assert.equal(one.say("sent", UPDATE).length, 1);
+    assert.equal(one.down(true).length, 1);
+    // The next slice is the other's Peer Up already.
+    assert.equal(next(), 1);
+    assert.equal(about({ type: "bytes", direction: "sent", bytes: UPDATE }).length, 1);
+    assert.deepEqual([next(), next(), next()], [1, 1, undefined]);
   });
 
   test("gets the last half megabyte at least, and one at most, of a peer that talks without end", () => {
@@ -152,7 +193,13 @@ describe("a collector that comes later", () => {
     watched.establish();
     const many = Buffer.concat(Array.from({ length: 1000 }, () => UPDATE));
     for (let round = 0; round < 60; round += 1) watched.say("received", many);
-    const kept = watched.sessions.dump(() => [], AT).length - 1;
+    const kept =
+      [
+        ...watched.sessions.dump(
+          () => [],
+          () => AT,
+        ),
+      ].flat().length - 1;
     const most = (1 << 20) / UPDATE.length;
     assert.ok(kept <= most && kept >= most / 2 - 1, `${kept} of ${most}`);
   });

@@ -1,7 +1,8 @@
 /** What a collector is told of sessions, and what must be kept so that one that comes later is told the same. Pure. */
-import { peerDown, peerUp, routeMonitoring, type MonitoredPeer, type PeerDownReason } from "./bmp.ts";
+import { peerDown, peerUp, routeMonitoring, statisticsReport, type MonitoredPeer, type PeerDownReason } from "./bmp.ts";
 import { HEADER_LENGTH } from "./context.ts";
 import { MESSAGE_TYPES } from "./message.ts";
+import type { SessionView } from "./speaker.ts";
 import type { Direction, Down, Ends, Observed, Traffic, Up } from "./traffic.ts";
 
 /** UPDATEs of a peer that are kept, in bytes: beyond, the older half is forgotten, and a later collector misses them. */
@@ -25,10 +26,20 @@ interface Monitored {
   readonly received: Uint8Array;
 }
 
+/** UPDATEs of what a session's peer was told, in slices. */
+type Told = (session: string) => Iterable<readonly Uint8Array[]>;
+
+/** What is counted of a session. */
+export type Counted = Pick<SessionView, "name" | "received" | "announced"> & {
+  readonly counters: Pick<SessionView["counters"], "treatedAsWithdraw">;
+};
+
 export class MonitoredSessions {
   readonly #conversations = new WeakMap<Ends, Conversation>();
   /** Established, by name. */
   readonly #up = new Map<string, Monitored>();
+  /** Those the present collector has been told are up. */
+  readonly #introduced = new Set<string>();
 
   /** BMP messages about what just happened. */
   observe(observed: Observed, wallClock: number): readonly Uint8Array[] {
@@ -42,21 +53,40 @@ export class MonitoredSessions {
     }
   }
 
-  /** BMP messages for a collector that knows nothing. `told`: UPDATEs of what a session's peer was told, End-of-RIB last. */
-  dump(told: (session: string) => readonly Uint8Array[], wallClock: number): readonly Uint8Array[] {
-    return [...this.#up].flatMap(([name, monitored]) => [
-      ...introduction(monitored, wallClock),
-      ...told(name)
-        .filter((bytes) => typeOf(bytes) === MESSAGE_TYPES.update)
-        .map((bytes) => routeMonitoring(monitored.peer, "sent", bytes, wallClock)),
-    ]);
+  /**
+   * BMP messages for a collector that knows nothing, in slices: between two of them `observe` goes on, and says nothing of sessions
+   * whose turn is yet to come. `told`: UPDATEs of what a session's peer was told, End-of-RIB last.
+   */
+  *dump(told: Told, wallClock: () => number): Generator<readonly Uint8Array[], void, void> {
+    this.#introduced.clear();
+    for (const name of [...this.#up.keys()]) {
+      const monitored = this.#up.get(name);
+      if (monitored === undefined || this.#introduced.has(name)) continue;
+      this.#introduced.add(name);
+      yield introduction(monitored, wallClock());
+      for (const messages of told(name)) {
+        if (this.#up.get(name) !== monitored) break;
+        yield messages
+          .filter((bytes) => typeOf(bytes) === MESSAGE_TYPES.update)
+          .map((bytes) => routeMonitoring(monitored.peer, "sent", bytes, wallClock()));
+      }
+    }
+  }
+
+  /** One report for each session the collector knows. */
+  statistics(sessions: readonly Counted[], wallClock: number): readonly Uint8Array[] {
+    return sessions.flatMap(({ name, received, announced: sent, counters: { treatedAsWithdraw } }) => {
+      const monitored = this.#up.get(name);
+      if (monitored === undefined || !this.#introduced.has(name)) return [];
+      return [statisticsReport(monitored.peer, { received, sent, treatedAsWithdraw }, wallClock)];
+    });
   }
 
   #heard({ session, direction, bytes, ends }: Traffic, wallClock: number): readonly Uint8Array[] {
     const conversation = this.#conversationOf(ends);
     const messages = direction === "sent" ? [bytes] : cut(conversation, bytes);
     const monitored = this.#up.get(session);
-    const isUp = monitored?.conversation === conversation;
+    const isUp = monitored?.conversation === conversation && this.#introduced.has(session);
     return messages.flatMap((message) => {
       note(conversation, direction, message);
       if (!isUp || typeOf(message) !== MESSAGE_TYPES.update) return [];
@@ -72,13 +102,14 @@ export class MonitoredSessions {
     const { peerAsn: asn, peerIdentifier: bgpIdentifier, fourOctetAs } = up;
     const monitored = { peer: { local, remote, asn, bgpIdentifier, fourOctetAs }, conversation, sent, received };
     this.#up.set(up.session, monitored);
+    this.#introduced.add(up.session);
     return introduction(monitored, wallClock);
   }
 
   #wentDown({ session, byPeer }: Down, wallClock: number): readonly Uint8Array[] {
     const monitored = this.#up.get(session);
     this.#up.delete(session);
-    if (monitored === undefined) return [];
+    if (!this.#introduced.delete(session) || monitored === undefined) return [];
     return [peerDown(monitored.peer, reasonOf(monitored.conversation, byPeer), wallClock)];
   }
 

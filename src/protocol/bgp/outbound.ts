@@ -4,6 +4,9 @@ import { advertise, endOfRibs, NOTHING_TOLD, refresh, type Advertisement, type T
 import { GRACEFUL_SHUTDOWN } from "./community.ts";
 import type { Route, Sender } from "./route.ts";
 
+/** A few milliseconds' worth. */
+const SLICE_ROUTES = 2000;
+
 export class Outbound {
   #desired: readonly Route[] = [];
   /** The same, as routes of last resort. */
@@ -68,6 +71,15 @@ export class Outbound {
   /** What the peer asked for once more. */
   again(family: Family, sender: Sender): readonly Uint8Array[] {
     return refresh(this.#told, family, sender);
+  }
+
+  /** All of it in slices. What changes meanwhile is as it is by then, or has been told in the meantime. */
+  *anew(sender: Sender): Generator<readonly Uint8Array[], void, void> {
+    const keys = [...this.#told.keys()];
+    for (let at = 0; at < keys.length; at += SLICE_ROUTES) {
+      const routes = keys.slice(at, at + SLICE_ROUTES).flatMap((key) => this.#told.get(key)?.route ?? []);
+      yield advertise(NOTHING_TOLD, routes, sender).messages;
+    }
   }
 
   /** Asked for often, and by everybody who looks: counted when it changes. */

@@ -29,8 +29,8 @@ export interface Speaker {
   onChange(listener: () => void): () => void;
   /** Shows everything that is sent and received from now on, and what becomes of sessions. Returns the way to stop. */
   observe(onlooker: (observed: Observed) => void): () => void;
-  /** Messages that tell what a session's peer has been told so far, End-of-RIB included; none while it is down. */
-  told(name: string): readonly Uint8Array[];
+  /** Messages that tell what a session's peer has been told, in slices to be taken one by one, End-of-RIB last; none while it is down. */
+  told(name: string): Iterable<readonly Uint8Array[]>;
   /**
    * Leaves well: routes become routes of last resort (GRACEFUL_SHUTDOWN, lowest LOCAL_PREF) and stay so until
    * `announce` is called without them or the speaker is stopped. Resumable: `drain(false)`.
@@ -103,6 +103,8 @@ export interface SessionCounters {
   readonly updates: number;
   /** Times it came up. */
   readonly established: number;
+  /** UPDATEs of the peer whose routes were taken for withdrawn (RFC 7606 §2). */
+  readonly treatedAsWithdraw: number;
   /** NOTIFICATIONs and RFC 7606's grades by name. */
   readonly faults: Readonly<Record<string, number>>;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { describe, test, type TestContext } from "node:test";
+import { virtualClock } from "../../../time/clock.ts";
 import { readBmp, type Reported } from "../bmp.fixture.ts";
 import { INITIAL_CONTEXT } from "../context.ts";
 import { established, PORT, rawPeer, route, sessionTo, speakerAt, until, type RawPeer } from "../driver.fixture.ts";
@@ -85,6 +86,49 @@ describe("a collector", () => {
     assert.equal(monitoring.view().connected, false);
   });
 
+  test("hears once a minute how many routes there are, of sessions that are up", async (t) => {
+    const [a, b] = [speakerAt("127.4.4.1", 65001), speakerAt("127.4.4.2", 65002)];
+    t.after(() => Promise.all([a, b].map(({ speaker }) => speaker.stop("restart"))));
+    const collector = new Collector(t);
+    await once(collector.server, "listening");
+    const clock = virtualClock();
+    const names = { sysName: "node1", sysDescr: "Fairlead" };
+    const monitoring = startMonitoring({ speaker: a.speaker, collector: collector.address, ...names, clock });
+    t.after(() => monitoring.stop());
+    const both = { families: ["IPv4", "IPv6"] } as const;
+    b.speaker.configure([sessionTo(b, a, { initiation: "accept", ...both })]);
+    b.speaker.announce(new Map([["to-127.4.4.1", [route("198.51.100.0/24"), route("198.51.101.0/24")]]]));
+    a.speaker.configure([
+      sessionTo(a, b, { initiation: "dial", ...both }),
+      sessionTo(a, { host: "127.4.4.3", asn: 65003 }),
+    ]);
+    a.speaker.announce(new Map([["to-127.4.4.2", [route("203.0.113.1/32")]]]));
+    await until("both sides' routes were told", () => {
+      const view = a.speaker.view()[0];
+      return view?.received.IPv4 === 2 && view.announced.IPv4 === 1;
+    });
+    const reports = (): readonly Reported[] => collector.heard(0).filter(({ type }) => type === "statistics");
+    clock.advance(59_999);
+    assert.equal(monitoring.view().connected, true);
+    clock.advance(1);
+    await until("a report came", () => reports().length === 1);
+    clock.advance(60_000);
+    await until("another came", () => reports().length === 2);
+    assert.equal(
+      reports()[0]?.body.toString("hex"),
+      [
+        "00000007",
+        "000700080000000000000002",
+        "0009000b0001010000000000000002",
+        "0009000b0002010000000000000000",
+        "000b000400000000",
+        "000f00080000000000000001",
+        "0011000b0001010000000000000001",
+        "0011000b0002010000000000000000",
+      ].join(""),
+    );
+  });
+
   test("hears how a peer ended a session: with a word, of two with the first, or by closing the connection", async (t) => {
     const a = speakerAt("127.4.3.1", 65001);
     t.after(() => a.speaker.stop("restart"));
@@ -127,7 +171,7 @@ describe("a collector", () => {
       emit = onlooker;
       return () => undefined;
     };
-    const monitoring = monitor(t, { observe, told: () => [] }, collector);
+    const monitoring = monitor(t, { observe, told: () => [], view: () => [] }, collector);
     await until("it is connected", () => monitoring.view().connected);
     const end = { address: { family: "IPv4", value: 1n }, port: 179 } as const;
     const ends = { local: end, remote: end };

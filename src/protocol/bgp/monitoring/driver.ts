@@ -12,7 +12,7 @@ import type { Speaker } from "../speaker.ts";
 
 export interface MonitoringOptions {
   /** None of its sessions has begun. */
-  readonly speaker: Pick<Speaker, "observe" | "told">;
+  readonly speaker: Pick<Speaker, "observe" | "told" | "view">;
   readonly collector: { readonly host: string; readonly port: number };
   readonly sysName: string;
   readonly sysDescr: string;
@@ -44,6 +44,7 @@ const PAUSE_SECONDS_MAX = 30;
 /** A connection that lived so long was no failure. */
 const STEADY_MILLISECONDS = 60_000;
 const FLUSH_MILLISECONDS = 1000;
+const STATISTICS_MILLISECONDS = 60_000;
 
 export function startMonitoring(options: MonitoringOptions): Monitoring {
   return new MonitoringDriver(options);
@@ -62,12 +63,14 @@ class MonitoringDriver implements Monitoring {
   #overflows = 0;
   #lastReason: string | undefined;
   #cancel = (): void => {};
+  #cancelStatistics = (): void => {};
 
   constructor(options: MonitoringOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#unobserve = options.speaker.observe((observed) => this.#send(this.#sessions.observe(observed, Date.now())));
     this.#connect();
+    this.#scheduleStatistics();
   }
 
   view(): MonitoringView {
@@ -84,6 +87,7 @@ class MonitoringDriver implements Monitoring {
   async stop(): Promise<void> {
     this.#unobserve();
     this.#cancel();
+    this.#cancelStatistics();
     const socket = this.#socket;
     this.#socket = undefined;
     if (socket === undefined || !this.#connected) {
@@ -135,9 +139,28 @@ class MonitoringDriver implements Monitoring {
     const { speaker, sysName, sysDescr } = this.#options;
     this.#connected = true;
     this.#dumps += 1;
+    // The tables may be larger than what may wait otherwise.
+    this.#limit = Infinity;
     socket.write(initiation(sysName, sysDescr));
-    for (const message of this.#sessions.dump((name) => speaker.told(name), Date.now())) socket.write(message);
-    this.#limit = socket.writableLength + BACKLOG_MAX;
+    const slices = this.#sessions.dump((name) => speaker.told(name), Date.now);
+    const next = (): void => {
+      if (socket !== this.#socket || !this.#connected) return;
+      const { done, value } = slices.next();
+      if (done === true) {
+        this.#limit = socket.writableLength + BACKLOG_MAX;
+        return;
+      }
+      for (const message of value) socket.write(message);
+      setImmediate(next);
+    };
+    next();
+  }
+
+  #scheduleStatistics(): void {
+    this.#cancelStatistics = this.#clock.at(later(this.#clock.now(), STATISTICS_MILLISECONDS), () => {
+      this.#send(this.#sessions.statistics(this.#options.speaker.view(), Date.now()));
+      this.#scheduleStatistics();
+    });
   }
 
   #send(messages: readonly Uint8Array[]): void {

@@ -121,6 +121,7 @@ export class Peering {
 
   handle(event: Event): void {
     const { clock, random, onChange } = this.#options;
+    const { password } = this.#session.config;
     const [next, effects] = step(this.#session, event, clock.now(), random);
     this.#session = next;
     for (const effect of effects) this.#perform(effect);
@@ -130,7 +131,14 @@ export class Peering {
     const wake = (): void => void setImmediate(() => this.handle({ type: "clock" }));
     this.#cancel = wakeAt === undefined ? (): void => {} : clock.at(wakeAt, wake);
     if (event.type === "stop") this.#cancelDeferral();
+    if (event.type === "configure") this.#rekey(password, event.config.password);
     if (effects.some(({ type }) => type === "changed")) onChange();
+  }
+
+  /** The peer should do the same before the hold time is over; until then TCP tries again and again. */
+  #rekey(before: string | undefined, after: string | undefined): void {
+    if (before === undefined || after === undefined || before === after) return;
+    for (const wire of [...this.#wires.values()]) wire.setKey(after);
   }
 
   /** A connection from the peer. */
@@ -184,12 +192,16 @@ export class Peering {
     this.#asked.clear();
   }
 
-  /** All that the peer has been told, as it would be told anew, and the end of it. */
-  told(): readonly Uint8Array[] {
-    const sender = this.#up === undefined ? undefined : this.#sender(this.#up);
-    if (sender === undefined) return [];
-    const messages = (["IPv4", "IPv6"] as const).flatMap((family) => this.#outbound.again(family, sender));
-    return [...messages, ...endOfRibs(sender)];
+  /** All that the peer has been told by then, as it would be told anew, in slices; the end of it last. Ends early with the session. */
+  *told(): Generator<readonly Uint8Array[], void, void> {
+    const up = this.#up;
+    const sender = up === undefined ? undefined : this.#sender(up);
+    if (sender === undefined) return;
+    for (const messages of this.#outbound.anew(sender)) {
+      if (this.#up !== up) return;
+      yield messages;
+    }
+    yield endOfRibs(sender);
   }
 
   #sendUpdate(wire: Wire, bytes: Uint8Array): void {
@@ -331,6 +343,7 @@ export class Peering {
       const fault = `${grade} attribute ${code}`;
       this.counters.faults[fault] = (this.counters.faults[fault] ?? 0) + 1;
     }
+    if (update.faults.some(({ grade }) => grade === "treatAsWithdraw")) this.counters.treatedAsWithdraw += 1;
     if (this.#up === undefined || this.#up.wire !== this.#wires.get(id)) return;
     const error = this.#up.received.add(update, this.#session.config.receivedPrefixesMax);
     if (error !== undefined) this.handle({ type: "faulty", connection: id, error });

@@ -44,6 +44,8 @@ export interface Wire {
   readonly gone: boolean;
   /** For the messages that come after the one that is being handled. */
   setContext(context: SessionContext): void;
+  /** Signs with another TCP MD5 key from now on. What the peer does not accept is lost, and sent again by TCP. */
+  setKey(password: string): void;
   send(message: Message): void;
   sendBytes(bytes: Uint8Array): void;
   /** Sends what waits, the notification and FIN, and lets go of the socket soon after; `abort`: at once. */
@@ -68,7 +70,7 @@ export function dialWire({ to, password, ...options }: DialOptions, handlers: Wi
     // From here on the socket closes it.
     const socket = new Socket({ fd, readable: true, writable: true });
     socket.pause();
-    const wire = new SocketWire(socket, handlers);
+    const wire = new SocketWire(socket, handlers, to.address);
     if (password !== undefined) setMd5Key(fd, hostPrefix(to.address), password);
     socket.once("connect", () => handlers.onConnected());
     socket.connect({ host: hostOf(to), port: to.port });
@@ -87,7 +89,7 @@ export function adoptWire(
   options: Pick<TcpSocketOptions, "ttlMin" | "userTimeoutMilliseconds">,
   handlers: WireHandlers,
 ): Wire {
-  const wire = new SocketWire(socket, handlers);
+  const wire = new SocketWire(socket, handlers, endpoint(socket.remoteAddress, socket.remotePort)?.address);
   try {
     setTcpOptions(descriptorOf(socket), { ...options, family: socket.remoteFamily === "IPv6" ? "IPv6" : "IPv4" });
   } catch (error) {
@@ -101,8 +103,7 @@ export function adoptWire(
 /** Node.js tells nobody, but has it. */
 function descriptorOf(socket: Socket): number {
   const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } | null };
-  if (handle?.fd === undefined || handle.fd < 0)
-    throw new Error("Cannot set options of an accepted connection: it is gone");
+  if (handle?.fd === undefined || handle.fd < 0) throw new Error("Cannot set options of a connection: it is gone");
   return handle.fd;
 }
 
@@ -112,6 +113,7 @@ const CLOSED: Omit<Wire, "close"> = {
   backlog: 0,
   gone: true,
   setContext: () => {},
+  setKey: () => {},
   send: () => {},
   sendBytes: () => {},
 };
@@ -120,11 +122,14 @@ class SocketWire implements Wire {
   readonly #socket: Socket;
   readonly #handlers: WireHandlers;
   readonly #framer = new Framer();
+  /** Whom it was made for: it may not be connected yet. */
+  readonly #peer: Address | undefined;
   #context = INITIAL_CONTEXT;
   #closed = false;
   #failure: string | undefined;
 
-  constructor(socket: Socket, handlers: WireHandlers) {
+  constructor(socket: Socket, handlers: WireHandlers, peer: Address | undefined) {
+    this.#peer = peer;
     this.#socket = socket;
     this.#handlers = handlers;
     socket.setNoDelay(true);
@@ -155,6 +160,15 @@ class SocketWire implements Wire {
   setContext(context: SessionContext): void {
     this.#context = context;
     this.#framer.context = context;
+  }
+
+  setKey(password: string): void {
+    if (this.#closed || this.#peer === undefined) return;
+    try {
+      setMd5Key(descriptorOf(this.#socket), hostPrefix(this.#peer), password);
+    } catch (error) {
+      this.#over(error instanceof Error ? error.message : String(error));
+    }
   }
 
   send(message: Message): void {
