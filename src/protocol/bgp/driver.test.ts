@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
+import { tcpCounters } from "../../kernel/tcp-counters.ts";
 import { address } from "../../net/address.ts";
 import { virtualClock } from "../../time/clock.ts";
 import { INITIAL_CONTEXT } from "./context.ts";
@@ -74,7 +75,9 @@ describe("two speakers", () => {
     const before = b.speaker.view()[0]?.counters.established;
     b.speaker.configure([sessionTo(b, a, { initiation: "accept", password: "changed" })]);
     // Signed with a key that the peer has no more: lost, and sent again when both have the new one.
+    const refused = tcpCounters().md5Failure;
     a.speaker.announce(new Map([["to-127.1.3.2", [route("203.0.113.1/32")]]]));
+    await until("the old key was refused", () => tcpCounters().md5Failure > refused);
     a.speaker.configure([sessionTo(a, b, { initiation: "dial", password: "changed" })]);
     await until("a route came by the new key", () => b.speaker.view()[0]?.received.IPv4 === 1);
     b.speaker.announce(new Map([["to-127.1.3.1", [route("203.0.113.2/32")]]]));
