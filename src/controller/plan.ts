@@ -17,7 +17,7 @@ import type { AssignmentEvent } from "../pool/work.ts";
 import type { Condition, LoadBalancerIngress, Service } from "../service/objects.ts";
 import { atOnce, forEach, type Sliced } from "../time/slices.ts";
 import type { EventWrite, PoolStatusWrite, ServiceStatusWrite, Snapshot } from "../source/source.ts";
-import { conditionText, dated } from "./conditions.ts";
+import { clipped, conditionText, dated } from "./conditions.ts";
 import { released, releasesFirst, taken, type Change } from "./order.ts";
 import { planPools } from "./plan-pools.ts";
 
@@ -152,9 +152,13 @@ function eventsOf(
   events: readonly AssignmentEvent[],
   changed: boolean,
 ): readonly EventWrite[] {
-  const said = service.status.conditions.some((c) => c.status === "False" && c.message === assignment?.unmet?.message);
-  const news = events.filter((event) => !said || event.message !== assignment?.unmet?.message);
-  const writes = news.map(({ type, reason, message }) => ({ regarding: regarding(service), type, reason, message }));
+  const unmet = assignment?.unmet?.message;
+  const said =
+    unmet !== undefined && service.status.conditions.some((c) => c.status === "False" && c.message === clipped(unmet));
+  const news = events.filter((event) => !said || event.message !== unmet);
+  const writes = news.map(({ type, reason, message }) => {
+    return { regarding: regarding(service), type, reason, message: clipped(message) };
+  });
   if (!changed || assignment === undefined) return writes;
   const deprecated = deprecatedAnnotations(service).map((key): EventWrite => {
     const message = `Service uses deprecated annotation ${key}`;

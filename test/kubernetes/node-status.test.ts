@@ -121,6 +121,10 @@ describe("a ServiceBGPStatus", () => {
       server.admin.request({ method: "PATCH", path: `${path}/status`, contentType, body: { status } });
     assert.equal((await edit({ peers: ["forged"] })).status, 200);
     await known(writer, (all) => all.get("default/web")?.peers.join() === "forged");
+    assert.equal((await edit({ serviceName: null, peers: null })).status, 200);
+    await known(writer, (all) => !all.has("default/web"));
+    await writer.writeBgpStatus("default/web", { peers: ["b"] });
+    await known(writer, (all) => all.get("default/web")?.peers.join() === "b");
     assert.equal((await server.admin.request({ method: "DELETE", path })).status, 200);
     await known(writer, (all) => !all.has("default/web"));
     await writer.writeBgpStatus("default/web", { peers: ["b"] });

@@ -34,8 +34,8 @@ export interface NodeStatusOptions {
 const COMPONENT = "fairlead-agent";
 const METALLB = "metallb.io/v1beta1";
 
+const nameSchema = z.object({ metadata: z.object({ name: z.string() }) });
 const objectSchema = z.object({
-  metadata: z.object({ name: z.string() }),
   status: z.looseObject({ serviceName: z.string(), serviceNamespace: z.string() }),
 });
 
@@ -172,12 +172,12 @@ class StatusObjects<Write> {
 
   /** One that is not as we write it counts as not there: what it should say is written anew. */
   #note(object: Raw, there: boolean): void {
-    const parsed = objectSchema.safeParse(object);
-    if (!parsed.success) return;
-    const { metadata, status } = parsed.data;
-    const write = this.#kind.parse(status);
-    if (!there || write === undefined) this.#found.delete(metadata.name);
-    else this.#found.set(metadata.name, { service: `${status.serviceNamespace}/${status.serviceName}`, write });
+    const { success: named, data: name } = nameSchema.safeParse(object);
+    if (!named) return;
+    const { status } = objectSchema.safeParse(object).data ?? {};
+    const write = status === undefined ? undefined : this.#kind.parse(status);
+    if (!there || status === undefined || write === undefined) this.#found.delete(name.metadata.name);
+    else this.#found.set(name.metadata.name, { service: `${status.serviceNamespace}/${status.serviceName}`, write });
   }
 }
 
