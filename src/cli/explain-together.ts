@@ -28,6 +28,15 @@ function combine(
   known: ReadonlyMap<string, ExplainDocument | CommandFailure>,
 ): ExplainDocument {
   const steps = document.steps.map((step) => settle(step, step.ask === undefined ? undefined : known.get(step.ask)));
+  // What is wrong with the nodes that were asked besides.
+  const others = [...known.values()].flatMap((each) =>
+    each instanceof CommandFailure || each === document
+      ? []
+      : each.steps
+          .filter(({ step }) => step === "node")
+          .map((step) => ({ ...step, found: `${each.node}: ${step.found}` })),
+  );
+  steps.push(...others);
   const { ask: _, ...rest } = document;
   const ask = steps.find((step) => step.ask !== undefined)?.ask;
   return {

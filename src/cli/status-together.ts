@@ -1,6 +1,6 @@
 /** The agents of a cluster on one screen: a row each, then what is wrong, each thing once with the nodes that say so. */
 import { formatProblem } from "../net/problem.ts";
-import type { StatusDocument } from "../observe/status.ts";
+import type { HazardRow, StatusDocument } from "../observe/status.ts";
 import type { Answers } from "./agents.ts";
 import { renderTable, type Column, type Paint } from "./table.ts";
 import { duration } from "./words.ts";
@@ -11,12 +11,7 @@ export function drawTogether(all: readonly StatusDocument[], failures: Failures,
   const rows: readonly Row[] = [...all, ...failures.map(({ node }) => ({ node }))];
   const sorted = rows.toSorted((a, b) => (a.node < b.node ? -1 : 1));
   const problems = told(all.map(({ node, problems }) => [node, problems.map(formatProblem)]));
-  const hazards = told(
-    all.map((each) => [
-      each.node,
-      each.hazards.map(({ check, subject, message, todo }) => `${check} ${subject}: ${message} → ${todo}`),
-    ]),
-  );
+  const hazards = told(all.map(({ node, hazards }) => [node, hazards.map(hazardText)]));
   const unserved = told(
     all.map(({ node, unserved: { first } }) => [node, first.map(({ service, reason }) => `${service}: ${reason}`)]),
   );
@@ -36,6 +31,10 @@ export function drawTogether(all: readonly StatusDocument[], failures: Failures,
     const texts = [...lines].map(([text, nodes]) => `  ${text}${whoSays(nodes, all.length)}\n`);
     return `${paint("bold", title)}\n${texts.join("")}${after}`;
   }
+}
+
+function hazardText({ check, level, subject, message, todo }: HazardRow): string {
+  return `${check}${level === "advice" ? " (advice)" : ""} ${subject}: ${message}; ${todo}`;
 }
 
 /** Text → the nodes that say it, in the order it was first said. */
@@ -66,7 +65,13 @@ function columnsAt(now: Date): readonly Column<Row>[] {
     { title: "SERVICES", align: "right", cell: known(({ counts }) => String(counts.services)) },
     { title: "ANNOUNCED", align: "right", cell: known(({ counts }) => String(counts.announced)) },
     { title: "DEVICES", cell: known(({ devices }) => devices.map(({ name, xdp }) => `${name}: ${xdp}`).join("\n")) },
-    { title: "PROBLEMS", align: "right", cell: known(({ problems }) => String(problems.length)) },
+    {
+      title: "PROBLEMS",
+      align: "right",
+      cell: known(({ problems, hazards }) => {
+        return String(problems.length + hazards.filter(({ level }) => level === "problem").length);
+      }),
+    },
   ];
 }
 

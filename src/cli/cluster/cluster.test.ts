@@ -36,6 +36,8 @@ test("what is wrong is told once with the nodes that say so, and makes the exit 
   assert.equal(code, 1);
   assert.equal(stdout.match(/ends before it starts \(worker1, worker2\)/g)?.length, 1);
   assert.match(stdout, /shop\/cart: no address: no pool has a free address \(worker1, worker2\)/);
+  assert.match(stdout, /ReversePathFilter eth1: clients .*; sysctl .* \(worker1, worker2\)/);
+  assert.match(stdout, /GenericXDP \(advice\) eth0: it is slower/);
   assert.match(stdout, /worker1 +0\.1\.0 +not ready, isolated, stamp run out/);
 });
 
@@ -139,7 +141,11 @@ const step = (name: string, more: object): ApiDocuments["/v1/explain"]["steps"][
 
 test("explain asks the node that knows, and fails where that fails", async () => {
   const here = [step("pool", {}), step("answers", { result: "elsewhere", ask: "worker2", todo: "Ask there" })];
-  const there = [step("pool", {}), step("answers", { result: "failed", found: "the stamp has run out" })];
+  const there = [
+    step("pool", {}),
+    step("answers", { result: "failed", found: "the stamp has run out" }),
+    step("node", { result: "warning", found: "MTU eth0: too small" }),
+  ];
   await using cluster = await startCluster([
     agent("worker1", {
       "/v1/explain": { service: "shop/web", node: "worker1", reachable: true, steps: here, ask: "worker2" },
@@ -149,6 +155,7 @@ test("explain asks the node that knows, and fails where that fails", async () =>
   const { code, stdout } = await kubectl(cluster, "explain svc/web");
   assert.equal(code, 1);
   assert.match(stdout, /FAILED +answers +the stamp has run out\n +as worker2 sees it/);
+  assert.match(stdout, /warning +node +worker2: MTU eth0: too small/);
   assert.match(stdout, /Not reachable: it fails at the step "answers"/);
   // The context's namespace, as kubectl's own commands have it.
   assert.ok(cluster.asked.some((each) => each.endsWith("/v1/explain?service=shop%2Fweb")));
