@@ -59,6 +59,7 @@ needs=(
   "iperf3|iperf3|the benchmarks' bulk transfer"
   "/usr/lib/frr/bgpd|frr|routers of the lab's BGP scenes"
   "bird|bird2|routers of the lab's BGP scenes"
+  "/usr/sbin/pmbmpd|pmacct|a BMP collector of others, that a test of BGP reports to"
   "gobgpd|gobgpd|a third speaker for the goldens of the BGP codec"
   "bpftool|bpftool|loads the lab's own XDP program"
   "make|make|compiles the BPF objects"
@@ -140,7 +141,7 @@ without_services() {
     problem "apt-get install $* failed: see above"
   $own_policy && rm -f "$policy"
   command -v systemctl >/dev/null || return 0
-  for service in frr bird2:bird gobgpd etcd-server:etcd prometheus:prometheus; do
+  for service in frr bird2:bird gobgpd etcd-server:etcd prometheus:prometheus pmacct:pmacctd; do
     [[ " $* " == *" ${service%:*} "* ]] && systemctl --quiet disable "${service#*:}" >/dev/null 2>&1
   done
   return 0
