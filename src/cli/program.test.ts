@@ -53,6 +53,11 @@ const MISTAKES: readonly { readonly name: string; readonly line: string; readonl
   { name: "a map without what to do with it", line: "bpf lb", says: /Usage: fairlead bpf lb/ },
   { name: "an unknown map", line: "bpf nat list", says: /unknown command 'nat'/ },
   { name: "an unknown option", line: "services --colour", says: /unknown option '--colour'/ },
+  {
+    name: "a cluster that cannot be read",
+    line: "migrate check --kubeconfig /nonexistent",
+    says: /Cannot read the cluster: .*\/nonexistent/,
+  },
   { name: "an unknown format", line: "services -o xml", says: /Allowed choices are table, json, yaml/ },
   { name: "an option without its value", line: "services --socket", says: /argument missing/ },
   { name: "an argument too many", line: "services default/web", says: /too many arguments/ },

@@ -14,6 +14,8 @@ const PASSED = { xdp: "pass", ingress: "next" } as const;
 let world: World;
 before(() => {
   world = openWorld({ has_conntrack: 1 });
+  // The packets' numbers do not follow each other.
+  world.exec("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_be_liberal=1");
   for (const f of FAMILIES) {
     const family = f === "IPv4" ? "ip" : "ip6";
     const target = f === "IPv4" ? `${OTHER_REMOTE[f]}:8080` : `[${OTHER_REMOTE[f]}]:8080`;
@@ -84,6 +86,21 @@ for (const f of FAMILIES)
       assert.deepEqual([elsewhere.action, elsewhere.verdict], [PASSED[hook], "VERDICT_LEFT_TO_STACK"]);
     });
   }
+
+for (const f of FAMILIES)
+  test(`${f}: taking over, a client's new connection from the port of one that the stack has had is ours`, async () => {
+    const packet = (flags: string): Uint8Array => toService(f, { protocol: "tcp", sourcePort: 47000, flags });
+    const answer = { source: OTHER_REMOTE[f], destination: CLIENT[f], sourcePort: 8080, destinationPort: 47000 };
+    for (const each of [packet("S"), frame({ ...answer, protocol: "tcp", flags: "SA" }), packet("A")])
+      await throughTheStack(each);
+    await waitFor("the connection to count as established", () => {
+      arrange();
+      world.traffic("TRAFFIC_TAKING_OVER");
+      const settled = world.run(packet("A")).verdict === "VERDICT_LEFT_TO_STACK";
+      return settled && world.run(packet("S")).verdict === "VERDICT_FORWARDED" ? true : undefined;
+    });
+    assert.equal(world.run(packet("A")).verdict, "VERDICT_FORWARDED");
+  });
 
 for (const f of FAMILIES)
   test(`${f}: standing by, a client's new connection from the port of an old one of ours is left to the stack as a whole`, () => {

@@ -69,7 +69,9 @@ async function handOverAndBack(lab: TestLab): Promise<void> {
   const old = startTransfer(lab, { address, port: 80, bytes: 4e9, bytesPerSecond: 10e6 });
   await old.started;
   const failed = (): readonly RequestResult[] => requests.flatMap(({ results }) => results.filter(({ ok }) => !ok));
+  const marks: { readonly at: number; readonly when: string }[] = [];
   const isWell = async (when: string): Promise<void> => {
+    marks.push({ at: Date.now(), when });
     await sleep(SETTLED_MS);
     assert.deepEqual(failed().slice(0, 3), [], when);
     assert.ok(old.isRunning(), `${when}: the transfer that began before has ended`);
@@ -119,7 +121,7 @@ async function handOverAndBack(lab: TestLab): Promise<void> {
   const stalls = [(await old.stop()).longestStallMilliseconds, (await ours.stop()).longestStallMilliseconds];
   for (const stall of stalls) assert.ok(stall < HANGS_MS, `a transfer stood still for ${stall} ms`);
   process.stdout.write(
-    `# handover and back: ${results.length} requests, none lost, the slowest ${slowest(results).toFixed(0)} ms; transfers stood still for at most ${stalls.map((each) => each.toFixed(0)).join(" ms (kube-proxy's) and ")} ms (ours)\n`,
+    `# handover and back: ${results.length} requests, none lost, the slowest ${slowest(results, marks)}; transfers stood still for at most ${stalls.map((each) => each.toFixed(0)).join(" ms (kube-proxy's) and ")} ms (ours)\n`,
   );
 }
 
@@ -196,6 +198,13 @@ function steady(lab: TestLab, addresses: readonly string[]): readonly Requests[]
   return all;
 }
 
-function slowest(results: readonly RequestResult[]): number {
-  return Math.max(...results.map(({ sentAt, doneAt }) => doneAt - sentAt));
+/** How long it took, and which step it was in. */
+function slowest(
+  results: readonly RequestResult[],
+  marks: readonly { readonly at: number; readonly when: string }[],
+): string {
+  const took = ({ sentAt, doneAt }: RequestResult): number => doneAt - sentAt;
+  const worst = results.reduce((most, each) => (took(each) > took(most) ? each : most));
+  const step = marks.find(({ at }) => at >= worst.sentAt)?.when ?? "the end";
+  return `${took(worst).toFixed(0)} ms (before or in "${step}")`;
 }
