@@ -13,6 +13,7 @@ import { openPinnedMap, type BpfMap } from "../src/kernel/map.ts";
 import { address } from "../src/net/address.ts";
 import type { StatusDocument } from "../src/observe/status.ts";
 import { SERVICE_PORT, serviceAddress, serviceManifest, sliceManifest, type ClusterSize } from "./cluster.ts";
+import { measuringLoopDelay, readLoopDelay, type LoopDelay } from "./loop-delays.ts";
 import { removeBpffs } from "./leftovers.ts";
 import { memoryOf, type MemorySample } from "./memory.ts";
 
@@ -21,6 +22,9 @@ export interface AgentResult {
   /** When it was ready, when it had gone quiet, after the edits, and quiet again. */
   readonly memory: Readonly<Record<"ready" | "settled" | "edited" | "later", MemorySample>>;
   readonly changeMilliseconds: readonly number[];
+  /** Until it was settled, and during the changes. */
+  readonly loopDelay: LoopDelay;
+  readonly changeLoopDelay: LoopDelay;
 }
 
 /** Services whose EndpointSlices lie in files of their own, as a cluster's API would send them one by one. */
@@ -44,10 +48,13 @@ export async function measureAgent(size: ClusterSize, changes: number): Promise<
     const ready = sample();
     await sleep(SETTLE_MS);
     const settled = sample();
+    const loopDelay = readLoopDelay(folder);
+    rmSync(join(folder, "delay"));
     const changeMilliseconds = await measureChanges(folder, bpffs, size, changes);
     const edited = sample();
     await sleep(SETTLE_MS);
-    return { readyMilliseconds, memory: { ready, settled, edited, later: sample() }, changeMilliseconds };
+    const memory = { ready, settled, edited, later: sample() };
+    return { readyMilliseconds, memory, changeMilliseconds, loopDelay, changeLoopDelay: readLoopDelay(folder) };
   } finally {
     agent.kill("SIGKILL");
     removeBpffs(bpffs);
@@ -109,13 +116,13 @@ function startAgent(folder: string, namespace: string, bpffs: string): ChildProc
       "--log-level",
       "error",
     ],
-    { stdio: ["ignore", log, log] },
+    { stdio: ["ignore", log, log], env: measuringLoopDelay(folder) },
   );
   closeSync(log);
   return child;
 }
 
-async function waitUntilReady(agent: ChildProcess, folder: string, size: ClusterSize): Promise<void> {
+export async function waitUntilReady(agent: ChildProcess, folder: string, size: ClusterSize): Promise<void> {
   const deadline = performance.now() + READY_MS_MAX;
   while (performance.now() < deadline && agent.exitCode === null) {
     const status = await readStatus(socketOf(folder)).catch(() => undefined);
@@ -147,15 +154,17 @@ async function measureChanges(folder: string, bpffs: string, size: ClusterSize, 
   return samples;
 }
 
-async function waitForSlots(map: BpfMap, number: number, slots: number): Promise<void> {
+export async function waitForSlots(map: BpfMap, number: number, slots: number): Promise<void> {
   const key = encodeFrontendKeys([{ address: address(serviceAddress(number)), port: SERVICE_PORT, protocol: "TCP" }]);
   const deadline = performance.now() + 10_000;
+  let found: number | undefined;
   while (performance.now() < deadline) {
     const value = map.lookup(key);
-    if (value !== undefined && decodeFrontend(key, value)?.value.slotCount === slots) return;
+    found = value === undefined ? undefined : decodeFrontend(key, value)?.value.slotCount;
+    if (found === slots) return;
     await sleep(1);
   }
-  throw new Error(`Service ${number} did not get ${slots} slots within 10 s of the edit`);
+  throw new Error(`Service ${number} did not get ${slots} slots within 10 s of the edit, but has ${found ?? "none"}`);
 }
 
 function socketOf(folder: string): string {

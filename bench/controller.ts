@@ -8,7 +8,7 @@ import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LoopDelay } from "./loop-delay.ts";
+import { measuringLoopDelay, readLoopDelay, type LoopDelay } from "./loop-delays.ts";
 import { memoryOf } from "./memory.ts";
 
 export interface ControllerResult {
@@ -29,7 +29,7 @@ export interface HugeCluster {
 
 const SERVICES_PER_FILE = 50_000;
 const DONE_MS_MAX = 300_000;
-const QUIET_MS = 5000;
+export const QUIET_MS = 5000;
 
 export async function measureController(size: HugeCluster): Promise<ControllerResult> {
   const folder = mkdtempSync(join(tmpdir(), "fl-bench-"));
@@ -114,22 +114,18 @@ function writeList(folder: string, name: string, items: readonly object[]): numb
   return text.length / 1e6;
 }
 
-function startController(folder: string): ChildProcess {
+export function startController(folder: string): ChildProcess {
   const log = openSync(join(folder, "controller.log"), "w");
   const fairlead = new URL("../bin/fairlead", import.meta.url).pathname;
   const folders = ["--manifests", join(folder, "manifests"), "--state", join(folder, "state")];
-  const env = {
-    ...process.env,
-    NODE_OPTIONS: `--import=${new URL("loop-delay.ts", import.meta.url).href}`,
-    FAIRLEAD_BENCH_LOOP_DELAY: join(folder, "delay"),
-  };
+  const env = measuringLoopDelay(folder);
   const stdio = ["ignore", log, log] as const;
   const child = spawn(fairlead, ["controller", ...folders, "--log-level", "error"], { stdio: [...stdio], env });
   closeSync(log);
   return child;
 }
 
-async function waitForServices(controller: ChildProcess, folder: string, count: number): Promise<void> {
+export async function waitForServices(controller: ChildProcess, folder: string, count: number): Promise<void> {
   const deadline = performance.now() + DONE_MS_MAX;
   while (performance.now() < deadline && controller.exitCode === null) {
     const files = await readdir(join(folder, "state", "services")).catch(() => []);
@@ -138,8 +134,4 @@ async function waitForServices(controller: ChildProcess, folder: string, count: 
   }
   const log = readFileSync(join(folder, "controller.log"), "utf8").slice(-2000);
   throw new Error(`Not every Service had an address within ${DONE_MS_MAX / 1000} s:\n${log}`);
-}
-
-function readLoopDelay(folder: string): LoopDelay {
-  return JSON.parse(readFileSync(join(folder, "delay"), "utf8")) as LoopDelay;
 }
