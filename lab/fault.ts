@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { markDown, memberPlan, startAgent, startPods, tailOfLog } from "./lab.ts";
 import type { Lab } from "./lab.ts";
 import { LabError } from "./lab-error.ts";
+import { agentProcess, forgetKernelState, startNode } from "./kubernetes/nodes.ts";
 import { configureAgain, setDevices } from "./network.ts";
 import type { Cable, CableEnd } from "./plan.ts";
 import { namespaceOf } from "./plan.ts";
@@ -55,6 +56,7 @@ export async function applyFault(lab: Lab, hostName: string, fault: Fault, devic
 }
 
 async function endAgent(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  if (isReal(host)) return killAgentPod(lab, host, signal);
   const agent = await runningAgent(lab, host);
   if (agent === undefined) throw new LabError(`No agent runs on ${host.name}`);
   await signalProgram(agent, signal);
@@ -66,7 +68,21 @@ async function endAgent(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Pr
   await forgetProgram(lab.paths.programs, agent);
 }
 
+/** Its kubelet starts it again at once, so there is no agent that stays stopped. */
+async function killAgentPod(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  const agent = await agentProcess(lab, host.name);
+  if (agent === undefined) throw new LabError(`No agent runs on ${host.name}`);
+  await signalProgram(agent, signal);
+  if ((await waitForEnd(agent, STOP_MILLISECONDS)) === "stillThere")
+    throw new LabError(`The agent on ${host.name} has not ended ${STOP_MILLISECONDS / 1000} s after ${signal}`);
+}
+
+function isReal(host: Host): boolean {
+  return host.podNetwork?.kind === "kubelet";
+}
+
 async function startAgentAgain(lab: Lab, host: Host): Promise<void> {
+  if (isReal(host)) throw new LabError(`The kubelet on ${host.name} starts its agent by itself`);
   if ((await runningAgent(lab, host)) !== undefined) throw new LabError(`An agent runs on ${host.name} already`);
   await startAgent(lab, host);
 }
@@ -86,6 +102,7 @@ async function switchOff(lab: Lab, host: Host): Promise<void> {
     await waitForEnd(program, STOP_MILLISECONDS);
     await forgetProgram(lab.paths.programs, program);
   }
+  if (isReal(host)) await forgetKernelState(lab, host.name);
   // A kernel that has lost its power has no maps and no programs when it comes back.
   await rm(join(lab.paths.bpf, host.name), { recursive: true, force: true });
   await rm(lab.paths.socket(host.name), { force: true });
@@ -104,6 +121,10 @@ async function switchOn(lab: Lab, host: Host): Promise<void> {
     pods.filter((pod) => !running.some((each) => each.host === pod.name)),
   );
   await markDown(lab, host.name, false);
+  if (isReal(host) && lab.record.agents) {
+    await startNode(lab, host);
+    return;
+  }
   if (host.agent && lab.record.agents && (await runningAgent(lab, host)) === undefined) await startAgent(lab, host);
 }
 

@@ -11,7 +11,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { formatAddress } from "../src/net/address.ts";
 import { AGENT_API_PORT } from "./cluster-objects.ts";
 import { LabError } from "./lab-error.ts";
-import { kubeconfigOf, startApiServer } from "./kubernetes/start.ts";
+import { installInCluster } from "./kubernetes/install.ts";
+import { removeCgroupsOf, startCluster } from "./kubernetes/nodes.ts";
+import { kubeconfigOf, kubeletHosts, startApiServer } from "./kubernetes/start.ts";
 import { createNetwork, mountBpf, namespacesOf, removeNamespaces, unmountBpf, waitForFile } from "./network.ts";
 import { namespaceOf, planLab } from "./plan.ts";
 import type { NamespacePlan, Plan } from "./plan.ts";
@@ -127,6 +129,10 @@ async function bringUpSteps(lab: Lab, report: BringUp["report"]): Promise<void> 
       lab.paths.programs,
       clusterProgram(lab, "controller", [FAIRLEAD, "controller", ...manifestArguments(lab)]),
     );
+  } else if (kubeletHosts(lab).length > 0) {
+    await startCluster(lab, report);
+    await installInCluster(lab, report);
+    return;
   } else {
     report(`Starting Kubernetes' API server on ${apiServerHost.name}`);
     await startApiServer(lab);
@@ -153,6 +159,7 @@ export async function takeDown(name: string): Promise<void> {
   for (const program of programs) await signalProgram(program, "SIGKILL");
   for (const program of programs) await waitForEnd(program, 2000);
   await removeNamespaces(await namespacesOf(name));
+  await removeCgroupsOf(name);
   await unmountBpf(paths.bpf);
   await rm(paths.root, { recursive: true, force: true });
 }

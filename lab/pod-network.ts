@@ -5,6 +5,7 @@
  *          end), known by permanent neighbour entries. The agent is told about each pod by an endpoint file.
  * bridge   What a bridge CNI and kube-proxy leave on a node: pods on cni0 in the node's subnet, masquerade of what leaves the pod network,
  *          packets that connection tracking calls invalid dropped. The agent is told nothing.
+ * kubelet  Nothing of it is ours: kubernetes/nodes.ts starts what connects them.
  */
 import { createHash } from "node:crypto";
 import { address, formatAddress } from "../src/net/address.ts";
@@ -61,6 +62,8 @@ function podAddressLines(each: Address, network: PodNetwork, cable: Cable): read
 export function nodePodLines(host: Host, pods: readonly Pod[], cables: readonly Cable[]): readonly string[] {
   const network = host.podNetwork;
   if (network === undefined) return [];
+  // The bridge plug-in makes everything when the first pod comes.
+  if (network.kind === "kubelet") return [];
   const own = pods.filter((pod) => pod.node === host.name);
   const deviceOf = (pod: Pod): string => cables.find((each) => each.near.member === pod.name)?.far.device ?? "";
   if (network.kind === "bridge") {

@@ -33,6 +33,9 @@ function checkNames(scene: Scene): Finding[] {
 }
 
 function checkApiServer({ apiServer, hosts }: Scene): Finding[] {
+  const kubelet = hosts.findIndex(({ podNetwork }) => podNetwork?.kind === "kubelet");
+  if (apiServer === undefined && kubelet >= 0)
+    return [[`hosts[${kubelet}].podNetwork.kind`, "a kubelet needs an API server: name its host in `apiServer`"]];
   if (apiServer === undefined || hosts.some(({ name }) => name === apiServer)) return [];
   return [["apiServer", `no host is called "${apiServer}" (there are: ${hosts.map(({ name }) => name).join(", ")})`]];
 }

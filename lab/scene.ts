@@ -69,8 +69,14 @@ const routeSchema = z.strictObject({
 /** `config` is relative to the scene file. */
 const routingProgramSchema = z.strictObject({ kind: z.enum(["frr", "bird", "gobgp"]), config: z.string().min(1) });
 
-/** `routed`: one veth per pod, ours, told to the agent. `bridge`: somebody else's CNI with its bridge and netfilter rules. */
-const podNetworkSchema = z.strictObject({ kind: z.enum(["routed", "bridge"]), cidrs: z.array(withLength).min(1) });
+/**
+ * `routed`: one veth per pod, ours, told to the agent. `bridge`: somebody else's CNI with its bridge and netfilter rules, played by the lab.
+ * `kubelet`: a real kubelet with containerd, the bridge plug-in and kube-proxy; its pods come from the API server.
+ */
+const podNetworkSchema = z.strictObject({
+  kind: z.enum(["routed", "bridge", "kubelet"]),
+  cidrs: z.array(withLength).min(1),
+});
 
 const hostSchema = z.strictObject({
   name: hostName,

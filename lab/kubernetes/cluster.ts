@@ -3,6 +3,8 @@
  * person would with kubectl, and Nodes and EndpointSlices follow the scene and the Services that are there. The addresses that
  * Services get are copied into the state folder, for whoever looks at a lab from outside of its network.
  *
+ * Of a cluster with kubelets only the addresses are copied: it has everything else by itself.
+ *
  * Runs in the namespace of the API server's host. Arguments: the lab's name, the kubeconfig.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -48,9 +50,12 @@ async function playCluster(lab: string, kubeconfig: string): Promise<never> {
   const server = await kubeconfigServer(kubeconfig);
   await waitUntilReady(server, () => false);
   const admin = openConnection(server);
-  await installDefinitions(admin);
-  await makeNamespace(admin, SYSTEM_NAMESPACE);
-  await installRoles(admin);
+  const isReal = scene.hosts.some(({ podNetwork }) => podNetwork?.kind === "kubelet");
+  if (!isReal) {
+    await installDefinitions(admin);
+    await makeNamespace(admin, SYSTEM_NAMESPACE);
+    await installRoles(admin);
+  }
   const source = openKubernetesSource({
     connection: openConnection(server),
     namespace: SYSTEM_NAMESPACE,
@@ -62,7 +67,7 @@ async function playCluster(lab: string, kubeconfig: string): Promise<never> {
   const applied = new Map<string, Applied>();
   const copied = new Map<string, string>();
   for (;;) {
-    await applyAll(admin, desiredObjects(sources, source.snapshot()), applied);
+    if (!isReal) await applyAll(admin, desiredObjects(sources, source.snapshot()), applied);
     copyAddresses(paths, source.snapshot(), copied);
     writeFileSync(paths.clusterReady, "");
     await sleep(POLL_MILLISECONDS);

@@ -6,6 +6,8 @@ import { stringify } from "yaml";
 import { captureCommand, runAttached } from "../../lab/capture.ts";
 import { applyFault, FAULTS } from "../../lab/fault.ts";
 import type { Fault } from "../../lab/fault.ts";
+import { requireProgram } from "../../lab/kubernetes/control-plane.ts";
+import { kubeconfigOf } from "../../lab/kubernetes/start.ts";
 import { memberPlan, openLab, takeDownWithOwner } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { LabError } from "../../lab/lab-error.ts";
@@ -43,6 +45,12 @@ export function labCommand(): Command {
     .argument("<command...>")
     .passThroughOptions()
     .action(guarded(exec));
+  named(lab.command("kubectl").description("kubectl in the cluster of a lab that has one, as who may do everything"))
+    .usage("[options] <arguments…>")
+    .argument("<arguments...>")
+    .passThroughOptions()
+    .addHelpText("after", "\nExample: fairlead lab kubectl get pods --all-namespaces --output=wide")
+    .action(guarded(kubectl));
   named(lab.command("capture").description("packets on a host's device, as pcap on standard output"))
     .argument("<host>", "a host, a pod, or a segment to see everything on it")
     .argument("[device]", "default: its first; `any` for all")
@@ -104,6 +112,14 @@ async function exec(host: string, command: readonly string[], options: Named): P
     FAIRLEAD_LAB: lab.name,
     FAIRLEAD_SOCKET: lab.paths.socket(host),
   });
+}
+
+async function kubectl(words: readonly string[], options: Named): Promise<number> {
+  const lab = await selectLab(options.name);
+  if (lab.scene.apiServer === undefined)
+    throw new LabError(`Lab "${lab.name}" has no API server; scenes with one are apiserver and kubernetes`);
+  const command = [requireProgram("kubectl"), "--kubeconfig", kubeconfigOf(lab, "admin"), ...words];
+  return runAttached(enterNamespace(memberPlan(lab, lab.scene.apiServer).namespace, command), {});
 }
 
 async function capture(

@@ -1,0 +1,166 @@
+/**
+ * A real cluster: kubelets, containers, kube-proxy and the bridge plug-in, Fairlead installed by its Helm chart with the chart's service
+ * accounts only. What scene l2 shows with folders is shown here with `kubectl apply`, and what only a cluster has: rollouts.
+ */
+import assert from "node:assert/strict";
+import { agentProcess, kubectl } from "../../lab/kubernetes/nodes.ts";
+import { readAgent } from "../../lab/observe.ts";
+import { gapAround } from "../../lab/requests.ts";
+import type { RequestPlan } from "../../lab/requester.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { labSuite, type TestLab } from "../lab/harness.ts";
+
+const FAMILIES = ["IPv4", "IPv6"] as const;
+const PODS = 4;
+const SYSTEM = ["--namespace", "metallb-system"];
+
+const steady = (address: string, port: number): RequestPlan => ({
+  protocol: "HTTP",
+  address,
+  port,
+  count: 0,
+  everyMilliseconds: 20,
+  timeoutMilliseconds: 1000,
+});
+
+/** Asks the whole time while something is done; how many answers came, and what failed. */
+async function during(lab: TestLab, plan: RequestPlan, act: () => Promise<void>): Promise<void> {
+  const requests = lab.start(plan);
+  try {
+    await waitFor("answers before", () => (requests.results.length >= 20 ? true : undefined));
+    await act();
+    const before = requests.results.length;
+    await waitFor("answers after", () => (requests.results.length >= before + 50 ? true : undefined));
+  } finally {
+    await requests.stop();
+  }
+  const failed = requests.results.filter(({ ok }) => !ok);
+  assert.deepEqual(failed, [], `${failed.length} of ${requests.results.length} requests failed`);
+}
+
+labSuite("Fairlead in a real cluster, from its Helm chart", "kubernetes", {}, (it) => {
+  it("nodes are what their kubelets say, and nothing has crashed", async (lab) => {
+    const nodes = await kubectl(lab.lab, [
+      "get",
+      "nodes",
+      "--output=jsonpath={.items[*].status.nodeInfo.kubeletVersion}",
+    ]);
+    assert.match(nodes, /^v1\.36\.\d+ v1\.36\.\d+$/);
+    const path = "jsonpath={.items[*].status.containerStatuses[*].restartCount}";
+    assert.match(await kubectl(lab.lab, ["get", "pods", "--all-namespaces", `--output=${path}`]), /^0( 0)+$/);
+  });
+
+  for (const family of FAMILIES)
+    it(`a Service is balanced over all pods, over ${family}; pods of the announcing node see the client`, async (lab) => {
+      const address = await lab.address("dual-stack", family);
+      const results = await lab.requests({ protocol: "HTTP", address, port: 80, count: 80 });
+      assert.deepEqual(
+        results.filter(({ ok }) => !ok),
+        [],
+      );
+      assert.equal(new Set(results.map(({ pod_name }) => pod_name)).size, PODS);
+      const announcer = await lab.announcer(address, 80);
+      const [client] = results.filter(({ host_name }) => host_name === announcer);
+      const own = lab.lab.scene.hosts.find(({ role }) => role === "client")?.interfaces[0]?.addresses ?? [];
+      assert.ok(
+        own.some(({ text }) => text.split("/")[0] === client?.client_ip),
+        `a pod there saw ${client?.client_ip ?? "nobody"}`,
+      );
+    });
+
+  for (const family of FAMILIES)
+    it(`externalTrafficPolicy Local keeps to the pods of the announcing node, over ${family}`, async (lab) => {
+      const address = await lab.address("local-only", family);
+      const announcer = await lab.announcer(address, 80);
+      const results = await lab.requests({ protocol: "HTTP", address, port: 80, count: 40 });
+      assert.deepEqual([...new Set(results.map(({ host_name }) => host_name))], [announcer]);
+      assert.equal(new Set(results.map(({ client_ip }) => client_ip)).size, 1);
+    });
+
+  it("datagrams are balanced as well", async (lab) => {
+    const address = await lab.address("datagrams", "IPv4");
+    const results = await lab.requests({ protocol: "UDP", address, port: 5353, count: 60 });
+    assert.deepEqual(
+      results.filter(({ ok }) => !ok),
+      [],
+    );
+    assert.equal(new Set(results.map(({ pod_name }) => pod_name)).size, PODS);
+  });
+
+  it("explain, run in an agent's pod, finds every step well", async (lab) => {
+    const command = ["--", "/opt/fairlead/bin/fairlead", "explain", "svc/metallb1-cluster", "--namespace", "default"];
+    const said = await kubectl(lab.lab, ["exec", ...SYSTEM, "daemonset/fairlead-agent", ...command]);
+    assert.match(said, /192\.168\.10\.\d+/);
+  });
+
+  it("an agent that is killed is started again by its kubelet, and no request fails", async (lab) => {
+    const address = await lab.address("dual-stack", "IPv4");
+    const announcer = await lab.announcer(address, 80);
+    const before = await agentProcess(lab.lab, announcer);
+    await during(lab, steady(address, 80), async () => {
+      await lab.fault(announcer, "agent-kill");
+      await waitFor(
+        "the next agent",
+        async () => {
+          const now = await agentProcess(lab.lab, announcer);
+          const ready = (await readAgent(lab.lab, announcer, "/v1/status"))?.ready === true;
+          return ready && now !== undefined && now.pid !== before?.pid ? true : undefined;
+        },
+        { milliseconds: 60_000 },
+      );
+    });
+  });
+
+  it("a rollout of the agents exchanges all of them, and no request fails", async (lab) => {
+    const address = await lab.address("dual-stack", "IPv6");
+    await during(lab, steady(address, 80), async () => {
+      await kubectl(lab.lab, ["rollout", "restart", ...SYSTEM, "daemonset/fairlead-agent"]);
+      await kubectl(lab.lab, ["rollout", "status", ...SYSTEM, "daemonset/fairlead-agent", "--timeout=120s"]);
+    });
+  });
+
+  it("a rollout of the controllers changes no address", async (lab) => {
+    const before = await lab.services();
+    await kubectl(lab.lab, ["rollout", "restart", ...SYSTEM, "deployment/fairlead-controller"]);
+    await kubectl(lab.lab, ["rollout", "status", ...SYSTEM, "deployment/fairlead-controller", "--timeout=120s"]);
+    assert.deepEqual(await lab.services(), before);
+  });
+
+  it("a node that loses its power loses its addresses to another, and of the first 100 requests after that none fails", async (lab) => {
+    const address = await lab.address("dual-stack", "IPv4");
+    const announcer = await lab.announcer(address, 80);
+    const requests = lab.start({ ...steady(address, 80), everyMilliseconds: 10, timeoutMilliseconds: 500 });
+    try {
+      await waitFor("answers before the fault", () =>
+        requests.results.filter(({ ok }) => ok).length >= 50 ? true : undefined,
+      );
+      const moment = Date.now();
+      await lab.fault(announcer, "node-down");
+      const gap = await waitFor(
+        "answers after the fault",
+        () => {
+          const found = gapAround(requests.results, moment);
+          return found !== undefined && found.after.length >= 100 ? found : undefined;
+        },
+        { milliseconds: 30_000 },
+      );
+      assert.deepEqual(
+        gap.after.slice(0, 100).filter(({ ok }) => !ok),
+        [],
+      );
+    } finally {
+      await requests.stop();
+    }
+    assert.notEqual(await lab.announcer(address, 80), announcer);
+    await lab.fault(announcer, "node-up");
+    await kubectl(lab.lab, ["wait", "--for=condition=Ready", `node/${announcer}`, "--timeout=120s"]);
+    await kubectl(lab.lab, ["rollout", "status", ...SYSTEM, "daemonset/fairlead-agent", "--timeout=120s"]);
+    await waitFor(
+      "its agent",
+      async () => ((await readAgent(lab.lab, announcer, "/v1/status"))?.ready === true ? true : undefined),
+      {
+        milliseconds: 60_000,
+      },
+    );
+  });
+});
