@@ -26,6 +26,18 @@ test("a problem is told when it comes and when it is solved, and not in between"
   assert.deepEqual(events, ["problem Device eth0 busy", "problemSolved Device eth0: busy"]);
 });
 
+test("a hazard of the node is told like a problem", () => {
+  const words = { message: "it has 192.0.2.1", todo: "Take it off.", addresses: [] };
+  state.hazards = [{ check: "AddressHeld", level: "problem", subject: "lo", ...words }];
+  changes.report(state);
+  state.hazards = [];
+  changes.report(state);
+  assert.deepEqual(events, [
+    "problem Node me AddressHeld lo it has 192.0.2.1",
+    "problemSolved Node me: AddressHeld lo: it has 192.0.2.1",
+  ]);
+});
+
 test("a thousand problems are ten lines and a number", () => {
   state.attachProblems = Array.from({ length: 1000 }, (_, i) => ({
     subject: `Service default/s${i}`,

@@ -121,6 +121,11 @@ const ROWS: readonly Row[] = [
     found: [["advice AddressHeld dummy0", /goes nowhere else/]],
   },
   {
+    name: "arp_ignore=8 on a device that was left out and has it: its owner may announce it",
+    facts: { ...holding("eth1", "192.168.10.1/32"), unwatched: [device("eth1", { arpIgnore: 8 })] },
+    found: [["problem AddressHeld eth1", /may announce it/]],
+  },
+  {
     name: "IPv6 beside a device that was left out: only the device that has it answers",
     facts: { ...holding("dummy0", "fc00::f0/128"), unwatched: [device("eth1")] },
     found: [["advice AddressHeld dummy0", /goes nowhere else/]],

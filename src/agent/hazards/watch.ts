@@ -22,6 +22,8 @@ export interface HazardWatchOptions {
   readonly everySeconds: number;
   /** The hazards are others than before. */
   readonly onChange: () => void;
+  /** `asks`: the segments are asked as well. True when something changed. */
+  readonly look?: (asks: boolean) => Promise<boolean>;
 }
 
 export interface HazardWatch {
@@ -30,38 +32,47 @@ export interface HazardWatch {
   stop(): void;
 }
 
-export function startHazardWatch({ state, log, everySeconds, onChange }: HazardWatchOptions): HazardWatch {
+export function startHazardWatch(options: HazardWatchOptions): HazardWatch {
+  const { state, log, everySeconds, onChange } = options;
   const answers = new AnswerBook();
+  const { look = (asks) => lookAround(state, answers, asks) } = options;
   let stopped = false;
   let running = false;
+  /** Something changed while it was looked. */
+  let again = false;
   let timer: NodeJS.Timeout | undefined;
+  let wakesAt = 0;
   let dueAt = 0;
   const schedule = (milliseconds: number): void => {
     if (stopped) return;
     clearTimeout(timer);
+    wakesAt = performance.now() + milliseconds;
     timer = setTimeout(turn, milliseconds).unref();
   };
   const turn = (): void => {
-    if (running) return;
     if (state.lastPass === undefined || state.placed === undefined) {
       schedule(EARLY_MS);
       return;
     }
     running = true;
+    again = false;
     const asks = performance.now() >= dueAt;
     if (asks) dueAt = performance.now() + everySeconds * 1000;
-    void look(state, answers, asks)
+    void look(asks)
       .then((changed) => changed && !stopped && onChange())
       .catch((error: unknown) => log("problem", { message: "Cannot look for hazards", cause: String(error) }))
       .finally(() => {
         running = false;
-        schedule(Math.max(dueAt - performance.now(), 0));
+        const wait = Math.max(dueAt - performance.now(), 0);
+        schedule(again ? Math.min(wait, SOON_MS) : wait);
       });
   };
   schedule(EARLY_MS);
   return {
     soon: () => {
-      if (!running) schedule(SOON_MS);
+      again = true;
+      // Never later than it would have been: where pods come and go all the time, so does this.
+      if (!running && wakesAt > performance.now() + SOON_MS) schedule(SOON_MS);
     },
     stop: () => {
       stopped = true;
@@ -71,7 +82,7 @@ export function startHazardWatch({ state, log, everySeconds, onChange }: HazardW
 }
 
 /** True when something came, went or changed. */
-async function look(state: AgentState, book: AnswerBook, asks: boolean): Promise<boolean> {
+async function lookAround(state: AgentState, book: AnswerBook, asks: boolean): Promise<boolean> {
   const probes = probesOf(state);
   if (asks) {
     const chosen = book.choose(probes);
