@@ -63,6 +63,8 @@ describe("the BFD session beside a BGP session", () => {
       "router 10.9.0.1 from 10.0.0.7 multihop",
     ]);
   });
+  test("of a peer in a VRF goes out through it", () =>
+    assert.deepEqual(watched({ vrf: "red" }), ["router 10.0.0.1 red"]));
   test("of an unnumbered peer waits until it is found", () => {
     const unnumbered = { peerAddress: "", interface: "up0" };
     assert.deepEqual(watched(unnumbered, { peer: "up0" }), []);

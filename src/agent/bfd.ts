@@ -76,6 +76,8 @@ export function bfdSessions(
     return own.flatMap((view) => {
       const far = locate(view.peerAddress ?? view.peer);
       if (far === undefined) return [];
+      // In its VRF the peer has another way than outside of it.
+      const device = far.device ?? config.bindDevice;
       const multihop = bfd.multihop === "unlessOnLink" ? !isOnLink(far.address, links) : bfd.multihop;
       const found = multihop
         ? (locate(view.localAddress)?.address ?? lastLocal(known.get(view.name), far, links))
@@ -87,7 +89,7 @@ export function bfdSessions(
         name: view.name,
         peer: far.address,
         ...(local === undefined ? {} : { local }),
-        ...(far.device === undefined ? {} : { device: far.device }),
+        ...(device === undefined ? {} : { device }),
         multihop,
         profile: profileOf(bfd.settings),
       };
