@@ -183,9 +183,40 @@ labSuite("kubectl fairlead", "apiserver", { capture: false }, (it) => {
     assert.match(stdout, /^worker1 .* ready .*\nworker2 +- +no answer/m);
     assert.match(stderr, /^Cannot reach the agent on worker2: the API server says: .*connection refused/m);
     await lab.fault("worker2", "agent-start");
-    await waitFor("all agents", async () =>
-      (await kubectl(lab, "viewer", "fairlead", "status")).status === 0 ? true : undefined,
+    await waitFor(
+      "all agents",
+      async () => ((await kubectl(lab, "viewer", "fairlead", "status")).status === 0 ? true : undefined),
+      { milliseconds: 60_000 },
     );
+  });
+
+  it("names what is wrong with a node, and kubectl has it as an event of the Node", async (lab) => {
+    const address = await lab.address("at-random");
+    const services = await lab.agent("worker1", "/v1/services");
+    const announcer = services?.find(({ name }) => name === "at-random")?.announcer ?? "";
+    // As keepalived would.
+    const made = await lab.exec(announcer, "ip", "address", "add", `${address}/32`, "dev", "eth0");
+    assert.equal(made.status, 0, made.stderr);
+    const text = await waitFor(
+      "the hazard",
+      async () => {
+        const { stdout } = await kubectl(lab, "admin", "fairlead", "status");
+        return stdout.includes("AddressHeld") ? stdout : undefined;
+      },
+      { milliseconds: 90_000 },
+    );
+    assert.match(text, new RegExp(`Hazards of nodes\\n +AddressHeld eth0: .*\\(${announcer}\\)`));
+    assert.match(
+      await well(lab, "admin", "fairlead", "explain", "svc/at-random"),
+      /^warning +node +(\S+: )?AddressHeld eth0/m,
+    );
+    await waitFor("the event", async () => {
+      const events = await well(lab, "admin", "get", "events", "-A", "--field-selector", "involvedObject.kind=Node");
+      return events.split("\n").some((line) => line.includes("AddressHeld") && line.includes(`node/${announcer}`))
+        ? true
+        : undefined;
+    });
+    await lab.exec(announcer, "ip", "address", "del", `${address}/32`, "dev", "eth0");
   });
 
   it("forgets a role that was taken away", async (lab) => {
