@@ -10,7 +10,7 @@ import { kubectl } from "./nodes.ts";
 import { kubeconfigOf, placeOf, startObjects } from "./start.ts";
 
 const CHART = join(import.meta.dirname, "../../deploy/helm/fairlead");
-const SYSTEM_NAMESPACE = "metallb-system";
+export const SYSTEM_NAMESPACE = "metallb-system";
 const RELEASE = "fairlead";
 const INSTALL_MILLISECONDS = 180_000;
 
@@ -34,7 +34,7 @@ export async function installInCluster(lab: Lab, report: (step: string) => void)
 }
 
 /** Runs helm on the host of the API server, as who may do everything. Rejects with what it said and what the pods say. */
-async function helm(lab: Lab, words: readonly string[]): Promise<string> {
+export async function helm(lab: Lab, words: readonly string[]): Promise<string> {
   const command = [requireProgram("helm"), "--kubeconfig", kubeconfigOf(lab, "admin"), ...words];
   const namespace = namespaceOf(lab.name, placeOf(lab).host.name);
   const { status, stdout, stderr } = await runIn(namespace, command, { timeoutMilliseconds: INSTALL_MILLISECONDS });

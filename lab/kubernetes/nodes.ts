@@ -105,7 +105,7 @@ function nodeFolder(lab: Lab, node: string): string {
 }
 
 /** Runs a command among the node's processes, with its file system. Rejects when it fails. */
-async function onNode(lab: Lab, node: string, command: readonly string[]): Promise<string> {
+export async function onNode(lab: Lab, node: string, command: readonly string[]): Promise<string> {
   const first = await firstProcess(lab, node);
   const { stdout } = await execute("nsenter", ["--target", String(first), "--all", "--", ...command], {
     maxBuffer: 1 << 26,
