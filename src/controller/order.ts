@@ -1,6 +1,7 @@
 /**
  * In which order Services are written: who gives an address up before who gets it, so that at no moment two Services list an
- * address that they may not share, also when the controller stops in between.
+ * address that they may not share, also when the controller stops in between. And of two that give up the same address, first who had
+ * less right to it: after a stop in between it would find the address free, and keep what was not its own.
  */
 import { forEach, type Sliced } from "../time/slices.ts";
 
@@ -9,6 +10,8 @@ export interface Change {
   /** Addresses as text. */
   readonly before: readonly string[];
   readonly after: readonly string[];
+  /** A controller of ours gave it its addresses; else its status came from elsewhere. */
+  readonly established: boolean;
 }
 
 export function released({ before, after }: Change): readonly string[] {
@@ -36,7 +39,8 @@ export function* releasesFirst<C extends Change>(changes: readonly C[]): Sliced<
       if (top.entered || seen.has(top.change)) continue;
       seen.add(top.change);
       stack.push({ change: top.change, entered: true });
-      for (const giver of takeGivers(top.change, givers)) stack.push({ change: giver, entered: false });
+      for (const first of [...takeGivers(top.change, givers), ...usurpers(top.change, givers)])
+        stack.push({ change: first, entered: false });
     }
   }
   return ordered;
@@ -52,6 +56,12 @@ function* giversByAddress<C extends Change>(changes: readonly C[]): Sliced<Map<s
     }
   });
   return givers;
+}
+
+/** Who gives up what this one gives up, and never had a right to it. */
+function usurpers<C extends Change>(change: C, givers: ReadonlyMap<string, readonly C[]>): readonly C[] {
+  if (!change.established) return [];
+  return released(change).flatMap((address) => (givers.get(address) ?? []).filter((giver) => !giver.established));
 }
 
 /** Who gives up what this one gets; each address once, as whoever gets it too comes later. */

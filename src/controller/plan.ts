@@ -9,6 +9,7 @@ import {
   ALLOCATED_FROM_POOL,
   ASSIGNED_CLASS,
   deprecatedAnnotations,
+  isEstablished,
   OUTPUT_ANNOTATIONS,
   REQUEST_MET,
   SHARED_AS,
@@ -60,7 +61,8 @@ export function* planning(snapshot: Snapshot, decision: Decision, now: Date): Sl
         : statusOf(service, assignment, decision.loadBalancerClass, now);
     const changed = write !== undefined && differs(service, write);
     const before = addressesOf(service.status.loadBalancer.ingress);
-    const change = { key, before, after: changed ? addressesOf(write.ingress) : before };
+    const established = isEstablished(service);
+    const change = { key, before, after: changed ? addressesOf(write.ingress) : before, established };
     const operations: Operation[] = changed
       ? [{ type: "service", key, write, releases: released(change), takes: taken(change) }]
       : [];

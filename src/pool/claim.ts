@@ -96,7 +96,7 @@ function claimOf(service: Service): Claim {
     policy: service.spec.ipFamilyPolicy ?? "SingleStack",
     sharing,
     current: currentAddresses(service),
-    established: service.status.conditions.some((c) => c.type === ADDRESS_ASSIGNED && c.status === "True"),
+    established: isEstablished(service),
     allocatedFrom: service.metadata.annotations[ALLOCATED_FROM_POOL],
     sharingChanged: sharedAs !== undefined && sharedAs !== formatSharing(sharing),
     wantedPools,
@@ -104,6 +104,11 @@ function claimOf(service: Service): Claim {
     wantedAddresses: wanted,
     fault: fault ?? familyFault(knownFamilies, wanted),
   };
+}
+
+/** Whether a controller of ours gave the Service the addresses in its status. */
+export function isEstablished(service: Service): boolean {
+  return service.status.conditions.some((c) => c.type === ADDRESS_ASSIGNED && c.status === "True");
 }
 
 /** The deprecated keys this Service still uses. */

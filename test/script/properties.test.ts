@@ -175,6 +175,31 @@ test("an address is written to its new holder after the old one gave it up, whoe
   }
 });
 
+test("a stop between two writes leaves nobody with an address that it never had a right to", () => {
+  const service = (name: string, fields: object, ip?: string): object => ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, namespace: "default", ...fields },
+    spec: { type: "LoadBalancer", ports: [{ port: 80 }], clusterIPs: [name === "copy" ? "None" : "fd00::1"] },
+    ...(ip === undefined ? {} : { status: { loadBalancer: { ingress: [{ ip }] } } }),
+  });
+  const pool = {
+    apiVersion: "metallb.io/v1beta1",
+    kind: "IPAddressPool",
+    metadata: { name: "p", namespace: "metallb-system" },
+    spec: { addresses: ["fc00::/127"] },
+  };
+  for (let killedAfter = 0; killedAfter < 5; killedAfter += 1) {
+    const world = worldOf([[service("a", {})], [pool]]);
+    world.stop();
+    const moved = service("a", { annotations: { "metallb.io/loadBalancerIPs": "fc00::1" } });
+    world.apply("services.json", file([moved, service("copy", {}, "fc00::")]));
+    world.restart(undefined, killedAfter);
+    world.restart();
+    assert.deepEqual(ours(world.snapshot()).map(held), [["fc00::1"], []], `killed after ${killedAfter}`);
+  }
+});
+
 test("killed at any point while it writes, the controller ends where it would have ended", () => {
   // Without cool-downs: what was given up between two writes of one decision need not rest (docs/decisions/008).
   const warm = objects.map(([list, poolList]): [typeof list, object[]] => [
