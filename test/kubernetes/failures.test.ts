@@ -1,6 +1,7 @@
 /** What happens to the source when the API server, or what lies between, misbehaves. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SYSTEM_NAMESPACE, until } from "../../src/source/contract.fixture.ts";
 import { openConnection } from "../../src/source/kubernetes/connection.ts";
 import { openKubernetesSource } from "../../src/source/kubernetes/source.ts";
@@ -136,8 +137,14 @@ describe("an object that cannot be read", () => {
     spec: { addresses },
   });
   /** As another version of the CRD would let it through. */
-  const inject = (type: string, object: unknown): void =>
-    proxy.inject(JSON.stringify({ type, object }), "ipaddresspools");
+  const inject = async (type: string, object: unknown): Promise<void> => {
+    // A list comes before its watch.
+    const giveUpAt = performance.now() + 10_000;
+    while (!proxy.inject(JSON.stringify({ type, object }), "ipaddresspools")) {
+      if (performance.now() > giveUpAt) throw new Error("Nobody watches pools");
+      await sleep(20);
+    }
+  };
 
   it("keeps its last form, and is named with its field", async () => {
     await putObject(server.admin, pool(["192.0.2.0/24"]));
@@ -145,11 +152,11 @@ describe("an object that cannot be read", () => {
     await until(source, ({ ipAddressPools }) => ipAddressPools.has(key), "the pool");
     const broken = pool([5]);
     const metadata = { ...(broken["metadata"] as object), resourceVersion: "99999999", uid: "other" };
-    inject("MODIFIED", { ...broken, metadata });
+    await inject("MODIFIED", { ...broken, metadata });
     await said(/string.*what was last read of it stays in force/);
     assert.deepEqual(source.snapshot().ipAddressPools.get(key)?.spec.addresses, ["192.0.2.0/24"]);
     // The next list is the truth again.
-    inject("ERROR", { code: 410 });
+    await inject("ERROR", { code: 410 });
     await until(source, ({ problems }) => problems.length === 0, "the truth");
   });
 });

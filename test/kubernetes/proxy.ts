@@ -28,8 +28,8 @@ export interface Proxy extends Wire {
   readonly server: ApiServer;
   /** Asked about every request from now on. */
   interfere(decide: Decide | undefined): void;
-  /** Says a line in every watch that is open, or in those of a resource. */
-  inject(line: string, resource?: string): void;
+  /** Says a line in every watch that is open, or in those of a resource. False: there was none. */
+  inject(line: string, resource?: string): boolean;
   /** What was asked for, as `GET /api/v1/services?…`. */
   readonly requests: readonly string[];
 }
@@ -72,8 +72,9 @@ export async function startProxy(behind: ApiServer): Promise<Proxy> {
     requests,
     interfere: (next) => (decide = next),
     inject: (line, resource = "") => {
-      for (const [watch, path] of watches)
-        if (watch.headersSent && path.includes(`/${resource}`)) watch.write(`${line}\n`);
+      const meant = [...watches].filter(([watch, path]) => watch.headersSent && path.includes(`/${resource}`));
+      for (const [watch] of meant) watch.write(`${line}\n`);
+      return meant.length > 0;
     },
     close: async () => {
       await wire.close();
