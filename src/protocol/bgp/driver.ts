@@ -5,7 +5,6 @@
  *     announce  ──►    ▲
  *                      └── listener (listener/driver.ts): who calls is found by address, then by prefix
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { address, formatAddress, parseAddress, sameAddress, type Address } from "../../net/address.ts";
 import { hostPrefix, prefixContains } from "../../net/prefix.ts";
@@ -16,6 +15,7 @@ import type { PeerLocation, SessionConfig } from "./config.ts";
 import { BGP_PORT } from "./config.ts";
 import { startDiscovery, type Discovery } from "./discovery/driver.ts";
 import { createListener, type Listened, type Listener } from "./listener/driver.ts";
+import { RestartMemory } from "./memory/driver.ts";
 import { ceaseNotification } from "./notification.ts";
 import { Peering } from "./peering/driver.ts";
 import type { Route } from "./route.ts";
@@ -62,23 +62,19 @@ class SpeakerDriver implements Speaker {
   readonly #discoveries = new Map<string, Discovery>();
   readonly #listeners = new Set<() => void>();
   readonly #onlookers = new Set<(observed: Observed) => void>();
-  readonly #restarting: ReadonlySet<string>;
+  readonly #memory: RestartMemory;
   #configs: readonly SessionConfig[] = [];
   #routes: ReadonlyMap<string, readonly Route[]> = new Map();
   #listenProblems: readonly string[] = [];
-  #stateProblem: string | undefined;
   #complete = false;
   #draining = false;
-  /** Sessions whose peers may keep routes of ours. */
-  readonly #keeping: Set<string>;
   #stopping = false;
   #notified: NodeJS.Immediate | undefined;
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#restarting = recall(options.stateFile);
-    this.#keeping = new Set(this.#restarting);
+    this.#memory = new RestartMemory(options.stateFile);
     this.#listener = createListener({
       port: options.listenPort ?? BGP_PORT,
       ...(options.listenAddresses === undefined ? {} : { addresses: options.listenAddresses }),
@@ -152,7 +148,7 @@ class SpeakerDriver implements Speaker {
     return [
       ...(config === undefined || config.initiation === "dial" ? [] : this.#listenProblems),
       ...(discovery === undefined ? [] : [discovery]),
-      ...(this.#stateProblem === undefined ? [] : [this.#stateProblem]),
+      ...(this.#memory.problem === undefined ? [] : [this.#memory.problem]),
     ];
   }
 
@@ -183,7 +179,7 @@ class SpeakerDriver implements Speaker {
       (peering) => mode === "leave" || peering.up?.negotiated.gracefulRestart !== true,
     );
     this.#stopping = true;
-    if (mode === "leave") forget(this.#options.stateFile);
+    if (mode === "leave") this.#memory.forget();
     if (leaving.length > 0) await this.#withdraw(leaving);
     const notification = ceaseNotification("administrativeShutdown", "the node leaves");
     for (const peering of this.#peerings.values()) {
@@ -227,7 +223,7 @@ class SpeakerDriver implements Speaker {
       },
       onChange: () => {
         onSession?.(config.name);
-        if (peering.up?.negotiated.gracefulRestart === true) this.#remember(config.name);
+        if (!this.#stopping && peering.up?.negotiated.gracefulRestart === true) this.#memory.remember(config.name);
         this.#notify();
       },
     });
@@ -241,7 +237,7 @@ class SpeakerDriver implements Speaker {
 
   #inheritance({ name, gracefulRestart }: SessionConfig): Inheritance {
     const { forwardingPreserved: forwarding = true } = this.#options;
-    if (gracefulRestart === undefined || !this.#restarting.has(name)) return { forwarding };
+    if (gracefulRestart === undefined || !this.#memory.restarting.has(name)) return { forwarding };
     return { forwarding, restartingUntil: later(this.#clock.now(), gracefulRestart.restartTimeSeconds * 1000) };
   }
 
@@ -316,21 +312,6 @@ class SpeakerDriver implements Speaker {
     }
   }
 
-  /** That the peer of a session keeps our routes. For good: it may do so while the session is down, too. */
-  #remember(name: string): void {
-    const { stateFile } = this.#options;
-    if (stateFile === undefined || this.#stopping || this.#keeping.has(name)) return;
-    this.#keeping.add(name);
-    const text = JSON.stringify({ sessions: [...this.#keeping].toSorted() });
-    try {
-      writeFileSync(`${stateFile}.new`, text);
-      renameSync(`${stateFile}.new`, stateFile);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#stateProblem = `Cannot remember the session for a restart: ${reason}`;
-    }
-  }
-
   #notify(): void {
     this.#notified ??= setImmediate(() => {
       this.#notified = undefined;
@@ -377,20 +358,4 @@ function listenedFor(sessions: readonly SessionConfig[]): readonly Listened[] {
 function familyOf(peer: PeerLocation): Address["family"] {
   if (peer.type === "interface") return "IPv6";
   return peer.type === "prefix" ? peer.prefix.family : peer.address.family;
-}
-
-/** Sessions whose peers keep routes of an earlier run. */
-function recall(stateFile: string | undefined): ReadonlySet<string> {
-  if (stateFile === undefined) return new Set();
-  try {
-    const { sessions } = JSON.parse(readFileSync(stateFile, "utf8")) as { sessions?: unknown };
-    return new Set(Array.isArray(sessions) ? sessions.filter((name) => typeof name === "string") : []);
-  } catch {
-    // None, or none of ours: then this is a first start.
-    return new Set();
-  }
-}
-
-function forget(stateFile: string | undefined): void {
-  if (stateFile !== undefined) rmSync(stateFile, { force: true });
 }
