@@ -34,8 +34,8 @@
 #include "flow_tags.h"
 #include "flow_table.h"
 #include "flow.h"
-#include "source_port.h"
 #include "handover.h"
+#include "source_port.h"
 #include "forward.h"
 
 #endif

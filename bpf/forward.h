@@ -97,7 +97,7 @@ static __always_inline enum verdict claim_way_back(struct visit *v, struct packe
 	remember_way_back(&s->reply, v, eth);
 	s->reply.flags |= f->flags & (FLOW_SNAT | FLOW_PEER | FLOW_STACK);
 	partner_key(f, p->tuple.protocol, &s->reply_key);
-	verdict = claim_source_port(s, b, v->now_ns);
+	verdict = claim_source_port(v, s, b, p->ipv6);
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
 	set_deltas(f, &p->tuple);

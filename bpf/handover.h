@@ -27,11 +27,20 @@ struct bpf_ct_opts {
 #define IPS_DST_NAT 0x20
 #define IPS_DYING 0x200
 
+/* A connection that is not known yet. */
+struct nf_conn___init {
+	unsigned long status;
+} __attribute__((preserve_access_index));
+
+extern void bpf_ct_set_timeout(struct nf_conn___init *, __u32 milliseconds) __ksym __weak;
+extern struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *) __ksym __weak;
 extern void bpf_ct_release(struct nf_conn *) __ksym __weak;
 
 /* Each hook has its own (packet_xdp.h, packet_skb.h). */
 static __always_inline struct nf_conn *find_connection(void *ctx, struct bpf_sock_tuple *tuple, __u32 length,
 						       struct bpf_ct_opts *options);
+static __always_inline struct nf_conn___init *begin_connection(void *ctx, struct bpf_sock_tuple *tuple, __u32 length,
+							       struct bpf_ct_opts *options);
 
 static __always_inline __u32 traffic(void)
 {
@@ -46,19 +55,19 @@ static __always_inline bool stands_by(void)
 	return traffic() == TRAFFIC_STANDING_BY;
 }
 
-static __always_inline __u32 conntrack_tuple(const struct packet *p, struct bpf_sock_tuple *t)
+static __always_inline __u32 conntrack_tuple(const struct flow_key *k, bool ipv6, struct bpf_sock_tuple *t)
 {
-	if (p->ipv6) {
-		__builtin_memcpy(t->ipv6.saddr, &p->tuple.source, 16);
-		__builtin_memcpy(t->ipv6.daddr, &p->tuple.destination, 16);
-		t->ipv6.sport = p->tuple.source_port;
-		t->ipv6.dport = p->tuple.destination_port;
+	if (ipv6) {
+		__builtin_memcpy(t->ipv6.saddr, &k->source, 16);
+		__builtin_memcpy(t->ipv6.daddr, &k->destination, 16);
+		t->ipv6.sport = k->source_port;
+		t->ipv6.dport = k->destination_port;
 		return sizeof(t->ipv6);
 	}
-	t->ipv4.saddr = p->tuple.source.word[3];
-	t->ipv4.daddr = p->tuple.destination.word[3];
-	t->ipv4.sport = p->tuple.source_port;
-	t->ipv4.dport = p->tuple.destination_port;
+	t->ipv4.saddr = k->source.word[3];
+	t->ipv4.daddr = k->destination.word[3];
+	t->ipv4.sport = k->source_port;
+	t->ipv4.dport = k->destination_port;
 	return sizeof(t->ipv4);
 }
 
@@ -74,13 +83,48 @@ static __noinline bool kube_proxy_has(struct visit *v, const struct packet *p)
 
 	if (!has_conntrack)
 		return false;
-	length = conntrack_tuple(p, &tuple);
+	length = conntrack_tuple(&p->tuple, p->ipv6, &tuple);
 	found = find_connection(v->ctx, &tuple, length, &options);
 	if (!found)
 		return false;
 	status = found->status;
 	bpf_ct_release(found);
 	return status & IPS_DST_NAT && !(status & IPS_DYING) && !(opens && status & IPS_ASSURED);
+}
+
+/* As long as a backend's TIME_WAIT, and as much again for the connection itself. */
+#define RESERVATION_MILLISECONDS 120000
+
+/*
+ * kube-proxy sends from this node's address too, from whatever port, and a backend that rests on a port (TIME_WAIT) refuses another client under it.
+ * Where the kernel's connection tracking knows the port, kube-proxy takes another. False: it has this one. Where there is no room, it may.
+ */
+static __noinline bool reserve_port(struct visit *v, const struct flow_key *reply, bool ipv6)
+{
+	struct bpf_ct_opts options = { .netns_id = CONNTRACK_CURRENT_NETNS, .l4proto = reply->protocol };
+	struct flow_key key = {
+		.source = reply->destination,
+		.destination = reply->source,
+		.source_port = reply->destination_port,
+		.destination_port = reply->source_port,
+	};
+	struct bpf_sock_tuple tuple = {};
+	struct nf_conn___init *fresh;
+	struct nf_conn *reserved;
+	__u32 length;
+
+	if (!has_conntrack || traffic() != TRAFFIC_TAKING_OVER)
+		return true;
+	length = conntrack_tuple(&key, ipv6, &tuple);
+	fresh = begin_connection(v->ctx, &tuple, length, &options);
+	if (!fresh)
+		return true;
+	bpf_ct_set_timeout(fresh, RESERVATION_MILLISECONDS);
+	reserved = bpf_ct_insert_entry(fresh);
+	if (!reserved)
+		return false;
+	bpf_ct_release(reserved);
+	return true;
 }
 
 /* Whether a packet without a flow row is left to the stack. */

@@ -33,12 +33,19 @@ static __always_inline void make_headers_linear(struct __sk_buff *skb)
 		bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX);
 }
 
+extern struct nf_conn___init *bpf_skb_ct_alloc(struct __sk_buff *, struct bpf_sock_tuple *, __u32, struct bpf_ct_opts *, __u32) __ksym __weak;
 extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *, struct bpf_sock_tuple *, __u32, struct bpf_ct_opts *, __u32) __ksym __weak;
 
 static __always_inline struct nf_conn *find_connection(void *ctx, struct bpf_sock_tuple *tuple, __u32 length,
 						       struct bpf_ct_opts *options)
 {
 	return bpf_skb_ct_lookup(ctx, tuple, length, options, sizeof(*options));
+}
+
+static __always_inline struct nf_conn___init *begin_connection(void *ctx, struct bpf_sock_tuple *tuple, __u32 length,
+							       struct bpf_ct_opts *options)
+{
+	return bpf_skb_ct_alloc(ctx, tuple, length, options, sizeof(*options));
 }
 
 #define NOT_RESIZED DROP_INTERNAL /* no memory: nobody else can */

@@ -21,12 +21,19 @@ static __always_inline bool resize_packet(void *ctx, __u32 bytes)
 	return bpf_xdp_adjust_tail(xdp, (int)bytes - (int)(xdp->data_end - xdp->data)) == 0;
 }
 
+extern struct nf_conn___init *bpf_xdp_ct_alloc(struct xdp_md *, struct bpf_sock_tuple *, __u32, struct bpf_ct_opts *, __u32) __ksym __weak;
 extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *, struct bpf_sock_tuple *, __u32, struct bpf_ct_opts *, __u32) __ksym __weak;
 
 static __always_inline struct nf_conn *find_connection(void *ctx, struct bpf_sock_tuple *tuple, __u32 length,
 						       struct bpf_ct_opts *options)
 {
 	return bpf_xdp_ct_lookup(ctx, tuple, length, options, sizeof(*options));
+}
+
+static __always_inline struct nf_conn___init *begin_connection(void *ctx, struct bpf_sock_tuple *tuple, __u32 length,
+							       struct bpf_ct_opts *options)
+{
+	return bpf_xdp_ct_alloc(ctx, tuple, length, options, sizeof(*options));
 }
 
 /*

@@ -4,6 +4,7 @@
 #define FAIRLEAD_SOURCE_PORT_H
 
 #define SOURCE_PORT_TRIES 16
+#define RESERVED_PORT_TRIES 4 /* then a port that is not reserved is better than none */
 
 /* Nobody has answered, or the connection is over: its port may be given to the next. */
 static __always_inline bool gives_way(const struct flow *reply, __u8 protocol, __u32 now_seconds)
@@ -69,8 +70,9 @@ __noinline int take_port(struct scratch *s, __u64 now_ns, bool client_port)
  * The client's own port where its address is kept, else the least recently used of this node's range (random ports meet the
  * backend's TIME_WAIT far more often). A flood can take all ports towards a backend, but not keep them.
  */
-static __always_inline enum verdict claim_source_port(struct scratch *s, struct backend *b, __u64 now_ns)
+static __always_inline enum verdict claim_source_port(struct visit *v, struct scratch *s, struct backend *b, bool ipv6)
 {
+	const __u64 now_ns = v->now_ns;
 	struct flow_key *key = &s->reply_key;
 
 	if (!(s->forward.flags & FLOW_SNAT)) {
@@ -84,6 +86,8 @@ static __always_inline enum verdict claim_source_port(struct scratch *s, struct 
 
 		set_ports(key, b->port, port, key->protocol);
 		set_deltas(&s->reply, key);
+		if (i < RESERVED_PORT_TRIES && !reserve_port(v, key, ipv6))
+			continue;
 		if (take_port(s, now_ns, false)) {
 			s->forward.source_port = port;
 			return VERDICT_FORWARDED;

@@ -77,9 +77,9 @@ export function openDatapath({ bpffs, flowsMax, handover = false }: DatapathOpti
 
 /** What bpf/handover.h calls. A module that is not loaded has no symbols. */
 function requireConntrack(): void {
-  if (/ bpf_xdp_ct_lookup\b/.test(readFileSync("/proc/kallsyms", "utf8"))) return;
+  if (/ bpf_ct_insert_entry\b/.test(readFileSync("/proc/kallsyms", "utf8"))) return;
   throw new Error(
-    "Cannot take part in a handover: this kernel does not tell which connections kube-proxy has (bpf_xdp_ct_lookup, Linux 6.0 and nf_conntrack loaded), so they would break; load nf_conntrack, or start without --handover and let them",
+    "Cannot take part in a handover: this kernel does not tell which connections kube-proxy has (bpf_ct_insert_entry, Linux 6.1 and nf_conntrack loaded), so they would break; load nf_conntrack, or start without --handover and let them",
   );
 }
 

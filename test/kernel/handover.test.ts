@@ -5,7 +5,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { addressBytes, address } from "../../src/net/address.ts";
 import { openPacketSocket } from "../../src/kernel/packet-socket.ts";
 import { waitFor } from "../../lab/wait.ts";
-import { arpRequest, frame, mac } from "./frame.ts";
+import { arpRequest, frame, mac, read } from "./frame.ts";
 import { ADDRESS, CLIENT, CLIENT_MAC, FAMILIES, OTHER_REMOTE, REMOTE, toService, untouched } from "./scenario.ts";
 import { NODE_MAC, openWorld, type World } from "./world.ts";
 
@@ -28,12 +28,12 @@ before(() => {
 after(() => {
   world.close();
 });
-beforeEach(arrange);
+beforeEach(() => arrange());
 
-function arrange(): void {
+function arrange(port = 8080): void {
   world.reset();
   for (const f of FAMILIES)
-    world.frontend({ address: ADDRESS[f], port: 80, protocol: "tcp", backends: [{ address: REMOTE[f], port: 8080 }] });
+    world.frontend({ address: ADDRESS[f], port: 80, protocol: "tcp", backends: [{ address: REMOTE[f], port }] });
 }
 
 /** A packet that really goes through the node's stack, which translates it and remembers that. */
@@ -86,6 +86,24 @@ for (const f of FAMILIES)
       assert.deepEqual([elsewhere.action, elsewhere.verdict], [PASSED[hook], "VERDICT_LEFT_TO_STACK"]);
     });
   }
+
+for (const f of FAMILIES)
+  for (const hook of HOOKS)
+    test(`${f} ${hook}: taking over, a port towards a backend is given to the stack or to us, not to both`, () => {
+      // What tracks the connections remembers ports when our table has been emptied: each hook has a backend of its own.
+      const again = (whose: "TRAFFIC_OURS" | "TRAFFIC_TAKING_OVER"): number => {
+        arrange(hook === "xdp" ? 8081 : 8082);
+        world.traffic(whose);
+        return read(world.run(toService(f, { protocol: "tcp", sourcePort: 48000, flags: "S" }), hook).frame).sourcePort;
+      };
+      const first = again("TRAFFIC_OURS");
+      assert.equal(again("TRAFFIC_OURS"), first);
+      assert.equal(again("TRAFFIC_TAKING_OVER"), first);
+      assert.equal(again("TRAFFIC_TAKING_OVER"), first + 1);
+      assert.equal(again("TRAFFIC_OURS"), first);
+      // Where many are taken, one of them is better than none.
+      for (let round = 0; round < 8; round += 1) assert.ok(again("TRAFFIC_TAKING_OVER") > first);
+    });
 
 for (const f of FAMILIES)
   test(`${f}: taking over, a client's new connection from the port of one that the stack has had is ours`, async () => {
