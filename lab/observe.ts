@@ -157,7 +157,7 @@ export async function waitForAgents(lab: Lab, waiting: Waiting = {}): Promise<vo
       missing = nodes.filter((_node, index) => ready[index] !== true);
       return missing.length === 0 ? true : undefined;
     },
-    { milliseconds: 20_000, ...waiting, explain: () => `not ready: ${missing.join(", ")}` },
+    { milliseconds: 60_000, ...waiting, explain: () => `not ready: ${missing.join(", ")}` },
   );
 }
 

@@ -5,7 +5,7 @@ import { daemonSetState } from "../source/kubernetes/daemon-set.ts";
 import type { Opened } from "../source/open.ts";
 
 /** A kubelet does not wait for ever. */
-const ANSWER_MS_MAX = 3000;
+const ANSWER_MS_MAX = 10_000;
 
 /**
  * False as long as nobody knows better: an agent that is exchanged keeps its addresses and connections, and that is what nearly every

@@ -71,8 +71,16 @@ labSuite("a release in a real cluster", "kubernetes", {}, (it) => {
     await lab.exec("client", "ip", "neighbor", "flush", "all");
     const [asked] = await lab.requests({ protocol: "HTTP", address, port: 80, timeoutMilliseconds: 500 });
     assert.equal(asked?.ok, false);
-    const left = await kubectl(lab.lab, ["-n", SYSTEM_NAMESPACE, "get", "all,roles,rolebindings", "-o", "name"]);
-    assert.equal(left, "");
+    // Helm waits for what it made; the Deployment's pods end after that.
+    let left = "";
+    await waitFor(
+      "the namespace to be empty",
+      async () => {
+        left = await kubectl(lab.lab, ["-n", SYSTEM_NAMESPACE, "get", "all,roles,rolebindings", "-o", "name"]);
+        return left === "" ? true : undefined;
+      },
+      { milliseconds: 60_000, explain: () => left },
+    );
     assert.match(
       await kubectl(lab.lab, ["-n", SYSTEM_NAMESPACE, "get", "ipaddresspools", "-o", "name"]),
       /ipaddresspool/,
