@@ -94,7 +94,9 @@ for (const f of FAMILIES)
       const again = (whose: "TRAFFIC_OURS" | "TRAFFIC_TAKING_OVER"): number => {
         arrange(hook === "xdp" ? 8081 : 8082);
         world.traffic(whose);
-        return read(world.run(toService(f, { protocol: "tcp", sourcePort: 48000, flags: "S" }), hook).frame).sourcePort;
+        return (
+          read(world.run(toService(f, { protocol: "tcp", sourcePort: 48000, flags: "S" }), hook).frame).sourcePort ?? 0
+        );
       };
       const first = again("TRAFFIC_OURS");
       assert.equal(again("TRAFFIC_OURS"), first);
