@@ -1,25 +1,23 @@
 /** `fairlead migrate check|next`: what becomes of a cluster that MetalLB serves, and how it is handed over (docs/migrate.md). Changes nothing. */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, Option } from "commander";
 import { EXCLUDED_INTERFACES } from "../agent/config.ts";
 import { findingsOf, type Row, type Verdict } from "../observe/migration/findings.ts";
 import { readInstallation, type Installation } from "../observe/migration/installation.ts";
-import { nextStep, type Step } from "../observe/migration/steps.ts";
+import type { Step } from "../observe/migration/step.ts";
+import { nextStep } from "../observe/migration/steps.ts";
 import { readWorkloads } from "../source/kubernetes/metallb.ts";
 import { openOrigin } from "../source/open.ts";
 import type { Snapshot } from "../source/source.ts";
-import type { Format } from "./options.ts";
+import { withCluster, withExample, type ClusterOptions, type Format } from "./options.ts";
+import { apiServerOf } from "./cluster/kubeconfig.ts";
 import { print } from "./output.ts";
 import { paintFor, renderTable, type Colour, type Column } from "./table.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
-interface Flags {
+interface Flags extends ClusterOptions {
   readonly output: Format;
-  readonly kubeconfig?: string;
   readonly kubernetes?: true;
   readonly namespace: string;
 }
@@ -28,33 +26,40 @@ const CANNOT_READ = 2;
 const READ_MS_MAX = 30_000;
 
 export function migrateCommand(world: World): Command {
-  const example = "fairlead migrate check\n  fairlead migrate next --kubeconfig ~/.kube/config";
-  return new Command("migrate")
-    .addHelpText("after", `\nExample:\n  ${example}\n\ndocs/migrate.md tells the whole way.`)
-    .addCommand(
-      withCluster("check", "what stays the same, what differs, what to do; proves that no address changes")
-        .addHelpText(
-          "after",
-          "\nExample:\n  fairlead migrate check -o json\n\nExits with 0 when all is well, 1 when something needs attention, 2 when the cluster cannot be read.",
-        )
-        .action((flags: Flags) => check(world, flags)),
-    )
-    .addCommand(
-      withCluster("next", "the commands of the next step, and those that take it back")
-        .addHelpText("after", "\nExample:\n  fairlead migrate next --kubeconfig ~/.kube/config")
-        .action((flags: Flags) => next(world, flags)),
-    );
+  const example = "fairlead migrate check\nfairlead migrate next --context production";
+  return withExample(world, new Command("migrate"), example)
+    .addHelpText("after", "\ndocs/migrate.md tells the whole way.")
+    .addCommand(checkCommand(world))
+    .addCommand(nextCommand(world));
 }
 
-function withCluster(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .addOption(
-      new Option("-o, --output <format>", "how to print it").choices(["table", "json", "yaml"]).default("table"),
+function checkCommand(world: World): Command {
+  const command = new Command("check").description(
+    "what stays the same, what differs, what to do; proves that no address changes",
+  );
+  return withExample(world, withFlags(command), "fairlead migrate check -o json")
+    .addHelpText(
+      "after",
+      "\nExits with 0 when all is well, 1 when something needs attention, 2 when the cluster cannot be read.",
     )
-    .option("--kubeconfig <file>", "as kubectl has it (default: KUBECONFIG, else ~/.kube/config)")
+    .action((flags: Flags) => check(world, flags));
+}
+
+function nextCommand(world: World): Command {
+  const command = new Command("next").description("the commands of the next step, and those that take it back");
+  return withExample(world, withFlags(command), "fairlead migrate next --context production").action((flags: Flags) =>
+    next(world, flags),
+  );
+}
+
+function withFlags(command: Command): Command {
+  return withCluster(
+    command.addOption(
+      new Option("-o, --output <format>", "how to print it").choices(["table", "json", "yaml"]).default("table"),
+    ),
+  )
     .option("--kubernetes", "reach the API server by the service account of this pod")
-    .option("--namespace <name>", "where MetalLB and its configuration are", "metallb-system");
+    .option("-n, --namespace <name>", "where MetalLB and its configuration are", "metallb-system");
 }
 
 async function check(world: World, flags: Flags): Promise<void> {
@@ -73,13 +78,55 @@ async function check(world: World, flags: Flags): Promise<void> {
 async function next(world: World, flags: Flags): Promise<void> {
   const { snapshot, installation } = await readCluster(world, flags);
   const { namespace } = flags;
-  const step = nextStep({ installation, namespace, nodes: snapshot.nodes, bgp: snapshot.bgpPeers.size > 0 });
-  print(world, flags.output, step ?? {}, () => (step === undefined ? "Nothing is left to do.\n" : stepText(step)));
+  const step = nextStep({
+    installation,
+    namespace,
+    nodes: snapshot.nodes,
+    bgp: snapshot.bgpPeers.size > 0,
+    layer2: snapshot.l2Advertisements.size > 0,
+  });
+  if (step === undefined) {
+    print(world, flags.output, {}, () => "Nothing is left to do.\n");
+    return;
+  }
+  const typed = {
+    ...step,
+    commands: step.commands.map((each) => addressed(each, flags)),
+    undo: step.undo.map((each) => addressed(each, flags)),
+  };
+  print(world, flags.output, typed, () => stepText(typed));
 }
 
-function stepText({ title, commands, undo }: Step): string {
-  const lines = (list: readonly string[]): string => list.map((each) => `  ${each}\n`).join("");
-  return `${title}:\n\n${lines(commands)}${undo.length === 0 ? "" : `\nTo take it back:\n\n${lines(undo)}`}`;
+function stepText({ title, onEveryNode = [], commands, undo, notes = [] }: Step): string {
+  const part = (head: string, list: readonly string[]): string =>
+    list.length === 0 ? "" : `${head}:\n\n${list.map((each) => `  ${each}\n`).join("")}`;
+  return [
+    part(title, onEveryNode.length === 0 ? commands : []),
+    ...(onEveryNode.length === 0
+      ? []
+      : [`${title}.\n`, part("On every node, as root", onEveryNode), part("Then", commands)]),
+    part("To take it back", undo),
+    ...(notes.length === 0 ? [] : [`${notes.join("\n")}\n`]),
+  ]
+    .filter((each) => each !== "")
+    .join("\n");
+}
+
+/** The same cluster, by the same user, for the commands to be typed. */
+function addressed(command: string, { kubeconfig, context, cluster, user, as, asGroup = [] }: Flags): string {
+  const flag = (name: string, value: string | undefined): string =>
+    value === undefined
+      ? ""
+      : ` --${name} ${/^[\w./:@-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`}`;
+  const shared = flag("kubeconfig", kubeconfig);
+  const groups = (name: string): string => asGroup.map((each) => flag(name, each)).join("");
+  const kubectl = `${shared}${flag("context", context)}${flag("cluster", cluster)}${flag("user", user)}${flag("as", as)}${groups("as-group")}`;
+  // Helm has no words for cluster and user.
+  const helm = `${shared}${flag("kube-context", context)}${flag("kube-as-user", as)}${groups("kube-as-group")}`;
+  return command
+    .split(" | ")
+    .map((each) => (each.startsWith("kubectl ") ? each + kubectl : each.startsWith("helm ") ? each + helm : each))
+    .join(" | ");
 }
 
 function summaryOf({ controller, speaker, mode }: Installation): { readonly version: string; readonly mode: string } {
@@ -102,10 +149,10 @@ interface Cluster {
   readonly installation: Installation;
 }
 
-async function readCluster(world: World, { kubeconfig, kubernetes, namespace }: Flags): Promise<Cluster> {
-  const file = kubernetes === true ? undefined : (kubeconfig ?? defaultKubeconfig(world));
+async function readCluster(world: World, flags: Flags): Promise<Cluster> {
+  const { namespace } = flags;
   try {
-    const origin = { type: "kubernetes", kubeconfig: file, namespace } as const;
+    const origin = { type: "kubernetes", server: await apiServerOf(world, flags), namespace } as const;
     const opened = await openOrigin(origin, { component: "fairlead-migrate", instance: "fairlead" });
     try {
       const { connection } = opened.kubernetes ?? {};
@@ -125,10 +172,4 @@ async function readCluster(world: World, { kubeconfig, kubernetes, namespace }: 
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CommandFailure(CANNOT_READ, `Cannot read the cluster: ${reason}`, { cause });
   }
-}
-
-/** The first file that is there, as kubectl finds it. */
-function defaultKubeconfig(world: World): string {
-  const files = (world.env["KUBECONFIG"] ?? "").split(delimiter).filter((file) => file !== "" && existsSync(file));
-  return files[0] ?? join(world.env["HOME"] ?? homedir(), ".kube/config");
 }

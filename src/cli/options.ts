@@ -36,15 +36,21 @@ export function withReach(world: World, command: Command): Command {
       "--socket <path>",
       "of the agent (default: FAIRLEAD_SOCKET, else the only one in /run/fairlead)",
     );
+  return withCluster(command.option("--node <name>", "ask the agent on this node only")).option(
+    "--install-namespace <name>",
+    "where Fairlead runs (default: FAIRLEAD_NAMESPACE, else metallb-system)",
+  );
+}
+
+/** Which cluster, and as whom: as kubectl has it. */
+export function withCluster(command: Command): Command {
   return command
-    .option("--node <name>", "ask the agent on this node only")
     .option("--kubeconfig <file>", "as kubectl has it (default: KUBECONFIG, else ~/.kube/config)")
     .option("--context <name>", "of the kubeconfig")
     .option("--cluster <name>", "of the kubeconfig")
     .option("--user <name>", "of the kubeconfig")
     .option("--as <user>", "impersonate this user")
-    .option("--as-group <group>", "impersonate this group; may be repeated", collect)
-    .option("--install-namespace <name>", "where Fairlead runs (default: FAIRLEAD_NAMESPACE, else metallb-system)");
+    .option("--as-group <group>", "impersonate this group; may be repeated", collect);
 }
 
 /** An example of several lines, each beginning with `fairlead`. */

@@ -116,7 +116,6 @@ const entries: readonly Entry[] = [
   },
   {
     name: "migrate",
-    machineOnly: true,
     summary: "a cluster that MetalLB serves: what will differ, and how it is handed over",
     load: async (world) => (await import("./migrate.ts")).migrateCommand(world),
   },

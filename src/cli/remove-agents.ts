@@ -2,16 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { openConnection, type Connection } from "../source/kubernetes/connection.ts";
-import { inClusterServer, kubeconfigServer } from "../source/kubernetes/credentials.ts";
 import { daemonSetState, deleteDaemonSet } from "../source/kubernetes/daemon-set.ts";
 import { SYSTEM_NAMESPACE } from "../source/open.ts";
-import { parseCount } from "./options.ts";
+import { apiServerOf } from "./cluster/kubeconfig.ts";
+import { parseCount, withCluster, withExample, type ClusterOptions } from "./options.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
-interface Flags {
+interface Flags extends ClusterOptions {
   readonly daemonset: string;
   readonly kubernetes?: true;
-  readonly kubeconfig?: string;
   readonly namespace?: string;
   readonly timeoutSeconds: number;
 }
@@ -19,14 +18,13 @@ interface Flags {
 const LOOK_MS = 250;
 
 export function removeAgentsCommand(world: World): Command {
-  return new Command("remove-agents")
+  const command = new Command("remove-agents")
     .option("--daemonset <name>", "that the agents are pods of", "fairlead-agent")
     .option("--kubernetes", "reach the API server by the service account of this pod")
-    .option("--kubeconfig <file>", "reach it by this file")
     .option("--namespace <name>", "where the agents are (default: the pod's, else metallb-system)")
-    .option("--timeout-seconds <n>", "wait at most so long for the last agent", parseCount, 120)
-    .addHelpText("after", "\nExample:\n  fairlead remove-agents --kubeconfig ~/.kube/config")
-    .action((flags: Flags) => removeAgents(world, flags));
+    .option("--timeout-seconds <n>", "wait at most so long for the last agent", parseCount, 120);
+  const example = "fairlead remove-agents --kubeconfig ~/.kube/config";
+  return withExample(world, withCluster(command), example).action((flags: Flags) => removeAgents(world, flags));
 }
 
 async function removeAgents(world: World, flags: Flags): Promise<void> {
@@ -55,16 +53,18 @@ async function removeAgents(world: World, flags: Flags): Promise<void> {
 
 async function reach(
   world: World,
-  { kubernetes, kubeconfig, namespace }: Flags,
+  flags: Flags,
 ): Promise<{ readonly connection: Connection; readonly namespace: string }> {
-  if ((kubernetes === true) === (kubeconfig !== undefined))
+  const { kubernetes = false, kubeconfig, context } = flags;
+  // Not just any cluster that a kubeconfig happens to name: this takes agents away.
+  if (kubernetes === (kubeconfig !== undefined || context !== undefined))
     throw new CommandFailure(
       EXIT.usage,
-      "Say how to reach the API server: --kubernetes in a pod, --kubeconfig outside",
+      "Say how to reach the API server: --kubernetes in a pod, --kubeconfig or --context outside",
     );
   try {
-    const server = kubeconfig === undefined ? inClusterServer(world.env) : await kubeconfigServer(kubeconfig);
-    return { connection: openConnection(server), namespace: namespace ?? server.namespace ?? SYSTEM_NAMESPACE };
+    const server = await apiServerOf(world, flags);
+    return { connection: openConnection(server), namespace: flags.namespace ?? server.namespace ?? SYSTEM_NAMESPACE };
   } catch (cause) {
     throw new CommandFailure(EXIT.usage, cause instanceof Error ? cause.message : String(cause), { cause });
   }

@@ -1,6 +1,6 @@
 /** Where a program's objects come from, as its command line says: folders of manifests, or the Kubernetes API. */
 import type { Problem } from "../net/problem.ts";
-import { inClusterServer, kubeconfigServer } from "./kubernetes/credentials.ts";
+import { inClusterServer, kubeconfigServer, type ApiServer } from "./kubernetes/credentials.ts";
 import { openConnection, type Connection } from "./kubernetes/connection.ts";
 import { openKubernetesSource } from "./kubernetes/source.ts";
 import { openFolderSource } from "./manifests/folder.ts";
@@ -20,7 +20,16 @@ export interface OriginOptions {
 
 export type Origin =
   | { readonly type: "folder"; readonly manifests: readonly string[]; readonly state: string | undefined }
-  | { readonly type: "kubernetes"; readonly kubeconfig: string | undefined; readonly namespace: string | undefined };
+  | KubernetesOrigin;
+
+interface KubernetesOrigin {
+  readonly type: "kubernetes";
+  /** Undefined: by the service account of this pod. */
+  readonly kubeconfig?: string | undefined;
+  /** Found already, in the place of both. */
+  readonly server?: ApiServer;
+  readonly namespace: string | undefined;
+}
 
 export interface Opened {
   readonly source: Source & StatusWriter;
@@ -75,10 +84,9 @@ export async function openOrigin(origin: Origin, { component, instance, log }: O
 }
 
 /** The API server, and the namespace our configuration lies in. */
-export async function openServer({
-  kubeconfig,
-  namespace,
-}: Extract<Origin, { type: "kubernetes" }>): Promise<NonNullable<Opened["kubernetes"]>> {
-  const server = kubeconfig === undefined ? inClusterServer(process.env) : await kubeconfigServer(kubeconfig);
+export async function openServer(origin: KubernetesOrigin): Promise<NonNullable<Opened["kubernetes"]>> {
+  const { kubeconfig, namespace } = origin;
+  const server =
+    origin.server ?? (kubeconfig === undefined ? inClusterServer(process.env) : await kubeconfigServer(kubeconfig));
   return { connection: openConnection(server), namespace: namespace ?? server.namespace ?? SYSTEM_NAMESPACE };
 }

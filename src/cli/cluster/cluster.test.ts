@@ -344,6 +344,16 @@ const MISTAKES: readonly { readonly name: string; readonly line: string; readonl
     line: "status --kubeconfig /nonexistent",
     says: /Cannot read the kubeconfig \/nonexistent/,
   },
+  {
+    name: "a migration out of a context that is not there",
+    line: "migrate next --context x",
+    says: /Cannot read the cluster: The kubeconfig has no context "x"; there are: here, there/,
+  },
+  {
+    name: "a removal of agents from a context that is not there",
+    line: "remove-agents --context x",
+    says: /has no context "x"/,
+  },
   { name: "a socket", line: "status --socket /x", says: /unknown option '--socket'/ },
   { name: "a program that runs on a machine", line: "agent", says: /unknown command 'agent'/ },
 ];

@@ -28,7 +28,11 @@ before(async () => {
   connection = openConnection({
     url: new URL(`http://127.0.0.1:${port}`),
     namespace: undefined,
-    credentials: async () => ({ verify: true, authorization: "Bearer secret" }),
+    credentials: async () => ({
+      verify: true,
+      authorization: "Bearer secret",
+      headers: { "impersonate-user": "jane", "impersonate-group": ["a", "b"] },
+    }),
   });
 });
 after(() => {
@@ -69,6 +73,7 @@ describe("a request", () => {
       stream.on("data", (text: string) => (body += text));
       stream.on("end", () => {
         seen.push(path, headers["authorization"], headers["content-type"], body);
+        seen.push(headers["impersonate-user"], headers["impersonate-group"]);
         answer(200, "{}")(stream, path, headers);
       });
     };
@@ -79,7 +84,7 @@ describe("a request", () => {
       body: { a: 1 },
       contentType: "t/p",
     });
-    assert.deepEqual(seen, ["/x?force=true", "Bearer secret", "t/p", '{"a":1}']);
+    assert.deepEqual(seen, ["/x?force=true", "Bearer secret", "t/p", '{"a":1}', "jane", "a, b"]);
   });
 
   it("resolves with what the server answers, whatever it is", async () => {

@@ -77,13 +77,14 @@ export function openConnection(server: ApiServer, { pingMilliseconds = 10_000 }:
     return opening;
   };
   const send = async ({ method, path, query = {}, body, contentType }: Request): Promise<ClientHttp2Stream> => {
-    const { authorization } = await credentials.known();
+    const { authorization, headers: more = {} } = await credentials.known();
     const search = new URLSearchParams(query).toString();
     const headers = {
       ":method": method,
       ":path": search === "" ? path : `${path}?${search}`,
       accept: "application/json",
       "user-agent": "fairlead",
+      ...more,
       ...(authorization === undefined ? {} : { authorization }),
       ...(body === undefined ? {} : { "content-type": contentType ?? "application/json" }),
     };

@@ -17,6 +17,8 @@ export interface Credentials {
   readonly verify: boolean;
   /** Value of the Authorization header. */
   readonly authorization?: string;
+  /** Sent with every request: whom to impersonate. */
+  readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 
 export interface ApiServer {
@@ -60,11 +62,16 @@ export async function kubeconfigServer(path: string): Promise<ApiServer> {
   } catch (cause) {
     throw new Error(`Cannot read the kubeconfig ${path}: ${reasonOf(cause)}`, { cause });
   }
+  return serverOf(config, `the kubeconfig ${path}`);
+}
+
+/** Of the current context. Throws an Error that says what is wrong with `name`. */
+export function serverOf(config: Loaded, name: string, headers: Credentials["headers"] = {}): ApiServer {
   const server = config.getCurrentCluster()?.server;
   if (server === undefined || !URL.canParse(server))
-    throw new Error(`Cannot use the kubeconfig ${path}: its current context names no cluster with a server`);
+    throw new Error(`Cannot use ${name}: its current context names no cluster with a server`);
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace;
-  return { url: new URL(server), namespace, credentials: () => credentialsOf(config) };
+  return { url: new URL(server), namespace, credentials: async () => ({ ...(await credentialsOf(config)), headers }) };
 }
 
 type Loaded = InstanceType<typeof import("@kubernetes/client-node").KubeConfig>;
