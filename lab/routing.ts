@@ -1,5 +1,5 @@
 /**
- * Routing daemons in a lab: FRR (zebra, bfdd, bgpd), BIRD, GoBGP, as Debian packages them. Each host's daemons have a folder of their own
+ * Routing daemons in a lab: FRR (zebra, staticd, bfdd, bgpd), BIRD, GoBGP, as Debian packages them. Each host's daemons have a folder of their own
  * with configuration and sockets, so any number of hosts run the same daemon and nothing of the machine's own set-up is touched:
  *
  *     /run/fairlead/lab/<lab>/routing/HOST/
@@ -21,7 +21,7 @@ import type { Paths } from "./run-directory.ts";
 import type { Host, RoutingProgram } from "./scene.ts";
 
 const execute = promisify(execFile);
-const FRR_DAEMONS = ["zebra", "bfdd", "bgpd"] as const;
+const FRR_DAEMONS = ["zebra", "staticd", "bfdd", "bgpd"] as const;
 const READY_MILLISECONDS = 10_000;
 
 /** What of a lab is needed to run daemons in it. */

@@ -33,7 +33,7 @@ import { ConfigurationJudge } from "./configuration.ts";
 import type { Datapath } from "./datapath.ts";
 import { desiredPeers, emptyMemo, type Me } from "./desired.ts";
 import { startHazardWatch } from "./hazards/watch.ts";
-import { trafficOf } from "./handover.ts";
+import { hasSessions } from "./handover.ts";
 import { openInputs, type Inputs } from "./inputs.ts";
 import { startLoop } from "./loop.ts";
 import { NodeStatusReporter } from "./node-status.ts";
@@ -207,7 +207,7 @@ function preparePass(
     });
     if (view.reunions !== reunions) gratuitous.again();
     reunions = view.reunions;
-    bgp.apply(state, trafficOf(snapshot, me));
+    bgp.apply(state, hasSessions(snapshot, me));
     state.configurationProblems = judge.judge(snapshot, state.bgp?.desired.problems ?? []);
     report();
     return passed;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { bgpAdvertisementSchema, bgpPeerSchema } from "../announce/bgp/objects.ts";
+import type { DesiredSession } from "../announce/bgp/desired.ts";
 import { LEAVING_MILLISECONDS } from "../announce/bgp/leaving.ts";
 import { formatAddress } from "../net/address.ts";
 import { formatPrefix } from "../net/prefix.ts";
@@ -11,7 +12,7 @@ import { virtualClock, type VirtualClock } from "../time/clock.ts";
 import type { PeerWatch } from "./bfd.ts";
 import { EXCLUDED_INTERFACES } from "./config.ts";
 import { bgpOf, identifierOf, type Bgp } from "./bgp.ts";
-import { initialState, type AgentState } from "./state.ts";
+import { allProblems, initialState, type AgentState } from "./state.ts";
 import { eth0, memoryMaps, world } from "./world.fixture.ts";
 
 const EXCLUDED = { "node.kubernetes.io/exclude-from-external-load-balancers": "" };
@@ -188,4 +189,37 @@ test("the identifier is the node's first IPv4 address, or made from its name as 
   assert.equal(text([lo, { ...eth0, addresses: ["fd00::1/64"] }], "node1"), "64.37.239.133");
   // A container bridge has the same address on every node, and two nodes must not have one identifier.
   assert.equal(text([{ ...eth0, name: "docker0", addresses: ["172.17.0.1/16"] }, eth0], "node1"), "192.168.10.201");
+});
+
+test("in a handover, what it is not our turn with is told nothing, and whoever asks is told why", () => {
+  let mine: readonly string[] = [];
+  const waiting = [{ subject: "BGPPeer router", message: "another program has it" }];
+  const turns = {
+    admit: (list: readonly DesiredSession[]) => list.filter(({ config }) => mine.includes(config.name)),
+    problems: () => (mine.length === 0 ? waiting : []),
+    stop: () => void told.push("no more turns"),
+  };
+  const soon = (): number => (passes += 1);
+  bgp = bgpOf(speaker, watch, { nodeName: "me", ignoreExcludeLabel: false, clock, soon, turns });
+  const web = { web: "192.168.10.1" };
+  assert.deepEqual(pass(web, ["default/web"]), ["no drain", "sessions ", "routes ", "complete"]);
+  assert.deepEqual(
+    allProblems(state).filter(({ subject }) => subject.startsWith("BGPPeer")),
+    waiting,
+  );
+  mine = ["router"];
+  told = [];
+  bgp.apply(state);
+  assert.deepEqual(told, ["no drain", "sessions router", "routes router 192.168.10.1/32", "complete"]);
+  assert.deepEqual(
+    allProblems(state).filter(({ subject }) => subject.startsWith("BGPPeer")),
+    [],
+  );
+});
+
+test("in a handover, a node whose sessions are not ours yet has none", () => {
+  pass({ web: "192.168.10.1" }, ["default/web"]);
+  told = [];
+  bgp.apply(state, false);
+  assert.ok(told.includes("sessions "), told.join());
 });

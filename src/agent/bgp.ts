@@ -4,12 +4,13 @@
  *     world, tables ─► desiredBgp (pure) ─► speaker: sessions, routes
  */
 import { crc32 } from "node:zlib";
-import { emptyBgpMemo, desiredBgp, type DesiredBgp } from "../announce/bgp/desired.ts";
+import { emptyBgpMemo, desiredBgp, type DesiredBgp, type DesiredSession } from "../announce/bgp/desired.ts";
+
 import { stepLeaving, type Leaving } from "../announce/bgp/leaving.ts";
 import { EXCLUDE_LABEL } from "../announce/coverage.ts";
-import type { Traffic } from "../datapath/records.ts";
 import type { Tables } from "../datapath/tables.ts";
 import { parseAddress } from "../net/address.ts";
+import type { Problem } from "../net/problem.ts";
 import { startSpeaker } from "../protocol/bgp/driver.ts";
 import { startMonitoring, type Monitoring } from "../protocol/bgp/monitoring/driver.ts";
 import type { SessionConfig } from "../protocol/bgp/config.ts";
@@ -23,13 +24,14 @@ import { watchPeers, type PeerWatch } from "./bfd.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Datapath } from "./datapath.ts";
 import type { NodeLink } from "./devices.ts";
-import { forBgp } from "./handover.ts";
+import { withoutPeers } from "./handover.ts";
 import { stateFilesOf } from "./state-files.ts";
 import type { AgentState } from "./state.ts";
+import { takeTurns, type Turns } from "./turns.ts";
 
 export interface Bgp {
-  /** Tells the speaker what the state asks for. Only when the tables of this moment are in the kernel. */
-  apply(state: AgentState, traffic?: Traffic): void;
+  /** Tells the speaker what the state asks for. Only when the tables of this moment are in the kernel. `ours`: sessions are, by now. */
+  apply(state: AgentState, ours?: boolean): void;
   stop(mode: StopMode): Promise<void>;
 }
 
@@ -38,6 +40,8 @@ export interface BgpState {
   readonly leaving: Leaving;
   readonly speaker: Speaker;
   readonly watch: PeerWatch;
+  /** Why sessions have not begun: it is not their turn. */
+  readonly waiting: readonly Problem[];
   /** The way to a BMP collector, where there is one. */
   readonly monitoring?: Monitoring;
 }
@@ -45,7 +49,7 @@ export interface BgpState {
 /** `soon`: a pass is due. */
 export function startBgp(
   {
-    config: { nodeName, ignoreExcludeLabel, socket, interfacesExclude, bmp },
+    config: { nodeName, ignoreExcludeLabel, socket, interfacesExclude, bmp, handover },
     log,
     version,
     datapath,
@@ -64,7 +68,8 @@ export function startBgp(
     identity: { bgpIdentifier: identifierOf(links, interfacesExclude, nodeName), hostname: nodeName },
     // Beside the socket: a machine that starts anew has lost its datapath, and with it the claim to be restarting only.
     stateFile: stateFilesOf(socket).bgp,
-    forwardingPreserved: datapath.found,
+    // Nor has one that takes a session over: until then kube-proxy forwards.
+    forwardingPreserved: datapath.found || handover,
   });
   // A session that has found its peer may be watched.
   speaker.onChange(soon);
@@ -73,7 +78,8 @@ export function startBgp(
     bmp === undefined
       ? undefined
       : startMonitoring({ speaker, collector: bmp, sysName: nodeName, sysDescr: `Fairlead ${version}` });
-  return bgpOf(speaker, watch, { nodeName, ignoreExcludeLabel, clock: systemClock, soon, monitoring });
+  const turns = handover ? takeTurns({ clock: systemClock, onChange: soon }) : undefined;
+  return bgpOf(speaker, watch, { nodeName, ignoreExcludeLabel, clock: systemClock, soon, monitoring, turns });
 }
 
 /** What a session goes through on its way up is in its history; the log has what matters to traffic. */
@@ -97,6 +103,8 @@ export interface BgpOptions {
   readonly clock: Clock;
   readonly soon: () => void;
   readonly monitoring?: Monitoring | undefined;
+  /** Where another program may have sessions of this node's. */
+  readonly turns?: Turns | undefined;
 }
 
 export function bgpOf(speaker: Speaker, watch: PeerWatch, options: BgpOptions): Bgp {
@@ -121,14 +129,14 @@ class AgentBgp implements Bgp {
     this.#options = options;
   }
 
-  apply(state: AgentState, traffic: Traffic = "ours"): void {
+  apply(state: AgentState, ours = true): void {
     const { world, tables } = state;
     if (world === undefined) return;
-    const snapshot = forBgp(world.snapshot, traffic);
+    const snapshot = ours ? world.snapshot : withoutPeers(world.snapshot);
     const leaving = this.#stepLeaving(snapshot, state.drainedSince !== undefined);
     const unforwarded = unforwardedOf(snapshot, tables);
     if (unforwarded.symmetricDifference(this.#unforwarded).size > 0) this.#unforwarded = unforwarded;
-    const { nodeName, ignoreExcludeLabel, monitoring } = this.#options;
+    const { nodeName, ignoreExcludeLabel, monitoring, turns } = this.#options;
     const me = {
       name: nodeName,
       ignoreExcludeLabel,
@@ -137,18 +145,21 @@ class AgentBgp implements Bgp {
       unforwarded: this.#unforwarded,
     };
     const desired = desiredBgp(snapshot, me, this.#memo);
+    const sessions = turns?.admit(desired.sessions) ?? desired.sessions;
+    const waiting = turns?.problems() ?? [];
     const parts = { speaker: this.#speaker, watch: this.#watch, ...(monitoring === undefined ? {} : { monitoring }) };
-    state.bgp = { desired, leaving, ...parts };
-    this.#tell(desired, leaving);
+    state.bgp = { desired, leaving, waiting, ...parts };
+    this.#tell(desired, sessions, leaving);
     if (world.links !== this.#links) this.#speaker.addressesChanged();
     this.#links = world.links;
-    this.#watch.apply(desired.sessions, world.links);
+    this.#watch.apply(sessions, world.links);
     // Peers that kept routes of an earlier run drop what is not announced by then.
     if (snapshot.complete && state.membership().complete) this.#speaker.complete();
   }
 
   async stop(mode: StopMode): Promise<void> {
     this.#cancel();
+    this.#options.turns?.stop();
     // Who leaves ends BGP first. Who comes back has the peers wait before they see BGP end, or they would take it for a failure.
     if (mode !== "leave") await this.#watch.stop(mode);
     await this.#speaker.stop(mode === "leave" ? "leave" : "restart");
@@ -157,15 +168,16 @@ class AgentBgp implements Bgp {
     await this.#options.monitoring?.stop();
   }
 
-  #tell(desired: DesiredBgp, leaving: Leaving): void {
+  #tell(desired: DesiredBgp, sessions: readonly DesiredSession[], leaving: Leaving): void {
     this.#speaker.drain(leaving.state === "leaving");
-    if (desired === this.#told) return;
+    // Of the same sessions more and more have their turn, never fewer.
+    if (desired === this.#told && sessions.length === this.#configs.length) return;
     this.#told = desired;
-    const configs = desired.sessions.map(({ config }) => config);
+    const configs = sessions.map(({ config }) => config);
     const same = configs.length === this.#configs.length && configs.every((each, i) => each === this.#configs[i]);
     if (!same) this.#configs = configs;
     this.#speaker.configure(this.#configs);
-    const routes = desired.sessions.map(({ config, routes: list }): [string, readonly Route[]] => [config.name, list]);
+    const routes = sessions.map(({ config, routes: list }): [string, readonly Route[]] => [config.name, list]);
     this.#speaker.announce(new Map(routes));
   }
 

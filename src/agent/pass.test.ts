@@ -12,7 +12,7 @@ import { EXCLUDED_INTERFACES } from "./config.ts";
 import { emptyMemo } from "./desired.ts";
 import type { DatapathMaps } from "./maps.ts";
 import { formatProblem } from "../net/problem.ts";
-import { HANDOVER_LABEL } from "./handover.ts";
+import { HANDOVER_LABEL, hasSessions } from "./handover.ts";
 import { atOnce } from "../time/slices.ts";
 import { passing, readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
 import { allProblems, initialState } from "./state.ts";
@@ -106,11 +106,27 @@ describe("a pass", () => {
       runPass(parts, world({ web: "192.168.10.0" }));
       assert.deepEqual([announcedNow(), places, trafficNow()], [[], [], traffic.TRAFFIC_STANDING_BY]);
       assert.deepEqual(frontendsNow(), ["192.168.10.0:80 2"]);
-      assert.match(allProblems(parts.state).map(formatProblem).join(), /^Node me: stands by .*kubectl label node me/);
+      assert.match(
+        allProblems(parts.state).map(formatProblem).join(),
+        /^Node me: stands by .*kubectl label --overwrite node me/,
+      );
       runPass(parts, { ...labelled, snapshot: { ...snapshot, nodes } });
       assert.deepEqual([announcedNow(), trafficNow()], [["192.168.10.0 2"], traffic.TRAFFIC_TAKING_OVER]);
       assert.deepEqual(allProblems(parts.state), []);
     }
+  });
+
+  test("in a handover, a node whose BGP alone is handed over leaves packets to others, and says so", () => {
+    parts = { ...parts, me: { ...parts.me, handover: true } };
+    const labelled = world({ web: "192.168.10.0" });
+    const { snapshot } = labelled;
+    const node = snapshot.nodes.get("me") ?? assert.fail("no node me");
+    const nodes = new Map(snapshot.nodes);
+    nodes.set("me", { ...node, metadata: { ...node.metadata, labels: { [HANDOVER_LABEL]: "bgp" } } });
+    assert.deepEqual([hasSessions(snapshot, parts.me), hasSessions({ nodes }, parts.me)], [false, true]);
+    runPass(parts, { ...labelled, snapshot: { ...snapshot, nodes } });
+    assert.equal(maps.runtime.getUint16(runtime.offset.traffic, true), traffic.TRAFFIC_STANDING_BY);
+    assert.match(allProblems(parts.state).map(formatProblem).join(), /stands by .*it answers for no address/);
   });
 
   test("again for the same world writes nothing", () => {

@@ -157,7 +157,7 @@ function programAnnounced({ state, me, announce }: PassParts, { snapshot }: Worl
   const { announcements, elections } = state.announcing;
   const { devices } = state.attachments;
   state.placed = placeAnnouncements(announcements, devices);
-  const standing = standingByProblems(trafficOf(snapshot, me), me.nodeName);
+  const standing = standingByProblems(snapshot, me);
   state.announceProblems = [...standing, ...interfaceProblems(state.placed, devices)];
   const { puts, removes } = planRows(
     announcedRows(announcements, devices),

@@ -114,6 +114,7 @@ export function allProblems(state: AgentState): readonly Problem[] {
     ...state.forwarding.problems,
     ...[...state.tables.services.values()].flatMap(({ problems }) => problems),
     ...state.announceProblems,
+    ...(state.bgp?.waiting ?? []),
     ...state.nodeStatusProblems,
     ...state.remoteApiProblems,
     ...(state.configurationProblems ?? []),

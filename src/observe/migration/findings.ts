@@ -11,6 +11,7 @@ import { assign } from "../../pool/assign.ts";
 import { deprecatedAnnotations } from "../../pool/claim.ts";
 import type { Service } from "../../service/objects.ts";
 import type { Snapshot } from "../../source/source.ts";
+import { bgpFindings } from "./bgp-findings.ts";
 import type { Installation } from "./installation.ts";
 
 /** `same`: nobody notices; `differs`: works, but not as before; `act`: needs somebody's attention first. */
@@ -35,7 +36,7 @@ export interface Facts {
 export function findingsOf(facts: Facts): readonly Row[] {
   return [
     ...programRows(facts),
-    ...bgpRows(facts),
+    ...bgpFindings(facts.installation, facts.snapshot),
     ...configurationRows(facts.snapshot),
     ...addressRows(facts),
     ...announcerRows(facts),
@@ -89,30 +90,6 @@ function programRows({ installation, interfacesExclude }: Facts): readonly Row[]
 
 function sameAlternatives(a: string, b: string): boolean {
   return new Set(a.split("|")).symmetricDifference(new Set(b.split("|"))).size === 0;
-}
-
-function bgpRows({ installation: { mode, rawFrr }, snapshot }: Facts): readonly Row[] {
-  const rows: Row[] = rawFrr.map((object) => ({
-    verdict: "act",
-    object,
-    what: "configures FRR directly; nobody reads it any more",
-    advice: "express it by BGPPeer, BGPAdvertisement and their annotations (docs/configuration.md), or keep FRR for it",
-  }));
-  if (snapshot.bgpPeers.size === 0) return rows;
-  rows.push({
-    verdict: "differs",
-    object: `${snapshot.bgpPeers.size} BGPPeer${snapshot.bgpPeers.size === 1 ? "" : "s"}`,
-    what: `sessions of mode ${mode} end on each node and begin anew, by the agent itself`,
-    advice: "hand over one node at a time: the other nodes' routes stay",
-  });
-  for (const [key, { spec }] of snapshot.bgpPeers)
-    if (mode === "native" && spec.myASN === spec.peerASN)
-      rows.push({
-        verdict: "differs",
-        object: `BGPPeer ${key}`,
-        what: "LOCAL_PREF is 100 where no advertisement sets it; MetalLB's native mode says 0",
-      });
-  return rows;
 }
 
 function configurationRows(snapshot: Snapshot): readonly Row[] {

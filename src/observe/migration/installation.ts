@@ -8,7 +8,7 @@ export interface RawWorkloads {
   readonly daemonSets: readonly unknown[];
   readonly configMaps: readonly unknown[];
   readonly l2Statuses: readonly unknown[];
-  /** Of frr-k8s, in all namespaces; empty where there is no such kind. */
+  /** Of frr-k8s, in all namespaces; empty where there is no such kind. Its own programs may be in any of them as well. */
   readonly frrConfigurations: readonly unknown[];
   /** Names. */
   readonly validatingWebhooks: readonly string[];
@@ -24,6 +24,27 @@ export interface Workload {
   /** Wanted, of a Deployment; scheduled, of a DaemonSet. */
   readonly pods: number;
   readonly ready: number;
+  /** The release of Helm it is part of. */
+  readonly release: string | undefined;
+  /** Where its pods may be, as the object says it. */
+  readonly affinity: Affinity;
+}
+
+/** Core v1; whatever else is in it is kept. */
+export interface Affinity {
+  readonly nodeAffinity?: {
+    readonly requiredDuringSchedulingIgnoredDuringExecution?: {
+      readonly nodeSelectorTerms: readonly { readonly matchExpressions?: readonly unknown[] }[];
+    };
+  };
+}
+
+/** An object of frr-k8s. */
+export interface FrrConfiguration {
+  readonly namespace: string;
+  readonly name: string;
+  /** Addresses, or interfaces. */
+  readonly neighbors: readonly string[];
 }
 
 export interface Installation {
@@ -36,8 +57,15 @@ export interface Installation {
   readonly ignoresExcludeLabel: boolean;
   /** The expression of MetalLB's excludel2 ConfigMap; `undefined`: there is none, so nothing is excluded. */
   readonly interfacesExclude: string | undefined;
-  /** Configuration of FRR that somebody wrote by hand. */
-  readonly rawFrr: readonly string[];
+  /** There is a ConfigMap with configuration of FRR that somebody wrote by hand. */
+  readonly frrExtras: boolean;
+  /** Of frr-k8s: those that speakers write, one for each node, and those of others. */
+  readonly frrConfigurations: {
+    readonly speakers: readonly FrrConfiguration[];
+    readonly others: readonly FrrConfiguration[];
+  };
+  /** The DaemonSet of frr-k8s, where it came with MetalLB. */
+  readonly frrK8s: string | undefined;
   /** By Service: the nodes that say that they announce it in layer 2. */
   readonly announcers: ReadonlyMap<string, readonly string[]>;
   readonly webhook: string | undefined;
@@ -51,11 +79,25 @@ const containerSchema = z.object({
   env: z.array(z.object({ name: z.string(), value: z.string().default("") })).default([]),
 });
 
+const affinitySchema = z.looseObject({
+  nodeAffinity: z
+    .looseObject({
+      requiredDuringSchedulingIgnoredDuringExecution: z
+        .looseObject({
+          nodeSelectorTerms: z.array(z.looseObject({ matchExpressions: z.array(z.unknown()).exactOptional() })),
+        })
+        .exactOptional(),
+    })
+    .exactOptional(),
+});
+
 const workloadSchema = z.object({
-  metadata: z.object({ name: z.string() }),
+  metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({
     replicas: z.number().default(1),
-    template: z.object({ spec: z.object({ containers: z.array(containerSchema) }) }),
+    template: z.object({
+      spec: z.object({ containers: z.array(containerSchema), affinity: affinitySchema.default({}) }),
+    }),
   }),
   status: z
     .object({
@@ -81,7 +123,21 @@ const l2StatusSchema = z.object({
   }),
 });
 
-const namedSchema = z.object({ metadata: z.object({ name: z.string(), namespace: z.string().default("") }) });
+const neighborSchema = z.object({ address: z.string().default(""), interface: z.string().default("") });
+
+const frrConfigurationSchema = z.object({
+  metadata: z.object({ name: z.string(), namespace: z.string().default("") }),
+  spec: z
+    .object({
+      bgp: z
+        .object({ routers: z.array(z.object({ neighbors: z.array(neighborSchema).default([]) })).default([]) })
+        .default({ routers: [] }),
+    })
+    .default({ bgp: { routers: [] } }),
+});
+
+/** `metallb-worker1` is what the speaker on worker1 wants of frr-k8s. */
+const SPEAKERS_PREFIX = "metallb-";
 
 export function readInstallation(raw: RawWorkloads): Installation {
   const controller = findWorkload(raw.deployments, /\/controller(:|@|$)/, "controller");
@@ -90,9 +146,10 @@ export function readInstallation(raw: RawWorkloads): Installation {
   const mode = flag("METALLB_BGP_TYPE");
   const configMaps = parsed(raw.configMaps, configMapSchema);
   const extras = configMaps.find(({ metadata }) => metadata.name === "bgpextras")?.data["extras"] ?? "";
-  const byHand = parsed(raw.frrConfigurations, namedSchema).filter(
-    ({ metadata }) => !metadata.name.startsWith("metallb-"),
-  );
+  const ofFrr = parsed(raw.frrConfigurations, frrConfigurationSchema).map(({ metadata, spec }) => ({
+    ...metadata,
+    neighbors: spec.bgp.routers.flatMap(({ neighbors }) => neighbors.map((each) => each.address || each.interface)),
+  }));
   return {
     controller,
     speaker,
@@ -101,10 +158,12 @@ export function readInstallation(raw: RawWorkloads): Installation {
     loadBalancerClass: flag("--lb-class"),
     ignoresExcludeLabel: ["true", "1"].includes(speaker?.settings.get("--ignore-exclude-lb") ?? ""),
     interfacesExclude: excludedInterfaces(configMaps),
-    rawFrr: [
-      ...(extras.trim() === "" ? [] : ["ConfigMap bgpextras"]),
-      ...byHand.map(({ metadata }) => `FRRConfiguration ${metadata.namespace}/${metadata.name}`),
-    ],
+    frrExtras: extras.trim() !== "",
+    frrConfigurations: {
+      speakers: ofFrr.filter(({ name }) => name.startsWith(SPEAKERS_PREFIX)),
+      others: ofFrr.filter(({ name }) => !name.startsWith(SPEAKERS_PREFIX)),
+    },
+    frrK8s: findWorkload(raw.daemonSets, /\/frr-k8s(:|@|$)/, "frr-k8s")?.name,
     announcers: announcersOf(raw.l2Statuses),
     webhook: raw.validatingWebhooks.find((name) => name.startsWith("metallb-")),
     converts: raw.peerConversion === "Webhook",
@@ -126,6 +185,8 @@ function findWorkload(objects: readonly unknown[], image: RegExp, program: strin
       name: metadata.name,
       version: /:v?([^:@/]+)$/.exec(container.image.replace(/@.*/, ""))?.[1] ?? "",
       settings: new Map([...words, ...container.env.map(({ name, value }): [string, string] => [name, value])]),
+      release: metadata.annotations["meta.helm.sh/release-name"],
+      affinity: spec.template.spec.affinity,
       pods: status.desiredNumberScheduled ?? spec.replicas,
       ready: status.numberReady ?? status.readyReplicas ?? 0,
     };

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { l2AdvertisementSchema } from "../../announce/objects.ts";
 import { ipAddressPoolSchema } from "../../pool/objects.ts";
 import { endpointSliceSchema, nodeSchema, serviceSchema } from "../../service/objects.ts";
+import { bgpPeerSchema } from "../../announce/bgp/objects.ts";
 import type { Snapshot } from "../../source/source.ts";
 import { findingsOf, type Row } from "./findings.ts";
 import { readInstallation, type RawWorkloads } from "./installation.ts";
@@ -72,6 +73,21 @@ function snapshot(
   };
 }
 
+function withPeer(more = {}): Snapshot {
+  const metadata = { name: "router", namespace: "metallb-system" };
+  const peer = bgpPeerSchema.parse({ metadata, spec: { myASN: 1, peerASN: 2, peerAddress: "10.0.0.1", ...more } });
+  return { ...snapshot([]), bgpPeers: new Map([["metallb-system/router", peer]]) };
+}
+
+function frrConfiguration(name: string, addresses: readonly string[] = []): unknown {
+  const neighbors = addresses.map((address) => ({ address, asn: 2 }));
+  return { metadata: { name, namespace: "n" }, spec: { bgp: { routers: [{ asn: 1, neighbors }] } } };
+}
+
+function inMode(mode: string): RawWorkloads {
+  return raw({ daemonSets: [workload("speaker", "m/speaker:v1", [], { METALLB_BGP_TYPE: mode })] });
+}
+
 function rows(objects: Snapshot, workloads = raw()): readonly string[] {
   const facts = { installation: readInstallation(workloads), snapshot: objects, interfacesExclude: LIST.join("|") };
   const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
@@ -135,8 +151,32 @@ describe("what differs", () => {
     [
       "raw configuration of FRR",
       snapshot([]),
-      raw({ frrConfigurations: [{ metadata: { name: "metallb-a" } }, { metadata: { name: "mine", namespace: "n" } }] }),
-      "act FRRConfiguration n/mine: configures FRR directly; nobody reads it any more",
+      raw({ configMaps: [{ metadata: { name: "bgpextras" }, data: { extras: "route-map x" } }] }),
+      "act ConfigMap bgpextras: configures FRR directly; nobody reads it any more",
+    ],
+    [
+      "frr-k8s that others use too",
+      snapshot([]),
+      raw({ frrConfigurations: [frrConfiguration("metallb-a"), frrConfiguration("mine", ["192.0.2.9"])] }),
+      "differs FRRConfiguration n/mine: is not MetalLB's: frr-k8s goes on with it, and Fairlead does not touch it",
+    ],
+    [
+      "a session of others with the same router",
+      withPeer(),
+      raw({ frrConfigurations: [frrConfiguration("mine", ["10.0.0.1"])] }),
+      "act FRRConfiguration n/mine: has a session with 10.0.0.1, as BGPPeers have: a router takes one of a node, and this one stays frr-k8s's",
+    ],
+    [
+      "a field that frr-k8s ignores",
+      withPeer({ sourceAddress: "10.0.0.7" }),
+      inMode("frr-k8s"),
+      "act BGPPeer metallb-system/router: sourceAddress 10.0.0.7 is followed; MetalLB's mode frr-k8s ignores it",
+    ],
+    [
+      "FRR in the speakers' pods",
+      withPeer(),
+      inMode("frr"),
+      "differs 1 BGPPeer: sessions of mode frr end on each node and begin anew, by the agent itself: a router that does graceful restart keeps the routes in between where the BGPPeer has enableGracefulRestart, else it sends to the other nodes",
     ],
     [
       "no MetalLB",
@@ -152,29 +192,38 @@ describe("what differs", () => {
     });
 });
 
+const resting = {
+  ...workload("controller", "m/controller:v1", []),
+  spec: { ...workload("c", "m/controller:v1", []).spec, replicas: 0 },
+};
+const agents = workload("fairlead-agent", "fairlead:0.1.0", ["agent", "--handover"]);
+const besides = raw({ deployments: [resting], daemonSets: [...raw().daemonSets, agents] });
+
+/** Labels of nodes a and b. */
+function next(
+  workloads: RawWorkloads,
+  labels: readonly Readonly<Record<string, string>>[],
+  bgp = false,
+  layer2 = true,
+) {
+  const installation = readInstallation(workloads);
+  const nodes = new Map(
+    labels.map((each, i) => {
+      const name = ["a", "b"][i] ?? "";
+      return [name, nodeSchema.parse({ metadata: { name, labels: each } })];
+    }),
+  );
+  return nextStep({ installation, nodes, namespace: "metallb-system", bgp, layer2 });
+}
+
 describe("the next step", () => {
-  const rest = {
-    ...workload("controller", "m/controller:v1", []),
-    spec: { ...workload("c", "m/controller:v1", []).spec, replicas: 0 },
-  };
-  const agent = workload("fairlead-agent", "fairlead:0.1.0", ["agent", "--handover"]);
-  const metallb = raw().daemonSets;
+  const active = { "fairlead.io/handover": "active" };
   const steps: readonly (readonly [string, RawWorkloads, Readonly<Record<string, string>>, RegExp | undefined])[] = [
     ["first MetalLB's controller rests", raw(), {}, /scale deployment controller --replicas=0/],
-    ["then Fairlead is installed", raw({ deployments: [rest] }), {}, /helm install .*speaker.handover=true/],
-    [
-      "then node after node",
-      raw({ deployments: [rest], daemonSets: [...metallb, agent] }),
-      {},
-      /label node a fairlead/,
-    ],
-    [
-      "then MetalLB goes",
-      raw({ deployments: [rest], daemonSets: [...metallb, agent] }),
-      { "fairlead.io/handover": "active" },
-      /delete daemonset speaker/,
-    ],
-    ["then the handover ends", raw({ deployments: [], daemonSets: [agent] }), {}, /speaker.handover=false/],
+    ["then Fairlead is installed", raw({ deployments: [resting] }), {}, /helm install .*speaker.handover=true/],
+    ["then node after node", besides, {}, /^kubectl label --overwrite node a fairlead.io\/handover=active$/],
+    ["then MetalLB goes", besides, active, /delete daemonset speaker/],
+    ["then the handover ends", raw({ deployments: [], daemonSets: [agents] }), {}, /speaker.handover=false/],
     [
       "then there is none",
       raw({ deployments: [], daemonSets: [workload("fairlead-agent", "fairlead:0.1.0", ["agent"])] }),
@@ -184,10 +233,117 @@ describe("the next step", () => {
   ];
   for (const [name, workloads, labels, expected] of steps)
     test(name, () => {
-      const { nodes } = snapshot([], labels);
-      const installation = readInstallation(workloads);
-      const step = nextStep({ installation, nodes, namespace: "metallb-system", bgp: false });
+      const step = next(workloads, [labels, labels]);
       if (expected === undefined) assert.equal(step, undefined);
       else assert.match(step?.commands.join("\n") ?? "", expected);
     });
+
+  test("of what Helm has installed, Helm's own memory goes and brings back; of manifests there is none", () => {
+    const { metadata, ...rest } = workload("controller", "m/controller:v1", []);
+    const helm = raw({
+      deployments: [{ ...rest, metadata: { ...metadata, annotations: { "meta.helm.sh/release-name": "lb" } } }],
+    });
+    assert.equal(next(helm, [{}])?.undo[1], "helm get manifest lb --namespace metallb-system | kubectl apply -f -");
+    assert.match(next(raw(), [{}])?.undo[1] ?? "", /^# kubectl apply/);
+    assert.ok(!next(besides, [active])?.commands.some((each) => each.includes("owner=helm")));
+  });
+});
+
+describe("the next step with BGP", () => {
+  const key = "fairlead.io/speaker";
+  const placed = (terms: readonly unknown[], image = "m/speaker:v1") => {
+    const { metadata, spec } = workload("speaker", image, []);
+    const nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } };
+    const pod = { ...spec.template.spec, affinity: { nodeAffinity } };
+    return raw({
+      deployments: [resting],
+      daemonSets: [agents, { metadata, spec: { ...spec, template: { spec: pod } } }],
+    });
+  };
+  const apart = placed([{ matchExpressions: [{ key, operator: "DoesNotExist" }] }]);
+  const gone = { [key]: "gone" };
+  const sessions = { ...gone, "fairlead.io/handover": "bgp" };
+  const done = { ...gone, "fairlead.io/handover": "active" };
+  const cases: readonly (readonly [string, RawWorkloads, Parameters<typeof next>[1], boolean, RegExp])[] = [
+    [
+      "alone: speakers make place first",
+      besides,
+      [{}, {}],
+      false,
+      /patch daemonset speaker .*"OnDelete".*DoesNotExist/,
+    ],
+    [
+      "alone: then sessions, packets stay",
+      apart,
+      [{}, {}],
+      false,
+      /^kubectl label --overwrite node a fairlead.io\/handover=bgp fairlead.io\/speaker=gone\n/,
+    ],
+    ["alone: of every node", apart, [sessions, {}], false, / node b fairlead.io\/handover=bgp/],
+    [
+      "alone: then packets",
+      apart,
+      [sessions, sessions],
+      false,
+      /^kubectl label --overwrite node a fairlead.io\/handover=active$/,
+    ],
+    ["alone: then MetalLB goes", apart, [done, done], false, /delete daemonset speaker/],
+    [
+      "beside layer 2: nodes first",
+      apart,
+      [{}, {}],
+      true,
+      /^kubectl label --overwrite node a fairlead.io\/handover=active$/,
+    ],
+    [
+      "beside layer 2: then speakers make place",
+      besides,
+      [{ "fairlead.io/handover": "active" }],
+      true,
+      /patch daemonset/,
+    ],
+    [
+      "beside layer 2: then sessions",
+      apart,
+      [{ "fairlead.io/handover": "active" }],
+      true,
+      /^kubectl label --overwrite node a fairlead.io\/speaker=gone\n/,
+    ],
+    ["beside layer 2: then MetalLB goes", apart, [done, done], true, /delete daemonset speaker/],
+  ];
+  for (const [name, workloads, labels, layer2, expected] of cases)
+    test(name, () => {
+      assert.match(next(workloads, labels, true, layer2)?.commands.join("\n") ?? "", expected);
+    });
+
+  test("every alternative of the speakers' own affinity is kept, and comes back", () => {
+    const terms = [{ matchExpressions: [{ key: "a", operator: "Exists" }] }, { matchFields: [{ key: "b" }] }];
+    const step = next(placed(terms), [{}], true, false);
+    const patched = JSON.parse(/-p '(.*)'$/.exec(step?.commands[0] ?? "")?.[1] ?? "") as {
+      spec: { template: { spec: { affinity: { nodeAffinity: Record<string, { nodeSelectorTerms: unknown }> } } } };
+    };
+    const ours = { key, operator: "DoesNotExist" };
+    assert.deepEqual(Object.values(patched.spec.template.spec.affinity.nodeAffinity)[0]?.nodeSelectorTerms, [
+      { matchExpressions: [{ key: "a", operator: "Exists" }, ours] },
+      { matchFields: [{ key: "b" }], matchExpressions: [ours] },
+    ]);
+    assert.ok((step?.undo.join() ?? "").includes(JSON.stringify(terms)));
+    assert.match(next(besides, [{}], true, false)?.undo[0] ?? "", /"affinity":null/);
+    assert.deepEqual(step?.onEveryNode, ["sysctl -w net.netfilter.nf_conntrack_tcp_loose=0"]);
+  });
+
+  test("what the speaker has told frr-k8s goes with it; frr-k8s itself goes at the end, unless others use it", () => {
+    const frr = (others: readonly unknown[]) => ({
+      ...apart,
+      daemonSets: [...apart.daemonSets, workload("frr-k8s", "quay.io/metallb/frr-k8s:v0.0.25", [])],
+      frrConfigurations: [frrConfiguration("metallb-a"), ...others],
+    });
+    assert.match(next(frr([]), [{}], true, false)?.commands[1] ?? "", /-n n delete frrconfiguration metallb-a$/);
+    const last = next(frr([]), [done], true, false)?.commands ?? [];
+    assert.ok(last.includes("kubectl -n metallb-system delete daemonset frr-k8s"), last.join("\n"));
+    assert.ok(last.includes("kubectl -n n delete frrconfiguration metallb-a"), last.join("\n"));
+    const kept = next(frr([frrConfiguration("mine")]), [done], true, false);
+    assert.ok(!kept?.commands.some((each) => each.includes("daemonset frr-k8s")));
+    assert.match(kept?.notes?.join() ?? "", /FRRConfiguration n\/mine/);
+  });
 });

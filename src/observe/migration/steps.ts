@@ -1,34 +1,18 @@
 /** What to type next, as far as the cluster has got: each step can be undone by the command beside it. Pure. */
-import type { Node } from "../../service/objects.ts";
-import type { Installation } from "./installation.ts";
-
-export interface Step {
-  readonly title: string;
-  readonly commands: readonly string[];
-  /** Takes the step back. */
-  readonly undo: readonly string[];
-}
-
-export interface Progress {
-  readonly installation: Installation;
-  readonly nodes: ReadonlyMap<string, Node>;
-  readonly namespace: string;
-  /** There are BGPPeers. */
-  readonly bgp: boolean;
-}
-
-const LABEL = "fairlead.io/handover";
+import { nextBgpStep } from "./bgp-steps.ts";
+import { HANDOVER_LABEL, looseConnections, SPEAKER_LABEL, type Progress, type Step } from "./step.ts";
 
 /** The first that is not done; `undefined`: the handover is complete. */
 export function nextStep(progress: Progress): Step | undefined {
-  const { installation, nodes } = progress;
+  const { installation, bgp, layer2 } = progress;
   const { controller, speaker, agents } = installation;
   if (controller !== undefined && controller.pods > 0) return controllerStep(progress);
   if (agents === undefined)
     return speaker === undefined && controller === undefined ? undefined : installStep(progress);
   if (speaker === undefined) return agents.settings.has("--handover") ? finishStep(progress) : undefined;
-  const waiting = [...nodes.values()].find(({ metadata }) => metadata.labels[LABEL] !== "active");
-  return waiting === undefined ? removalStep(progress) : nodeStep(waiting.metadata.name, progress);
+  // With BGP alone, sessions go before packets: while one is exchanged, what comes to another node must meet a kube-proxy that drops it.
+  if (bgp && !layer2) return nextBgpStep(progress, "first") ?? nextNodeStep(progress) ?? removalStep(progress);
+  return nextNodeStep(progress) ?? (bgp ? nextBgpStep(progress, "last") : undefined) ?? removalStep(progress);
 }
 
 function controllerStep({ installation: { controller, webhook }, namespace }: Progress): Step {
@@ -42,11 +26,16 @@ function controllerStep({ installation: { controller, webhook }, namespace }: Pr
     ],
     undo: [
       `kubectl -n ${namespace} scale deployment ${name} --replicas=1`,
-      ...(webhook === undefined
-        ? []
-        : [`kubectl apply of MetalLB's manifests, or helm upgrade, brings ${webhook} back`]),
+      ...(webhook === undefined ? [] : bringBack(controller?.release, namespace, webhook)),
     ],
   };
+}
+
+/** What Helm has installed it knows; of other ways we know nothing. */
+function bringBack(release: string | undefined, namespace: string, what: string): readonly string[] {
+  if (release === undefined)
+    return [`# kubectl apply -f of MetalLB's manifests, as you installed it, brings ${what} back`];
+  return [`helm get manifest ${release} --namespace ${namespace} | kubectl apply -f -`];
 }
 
 function installStep({ installation, namespace }: Progress): Step {
@@ -69,40 +58,65 @@ function installStep({ installation, namespace }: Progress): Step {
   };
 }
 
-function nodeStep(node: string, { bgp }: Progress): Step {
+/** The first node that is not handed over. */
+function nextNodeStep({ nodes, bgp, layer2 }: Progress): Step | undefined {
+  const waiting = [...nodes.values()].find(({ metadata }) => metadata.labels[HANDOVER_LABEL] !== "active");
+  if (waiting === undefined) return undefined;
+  const { name, labels } = waiting.metadata;
+  const before = labels[HANDOVER_LABEL];
+  const what = layer2 ? "it announces the same addresses by the same MAC" : "no route changes";
   return {
-    title: `Node ${node} is handed over: it announces the same addresses by the same MAC; connections that kube-proxy has stay with it`,
-    commands: [
-      `kubectl label node ${node} ${LABEL}=active`,
-      ...(bgp
-        ? [`# BGP: the router takes the agent's session once MetalLB's of this node has ended (docs/migrate.md)`]
-        : []),
+    title: `Node ${name} is handed over: ${what}; connections that kube-proxy has stay with it`,
+    commands: [`kubectl label --overwrite node ${name} ${HANDOVER_LABEL}=active`],
+    undo: [
+      before === undefined
+        ? `kubectl label node ${name} ${HANDOVER_LABEL}-`
+        : `kubectl label --overwrite node ${name} ${HANDOVER_LABEL}=${before}`,
     ],
-    undo: [`kubectl label node ${node} ${LABEL}-`],
+    ...(bgp && layer2
+      ? { notes: ["BGP stays MetalLB's until its speaker leaves the node, which comes after the last node."] }
+      : {}),
   };
 }
 
-function removalStep({ installation: { controller, speaker }, namespace }: Progress): Step {
+function removalStep({ installation, namespace }: Progress): Step {
+  const { controller, speaker, frrK8s, frrConfigurations } = installation;
+  const release = speaker?.release ?? controller?.release;
+  const ours = frrConfigurations.speakers.map(
+    (each) => `kubectl -n ${each.namespace} delete frrconfiguration ${each.name}`,
+  );
+  const keepsFrr = frrK8s !== undefined && frrConfigurations.others.length > 0;
   return {
     title:
       "Every node is handed over: MetalLB's programs go, its objects stay (helm uninstall would take the CRDs, and all objects with them)",
     commands: [
       ...(speaker === undefined ? [] : [`kubectl -n ${namespace} delete daemonset ${speaker.name}`]),
       ...(controller === undefined ? [] : [`kubectl -n ${namespace} delete deployment ${controller.name}`]),
-      `kubectl -n ${namespace} delete secret -l owner=helm,name=metallb`,
+      // Nobody takes them away, and frr-k8s would announce what they say for ever.
+      ...ours,
+      ...(frrK8s === undefined || keepsFrr ? [] : [`kubectl -n ${namespace} delete daemonset ${frrK8s}`]),
+      ...(release === undefined ? [] : [`kubectl -n ${namespace} delete secret -l owner=helm,name=${release}`]),
     ],
-    undo: ["helm install, or kubectl apply of MetalLB's manifests; then take the labels of the nodes away"],
+    undo: ["# install MetalLB again as before; then take the labels of the nodes away, as its steps were undone"],
+    ...(keepsFrr
+      ? {
+          notes: [
+            `DaemonSet ${frrK8s} stays: ${frrConfigurations.others.map(({ namespace: of, name }) => `FRRConfiguration ${of}/${name}`).join(", ")} of others need it.`,
+          ],
+        }
+      : {}),
   };
 }
 
-function finishStep({ namespace }: Progress): Step {
+function finishStep({ namespace, bgp, layer2 }: Progress): Step {
   return {
     title:
       "When `fairlead status` shows no more packets left_to_stack, the old connections have ended, and agents need not look for them any more",
     commands: [
-      `helm upgrade fairlead deploy/helm/fairlead --namespace ${namespace} --reuse-values --set speaker.handover=false`,
-      `kubectl label nodes --all ${LABEL}-`,
+      `helm upgrade fairlead deploy/helm/fairlead --namespace ${namespace} --reuse-values --set speaker.handover=false --wait`,
+      `kubectl label nodes --all ${HANDOVER_LABEL}- ${SPEAKER_LABEL}-`,
     ],
+    ...(bgp && !layer2 ? { onEveryNode: [looseConnections(true)] } : {}),
     undo: [],
   };
 }

@@ -1,0 +1,198 @@
+/**
+ * A cluster whose Services MetalLB's own speakers (native mode) tell to a router with FRR is handed over and back, under transfers that began
+ * before and requests all the time, as `fairlead migrate next` says: sessions first, then packets. A router takes one session from a node, so
+ * for a moment it has no route to it.
+ *
+ *     there: the router sends to the others meanwhile      transfers stand still and go on; what begins in this moment may be lost
+ *     back:  the router has static routes meanwhile        nothing is lost
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startSpeaker } from "../../lab/kubernetes/metallb/start.ts";
+import { waitForNextHops } from "../../lab/routes.ts";
+import { primaryAddress } from "../../lab/scene.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { formatAddress } from "../../src/net/address.ts";
+import type { TestLab } from "../lab/harness.ts";
+import { frrPeers, routeChangesDuring } from "../lab/routers.ts";
+import { startTransfer, type Transfer } from "../lab/transfers.ts";
+import {
+  addressesOf,
+  end,
+  nextStep,
+  startFairlead,
+  steady,
+  typed,
+  verdict,
+  waitForStage,
+  withMetallb,
+} from "./migration.ts";
+
+const ROUTER = "router";
+const PORT = 18081;
+const SETTLED_MS = 500;
+const WAITING = { milliseconds: 60_000 };
+
+test("MetalLB's BGP is handed over node by node and back: transfers go on, and with routes held still no request fails", async () => {
+  await withMetallb("bgpcluster", async (lab, nodes) => {
+    const address = await lab.address("web");
+    await waitForNextHops(lab.lab, ROUTER, [address], nodes, WAITING);
+    const plan = { protocol: "HTTP", address, port: PORT } as const;
+    await lab.askUntil("an answer through MetalLB and kube-proxy", plan, ({ ok }) => ok, 30_000);
+    await handOverAndBack(new Handover(lab, nodes, address));
+  });
+});
+
+async function handOverAndBack(handover: Handover): Promise<void> {
+  const { lab, nodes } = handover;
+  const before = await addressesOf(lab);
+  await handover.take(/scale deployment controller --replicas=0/);
+  await end(lab, "metallb-controller");
+  await handover.take(/helm install fairlead/);
+  await startFairlead(lab);
+  await handover.take(/patch daemonset speaker/);
+
+  const old = await Promise.all(Array.from({ length: 4 }, () => begun(lab, handover.address)));
+  const requests = steady(lab, [handover.address, handover.address], PORT);
+  const failed = (): readonly number[] =>
+    requests.flatMap(({ results }) => results.filter(({ ok }) => !ok).map(({ sentAt }) => sentAt));
+  const isWell = async (when: string, transfers: readonly Transfer[]): Promise<void> => {
+    await sleep(SETTLED_MS);
+    const broken = transfers.filter((each) => !each.isRunning()).length;
+    assert.equal(broken, 0, `${when}: ${broken} of ${transfers.length} transfers have ended`);
+    assert.deepEqual(await addressesOf(lab), before, when);
+  };
+  await isWell("agents stand by", old);
+
+  for (const node of nodes) {
+    const changes = await handover.exchange(node, async () => {
+      await handover.take(/handover=bgp .*speaker=gone/, () => end(lab, "metallb-speaker", node));
+    });
+    assert.ok(changes.length >= 2, `the session of ${node} ended and another began, and the router saw nothing of it`);
+    await isWell(`${node}: sessions exchanged`, old);
+  }
+  for (const node of nodes) {
+    await handover.take(/handover=active/);
+    await waitForStage(lab, node, "active");
+    await isWell(`${node}: handed over`, old);
+  }
+  const left = await Promise.all(nodes.map((node) => verdict(lab, node, "left_to_stack")));
+  assert.ok(Math.max(...left) > 100, `the transfers are kube-proxy's: ${left.join(", ")} packets left to the stack`);
+  const lost = failed();
+  const outside = lost.filter((at) => !handover.exchanges.some(([from, to]) => at >= from && at <= to));
+  assert.deepEqual(outside, [], "requests failed that did not begin while a session was exchanged");
+
+  // Back, with routes that stay whatever BGP says.
+  const ours = await begun(lab, handover.address);
+  await handover.pin(true);
+  for (const node of nodes.toReversed()) {
+    await handover.takeBack(/handover=bgp/);
+    await waitForStage(lab, node, "bgp");
+    await isWell(`${node}: packets handed back`, [...old, ours]);
+  }
+  for (const node of nodes.toReversed()) {
+    const changes = await handover.exchange(node, async () => {
+      await handover.takeBack(/handover- .*speaker-/);
+      await waitForStage(lab, node, undefined);
+      await startSpeaker(lab.lab, node);
+    });
+    assert.deepEqual(changes, [], "routes are held still");
+    await isWell(`${node}: handed back`, [...old, ours]);
+  }
+  await handover.pin(false);
+  await handover.takeBack(/patch daemonset speaker/);
+  await isWell("the end", [...old, ours]);
+  const results = (await Promise.all(requests.map((each) => each.stop()))).flat();
+  assert.equal(failed().length, lost.length, "a request failed although the routes were held still");
+  const stalls = await Promise.all([...old, ours].map(async (each) => (await each.stop()).longestStallMilliseconds));
+  process.stdout.write(
+    `# BGP there and back: ${results.length} requests, ${lost.length} lost (only such as began while a session was exchanged); ${old.length + 1} transfers went on, and stood still for at most ${Math.max(...stalls).toFixed(0)} ms\n`,
+  );
+}
+
+async function begun(lab: TestLab, address: string): Promise<Transfer> {
+  const transfer = startTransfer(lab, { address, port: PORT, bytes: 4e9, bytesPerSecond: 1e6 });
+  await transfer.started;
+  return transfer;
+}
+
+/** Types what `fairlead migrate next` says, and remembers what takes it back. */
+class Handover {
+  readonly lab: TestLab;
+  readonly nodes: readonly string[];
+  readonly address: string;
+  /** From when to when sessions were exchanged, in milliseconds since 1970. */
+  readonly exchanges: [number, number][] = [];
+  readonly #undo: string[][] = [];
+  #held = false;
+
+  constructor(lab: TestLab, nodes: readonly string[], address: string) {
+    this.lab = lab;
+    this.nodes = nodes;
+    this.address = address;
+  }
+
+  /** `then`: what the cluster's own controllers do after the first command. */
+  async take(expected: RegExp, then: () => Promise<void> = async () => undefined): Promise<void> {
+    const { commands, onEveryNode = [], undo } = await nextStep(this.lab);
+    assert.match(commands.join("\n"), expected);
+    for (const line of onEveryNode) for (const node of this.nodes) await this.lab.exec(node, "sh", "-ec", line);
+    for (const [index, line] of commands.entries()) {
+      await typed(this.lab, withoutKubelets(line));
+      if (index === 0) await then();
+    }
+    this.#undo.push([...undo]);
+  }
+
+  /** The last step that was not taken back yet. */
+  async takeBack(expected: RegExp): Promise<void> {
+    const undo = this.#undo.pop() ?? [];
+    assert.match(undo.join("\n"), expected);
+    for (const line of undo) await typed(this.lab, line);
+  }
+
+  /** Until the router has another session with the node, and its routes; what the router's kernel saw. */
+  async exchange(node: string, act: () => Promise<void>): Promise<readonly string[]> {
+    const from = Date.now();
+    const peer = addressOf(this.lab, node);
+    const ended = async (): Promise<number> => (await frrPeers(this.lab, ROUTER))[peer]?.connectionsDropped ?? 0;
+    const before = await ended();
+    const changes = await routeChangesDuring(this.lab, ROUTER, this.address, async () => {
+      await act();
+      await waitFor(
+        `${ROUTER} to have a new session with ${node}`,
+        async () => {
+          const session = (await frrPeers(this.lab, ROUTER))[peer];
+          const isNew = session !== undefined && session.connectionsDropped > before;
+          return isNew && session.state === "Established" && session.pfxRcd === 1 ? true : undefined;
+        },
+        WAITING,
+      );
+      if (!this.#held) await waitForNextHops(this.lab.lab, ROUTER, [this.address], this.nodes, WAITING);
+    });
+    this.exchanges.push([from, Date.now()]);
+    return changes;
+  }
+
+  async pin(held: boolean): Promise<void> {
+    const lines = this.nodes.map(
+      (node) => `${held ? "" : "no "}ip route ${this.address}/32 ${addressOf(this.lab, node)}`,
+    );
+    const words = ["configure terminal", ...lines].flatMap((line) => ["-c", line]);
+    assert.equal((await this.lab.exec(ROUTER, "vtysh", ...words)).status, 0);
+    this.#held = held;
+  }
+}
+
+/** Nobody starts pods here: of what Helm installs, the DaemonSet is enough to be seen. */
+function withoutKubelets(line: string): string {
+  if (!line.startsWith("helm install ")) return line;
+  return `${line.replace("helm install ", "helm template --kube-version 1.36.0 --show-only templates/agent.yaml ").replace(" --wait", "")} | kubectl apply -f -`;
+}
+
+function addressOf(lab: TestLab, node: string): string {
+  const host = lab.lab.scene.hosts.find(({ name }) => name === node);
+  const found = host === undefined ? undefined : primaryAddress(host, "IPv4");
+  return found === undefined ? assert.fail(`${node} has no address`) : formatAddress(found.address);
+}
