@@ -29,14 +29,27 @@ function youngestIn(path: string): number {
   return Math.max(mtimeMs, ...below.map((name) => statSync(join(path, name)).mtimeMs));
 }
 
-/** An image of one file, `pause`. Its path, outside of /run: there a node has something of its own. */
+/** The image of every pod's sandbox. */
 export function pauseArchive(): string {
+  return programArchive({ program: "pause", file: "pause", image: PAUSE_IMAGE });
+}
+
+interface ProgramImage {
+  /** Of build.sh, with nothing that it needs beside it. */
+  readonly program: string;
+  /** What it is called in the image, and started as. */
+  readonly file: string;
+  readonly image: string;
+}
+
+/** An image of one file. Its path, outside of /run: there a node has something of its own. */
+export function programArchive({ program, file, image: name }: ProgramImage): string {
   const folder = join(ROOT, "build");
-  const image = join(folder, "pause-image");
+  const image = join(folder, `${program}-image`);
   rmSync(image, { recursive: true, force: true });
   mkdirSync(join(image, "blobs/sha256"), { recursive: true });
   mkdirSync(join(image, "rootfs"));
-  cpSync(requireProgram("pause"), join(image, "rootfs/pause"));
+  cpSync(requireProgram(program), join(image, "rootfs", file));
   const layer = execFileSync(
     "tar",
     ["--create", "--owner=0", "--group=0", `--directory=${join(image, "rootfs")}`, "."],
@@ -54,20 +67,20 @@ export function pauseArchive(): string {
   const platform = { architecture: process.arch === "arm64" ? "arm64" : "amd64", os: "linux" };
   const layers = [blob(layer, "layer.v1.tar")];
   const diffId = `sha256:${createHash("sha256").update(layer).digest("hex")}`;
-  const config = { ...platform, config: { Entrypoint: ["/pause"] }, rootfs: { type: "layers", diff_ids: [diffId] } };
+  const config = { ...platform, config: { Entrypoint: [`/${file}`] }, rootfs: { type: "layers", diff_ids: [diffId] } };
   const manifest = {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.manifest.v1+json",
     config: blob(json(config), "config.v1+json"),
     layers,
   };
-  const annotations = { "io.containerd.image.name": PAUSE_IMAGE };
+  const annotations = { "io.containerd.image.name": name };
   writeFileSync(
     join(image, "index.json"),
     json({ schemaVersion: 2, manifests: [{ ...blob(json(manifest), "manifest.v1+json"), annotations }] }),
   );
   writeFileSync(join(image, "oci-layout"), json({ imageLayoutVersion: "1.0.0" }));
-  const archive = join(folder, "pause.oci.tar");
+  const archive = join(folder, `${program}.oci.tar`);
   execFileSync("tar", ["--create", `--file=${archive}`, `--directory=${image}`, "."]);
   return archive;
 }

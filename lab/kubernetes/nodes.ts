@@ -41,8 +41,12 @@ const READY_MILLISECONDS = 120_000;
 const CGROUPS = "/sys/fs/cgroup";
 const SERVER_IMAGE = "docker.io/library/fairlead-lab:latest";
 
-/** Resolves when all nodes are Ready and have the images. */
-export async function startCluster(lab: Lab, report: (step: string) => void): Promise<void> {
+/** Resolves when all nodes are Ready and have the images; `images`: archives of more than ours. */
+export async function startCluster(
+  lab: Lab,
+  report: (step: string) => void,
+  images: readonly string[] = [],
+): Promise<void> {
   const { kubernetes: folder } = lab.paths;
   const hosts = kubeletHosts(lab);
   report("Installing and building what a real cluster needs, unless it is there: some minutes, once");
@@ -66,7 +70,7 @@ export async function startCluster(lab: Lab, report: (step: string) => void): Pr
   );
   await startOn(lab, host, "scheduler", schedulerCommand(kubeconfigOf(lab, "scheduler")));
   report("Building the image of Fairlead, unless it is there");
-  const archives = [pauseArchive(), fairleadArchive()];
+  const archives = [pauseArchive(), fairleadArchive(), ...images];
   report(`Starting kubelet, containerd and kube-proxy on ${hosts.map(({ name }) => name).join(", ")}`);
   for (const each of hosts) await startNode(lab, each);
   await Promise.all(hosts.map((each) => importImages(lab, each, archives)));

@@ -243,7 +243,10 @@ describe("the next step", () => {
     const helm = raw({
       deployments: [{ ...rest, metadata: { ...metadata, annotations: { "meta.helm.sh/release-name": "lb" } } }],
     });
-    assert.equal(next(helm, [{}])?.undo[1], "helm get manifest lb --namespace metallb-system | kubectl apply -f -");
+    assert.equal(
+      next(helm, [{}])?.undo[1],
+      "helm get manifest lb --namespace metallb-system | kubectl -n metallb-system apply -f -",
+    );
     assert.match(next(raw(), [{}])?.undo[1] ?? "", /^# kubectl apply/);
     assert.ok(!next(besides, [active])?.commands.some((each) => each.includes("owner=helm")));
   });

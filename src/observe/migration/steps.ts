@@ -35,7 +35,7 @@ function controllerStep({ installation: { controller, webhook }, namespace }: Pr
 function bringBack(release: string | undefined, namespace: string, what: string): readonly string[] {
   if (release === undefined)
     return [`# kubectl apply -f of MetalLB's manifests, as you installed it, brings ${what} back`];
-  return [`helm get manifest ${release} --namespace ${namespace} | kubectl apply -f -`];
+  return [`helm get manifest ${release} --namespace ${namespace} | kubectl -n ${namespace} apply -f -`];
 }
 
 function installStep({ installation, namespace }: Progress): Step {
