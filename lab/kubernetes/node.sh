@@ -54,10 +54,16 @@ done
 mount --make-rshared /
 
 export PATH=$bin:$PATH
-containerd --config /mnt/containerd.toml >>/mnt/log/containerd.log 2>&1 &
-kubelet --config=/mnt/kubelet.yaml --kubeconfig=/mnt/kubelet.conf --hostname-override="$name" --node-ip="$(</mnt/addresses)" >>/mnt/log/kubelet.log 2>&1 &
-kube-proxy --config=/mnt/kube-proxy.yaml --hostname-override="$name" >>/mnt/log/kube-proxy.log 2>&1 &
-# One of them gone is a broken node; what is orphaned is collected here, as by any process 1.
-while wait -n -p ended; do :; done
-echo "process ${ended:-?} has ended" >&2
-exit 1
+# As a node's service manager does: kubelet gives up when containerd is slow to come, for one.
+keep() {
+  local program=$1
+  while :; do
+    "$@" >>"/mnt/log/$program.log" 2>&1 || echo "$program has ended with status $?, and is started again" >&2
+    sleep 1
+  done
+}
+keep containerd --config /mnt/containerd.toml &
+keep kubelet --config=/mnt/kubelet.yaml --kubeconfig=/mnt/kubelet.conf --hostname-override="$name" --node-ip="$(</mnt/addresses)" &
+keep kube-proxy --config=/mnt/kube-proxy.yaml --hostname-override="$name" &
+# What is orphaned is collected here, as by any process 1.
+wait
