@@ -121,6 +121,7 @@ class AgentBgp implements Bgp {
   #configs: readonly SessionConfig[] = [];
   #told: DesiredBgp | undefined;
   #links: readonly NodeLink[] | undefined;
+  #ours = true;
   #cancel = (): void => {};
 
   constructor(speaker: Speaker, watch: PeerWatch, options: BgpOptions) {
@@ -133,6 +134,8 @@ class AgentBgp implements Bgp {
     const { world, tables } = state;
     if (world === undefined) return;
     const snapshot = ours ? world.snapshot : withoutPeers(world.snapshot);
+    if (this.#ours && !ours) this.#speaker.release();
+    this.#ours = ours;
     const leaving = this.#stepLeaving(snapshot, state.drainedSince !== undefined);
     const unforwarded = unforwardedOf(snapshot, tables);
     if (unforwarded.symmetricDifference(this.#unforwarded).size > 0) this.#unforwarded = unforwarded;

@@ -129,6 +129,7 @@ function fakeSpeaker(session: Partial<SessionView> = { state: "established" }): 
     complete: () => undefined,
     bfd: () => undefined,
     reset: () => false,
+    release: () => undefined,
     view: () => views,
     received: () => [],
     onChange: () => () => undefined,

@@ -169,6 +169,25 @@ describe("a speaker that goes", () => {
     assert.ok(!existsSync(stateFile));
   });
 
+  test("for another program closes without a word where the peer keeps routes, else says why, and can begin again", async (t) => {
+    for (const [net, kept, said] of [
+      [30, { gracefulRestart: { restartTimeSeconds: 60, notifications: false } }, /closed the connection/],
+      [31, {}, /[Dd]e-?configured/],
+    ] as const) {
+      const [a, b] = pair(t, net);
+      const sessions = [sessionTo(a, b, { initiation: "dial", ...kept })];
+      b.speaker.configure([sessionTo(b, a, { initiation: "accept", ...kept })]);
+      a.speaker.configure(sessions);
+      await established(a.speaker);
+      a.speaker.release();
+      await until("it is over", () => b.speaker.view()[0]?.state !== "established");
+      assert.match(b.speaker.view()[0]?.lastReason ?? "", said);
+      assert.deepEqual(a.speaker.view(), []);
+      a.speaker.configure(sessions);
+      await established(a.speaker);
+    }
+  });
+
   test("remembers all peers that keep routes, in whatever order their sessions end, and none after it has left", async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "fl-bgp-"));
     t.after(() => rmSync(folder, { recursive: true }));

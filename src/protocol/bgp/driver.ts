@@ -135,6 +135,15 @@ class SpeakerDriver implements Speaker {
     this.#notify();
   }
 
+  release(): void {
+    this.#configs = [];
+    for (const [name, peering] of this.#peerings) {
+      const keeps = peering.up?.negotiated.gracefulRestart === true;
+      this.#remove(name, peering, keeps ? "another program has it next" : undefined);
+    }
+    this.#notify();
+  }
+
   view(): ReturnType<Speaker["view"]> {
     const now = this.#clock.now();
     const wallClock = Date.now();
@@ -253,13 +262,14 @@ class SpeakerDriver implements Speaker {
     this.#discoveries.set(name, startDiscovery(device, onRouter));
   }
 
-  #remove(name: string, peering: Peering): void {
+  /** `quietly`: the peer is told nothing, and this is why. */
+  #remove(name: string, peering: Peering, quietly?: string): void {
     this.#discoveries.get(name)?.close();
     this.#discoveries.delete(name);
     peering.handle({
       type: "stop",
-      reason: "it is no longer configured",
-      notification: ceaseNotification("peerDeconfigured"),
+      reason: quietly ?? "it is no longer configured",
+      ...(quietly === undefined ? { notification: ceaseNotification("peerDeconfigured") } : {}),
     });
     this.#peerings.delete(name);
   }

@@ -37,6 +37,11 @@ export interface Speaker {
    */
   drain(draining: boolean): void;
   /**
+   * Ends all sessions for another program of this node that has them next: without a word where the peer does graceful restart, so that it
+   * keeps the routes. They come back with `configure`.
+   */
+  release(): void;
+  /**
    * `leave`: last resort, wait, withdraw, Cease. `restart`: the connections close without a word, so that peers with
    * graceful restart keep the routes.
    */
