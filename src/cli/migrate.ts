@@ -11,6 +11,7 @@ import { readWorkloads } from "../source/kubernetes/metallb.ts";
 import { openOrigin } from "../source/open.ts";
 import type { Snapshot } from "../source/source.ts";
 import { withCluster, withExample, type ClusterOptions, type Format } from "./options.ts";
+import { addressed } from "./cluster/addressed.ts";
 import { apiServerOf } from "./cluster/kubeconfig.ts";
 import { print } from "./output.ts";
 import { paintFor, renderTable, type Colour, type Column } from "./table.ts";
@@ -110,23 +111,6 @@ function stepText({ title, onEveryNode = [], commands, undo, notes = [] }: Step)
   ]
     .filter((each) => each !== "")
     .join("\n");
-}
-
-/** The same cluster, by the same user, for the commands to be typed. */
-function addressed(command: string, { kubeconfig, context, cluster, user, as, asGroup = [] }: Flags): string {
-  const flag = (name: string, value: string | undefined): string =>
-    value === undefined
-      ? ""
-      : ` --${name} ${/^[\w./:@-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`}`;
-  const shared = flag("kubeconfig", kubeconfig);
-  const groups = (name: string): string => asGroup.map((each) => flag(name, each)).join("");
-  const kubectl = `${shared}${flag("context", context)}${flag("cluster", cluster)}${flag("user", user)}${flag("as", as)}${groups("as-group")}`;
-  // Helm has no words for cluster and user.
-  const helm = `${shared}${flag("kube-context", context)}${flag("kube-as-user", as)}${groups("kube-as-group")}`;
-  return command
-    .split(" | ")
-    .map((each) => (each.startsWith("kubectl ") ? each + kubectl : each.startsWith("helm ") ? each + helm : each))
-    .join(" | ");
 }
 
 function summaryOf({ controller, speaker, mode }: Installation): { readonly version: string; readonly mode: string } {
