@@ -152,7 +152,7 @@ class Handover {
   async takeBack(expected: RegExp): Promise<void> {
     const undo = this.#undo.pop() ?? [];
     assert.match(undo.join("\n"), expected);
-    for (const line of undo) await typed(this.lab, line);
+    for (const line of undo) if (!line.startsWith("#")) await typed(this.lab, line);
   }
 
   /** Until the router has another session with the node, and its routes; what the router's kernel saw. */

@@ -40,11 +40,14 @@ function placeStep({ installation, namespace }: Progress, order: "first" | "last
     title: `Speakers make place: a node that is labelled ${SPEAKER_LABEL} has none any more; those that run are not started anew`,
     ...(order === "first" ? { onEveryNode: [looseConnections(false)] } : {}),
     commands: [patch(withoutSpeaker(before))],
-    undo: [patch(Object.keys(before).length === 0 ? null : before)],
+    undo: [
+      patch(Object.keys(before).length === 0 ? null : before),
+      ...(order === "first" ? [`# on every node, as root: ${looseConnections(true)}`] : []),
+    ],
     ...(order === "first"
       ? {
           notes: [
-            "The sysctl has a node drop what belongs to a connection of another node, in place of a reset: the connection goes on when its node has its session again.",
+            "The sysctl keeps a node from taking up what belongs to a connection of another node, which a pod would reset: the connection goes on when its own node has a session again.",
           ],
         }
       : {}),
