@@ -5,7 +5,7 @@
  * Deviation: a shared address that two Services would give to different nodes has one announcer (announcements.ts).
  */
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
-import { readClaim } from "../pool/claim.ts";
+import { spansPools } from "../pool/claim.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
 import { NO_NAMESPACES, parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
 import type { EndpointSlice, Node, Service } from "../service/objects.ts";
@@ -218,7 +218,7 @@ export function poolOfEach(
   service: Service,
   pools: PoolSet,
 ): readonly Pool[] | undefined {
-  if (addresses.length < 2 || !readClaim(service).spans) return undefined;
+  if (addresses.length < 2 || !spansPools(service)) return undefined;
   const found = addresses.flatMap((address) => pools.poolsOf(address)[0] ?? []);
   return found.length === addresses.length ? found : undefined;
 }

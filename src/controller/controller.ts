@@ -4,8 +4,9 @@
  */
 import type { Logger } from "pino";
 import { formatProblem, type Problem } from "../net/problem.ts";
-import { assigning, type Decision } from "../pool/assign.ts";
+import { assigning, type Claims, type Decision } from "../pool/assign.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
+import { sameEntries } from "../reconcile/layered-map.ts";
 import { failed, type Convergence } from "../reconcile/retry.ts";
 import type { ConfigurationStateWrite, Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { inSlices, Slices, type Pace } from "../time/slices.ts";
@@ -39,6 +40,8 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   let told: readonly Problem[] = [];
   let convergence: Convergence = { state: "pending" };
   let verdict: ConfigurationVerdict | undefined;
+  /** Of the last decision. */
+  let claims: Claims | undefined;
   /** When an address has rested and may be given again. */
   let again: number | undefined;
   const slices = new Slices(parts.pace);
@@ -47,7 +50,8 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
     const now = Date.now();
     const rested = again !== undefined && again <= now;
     if (rested || convergence.state !== "done" || seen === undefined || !sameInputs(seen, snapshot)) {
-      const decision = await inSlices(assigning(snapshot, parts.loadBalancerClass, now), parts.pace);
+      const decision = await inSlices(assigning(snapshot, parts.loadBalancerClass, now, claims), parts.pace);
+      claims = decision.claims;
       again = decision.again;
       told = tell(decision.problems, told, parts.log);
       tellLosses(decision, parts.log);
@@ -222,17 +226,13 @@ function tell(now: readonly Problem[], before: readonly Problem[], log: Controll
 function sameInputs(a: Snapshot, b: Snapshot): boolean {
   return (
     a.complete === b.complete &&
-    sameObjects(a.services, b.services) &&
-    sameObjects(a.ipAddressPools, b.ipAddressPools) &&
-    sameObjects(a.namespaces, b.namespaces) &&
-    sameObjects(a.communities, b.communities) &&
+    sameEntries(a.services, b.services) &&
+    sameEntries(a.ipAddressPools, b.ipAddressPools) &&
+    sameEntries(a.namespaces, b.namespaces) &&
+    sameEntries(a.communities, b.communities) &&
     JSON.stringify(a.problems) === JSON.stringify(b.problems) &&
     (a.reserved === b.reserved || JSON.stringify([...a.reserved]) === JSON.stringify([...b.reserved]))
   );
-}
-
-function sameObjects<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
-  return a === b || (a.size === b.size && [...a].every(([key, value]) => b.get(key) === value));
 }
 
 /** Milliseconds until something is due by itself. A timer holds 24 days; waking too early does no harm. */

@@ -73,11 +73,17 @@ export interface Decision {
   readonly loadBalancerClass: string | undefined;
   /** By key, of pools whose released addresses rest. */
   readonly coolDowns: ReadonlyMap<string, PoolCoolDown>;
+  /** What the Services ask for, by key: whoever decides again need not read again what has not changed. */
+  readonly claims: Claims;
   /** When the next address has rested and all must be decided anew, in milliseconds since 1970. */
   readonly again: number | undefined;
 }
 
 /** `now` in milliseconds since 1970: only released addresses that rest depend on it. */
+export type Claims = ReadonlyMap<string, Claim>;
+
+const NO_CLAIMS: Claims = new Map();
+
 export function assign(objects: Objects, loadBalancerClass?: string, now: number = 0): Decision {
   return atOnce(assigning(objects, loadBalancerClass, now));
 }
@@ -85,8 +91,13 @@ export function assign(objects: Objects, loadBalancerClass?: string, now: number
 /** So many Services are decided about between two pauses. */
 const SERVICES_A_STEP = 500;
 
-/** As {@link assign}, with pauses in which a program can do something else. The objects are those of the call. */
-export function* assigning(objects: Objects, loadBalancerClass?: string, now: number = 0): Sliced<Decision> {
+/** As {@link assign}, with pauses in which a program can do something else. The objects are those of the call; `known` are the last decision's claims. */
+export function* assigning(
+  objects: Objects,
+  loadBalancerClass?: string,
+  now: number = 0,
+  known: Claims = NO_CLAIMS,
+): Sliced<Decision> {
   const pools = yield* parsingPools(objects.ipAddressPools, objects.namespaces);
   const work: Work = {
     pools,
@@ -100,11 +111,13 @@ export function* assigning(objects: Objects, loadBalancerClass?: string, now: nu
     complete: objects.complete,
     freed: false,
   };
-  const unsorted: Claim[] = [];
-  yield* each(objects.services.values(), (service) => {
-    if (isOurs(service, loadBalancerClass)) unsorted.push(readClaim(service));
+  const claimsByKey = new Map<string, Claim>();
+  yield* each(objects.services, ([key, service]) => {
+    if (!isOurs(service, loadBalancerClass)) return;
+    const before = known.get(key);
+    claimsByKey.set(key, before?.object === service ? before : readClaim(service));
   });
-  const claims = yield* sorting(unsorted, oldestFirst);
+  const claims = yield* sorting([...claimsByKey.values()], oldestFirst);
   yield* each(yield* inOrderOfRight(claims), (claim) => keepCurrent(claim, work));
   yield* each(objects.reserved, ([service, addresses]) => reserve(service, addresses, work.occupancy));
   yield* each(objects.services, ([key, service]) => {
@@ -126,6 +139,7 @@ export function* assigning(objects: Objects, loadBalancerClass?: string, now: nu
     counts,
     exhausted: exhaustedPools(work.unmet.values(), counts),
     loadBalancerClass,
+    claims: claimsByKey,
     ...after,
   };
 }

@@ -5,6 +5,8 @@ import { formatSelector } from "../service/selector.ts";
 import { formatSharing, type Sharing } from "./sharing.ts";
 
 export interface Claim {
+  /** What it was read from. */
+  readonly object: Service;
   readonly service: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -62,14 +64,9 @@ export const ADDRESS_ASSIGNED = "fairlead.io/AddressAssigned";
 /** False, and only then present: a Service has an address, but not as it asks for. */
 export const REQUEST_MET = "fairlead.io/RequestMet";
 
-/** Of the same Service object, which nobody changes, always the same. */
-const known = new WeakMap<Service, Claim>();
-
-/** Reads a Service of type LoadBalancer. */
-export function readClaim(service: Service): Claim {
-  const claim = known.get(service) ?? claimOf(service);
-  known.set(service, claim);
-  return claim;
+/** Whether the Service's two addresses may come from different pools. */
+export function spansPools(service: Service): boolean {
+  return wantedPoolsOf(service).length > 1 || service.metadata.annotations[DUAL_STACK_POOLS] === "span";
 }
 
 /** The first the Service asks for has a comma only if it asks for several: no pool can be called so. */
@@ -78,7 +75,8 @@ function wantedPoolsOf(service: Service): readonly string[] {
   return [...new Set(names)].filter((name) => name !== "");
 }
 
-function claimOf(service: Service): Claim {
+/** Reads a Service of type LoadBalancer. */
+export function readClaim(service: Service): Claim {
   const families = wantedFamilies(service);
   const wantedPools = wantedPoolsOf(service);
   const sharing = sharingOf(service);
@@ -88,6 +86,7 @@ function claimOf(service: Service): Claim {
   const knownFamilies = "families" in families ? families.families : [];
   const wanted = "addresses" in addresses ? addresses.addresses : [];
   return {
+    object: service,
     service: objectKey(service),
     namespace: service.metadata.namespace,
     labels: service.metadata.labels,
@@ -100,7 +99,7 @@ function claimOf(service: Service): Claim {
     allocatedFrom: service.metadata.annotations[ALLOCATED_FROM_POOL],
     sharingChanged: sharedAs !== undefined && sharedAs !== formatSharing(sharing),
     wantedPools,
-    spans: wantedPools.length > 1 || service.metadata.annotations[DUAL_STACK_POOLS] === "span",
+    spans: spansPools(service),
     wantedAddresses: wanted,
     fault: fault ?? familyFault(knownFamilies, wanted),
   };

@@ -1,10 +1,12 @@
-/** The addresses one IPAddressPool lists, read once an object: a pool may list a hundred thousand, and many ask. */
+/** The addresses one IPAddressPool lists: it may be a hundred thousand. */
 import { formatRange, parseRange, type Range } from "../net/range.ts";
 import type { Sliced } from "../time/slices.ts";
 import type { IPAddressPool } from "./objects.ts";
 import { RangeIndex } from "./range-index.ts";
 
 export interface Entries {
+  /** What was read. */
+  readonly addresses: readonly string[];
   /** Of the entries that are ranges, in listed order. */
   readonly ranges: readonly Range[];
   /** Of each range, the index of its entry. */
@@ -16,16 +18,10 @@ export interface Entries {
 /** So many entries are read between two pauses. */
 const ENTRIES_A_STEP = 200;
 
-/** Of the same object, which nobody changes, always the same. */
-const known = new WeakMap<IPAddressPool, Entries>();
-
-export function* readingEntries(pool: IPAddressPool): Sliced<Entries> {
-  const entries = known.get(pool) ?? (yield* reading(pool));
-  known.set(pool, entries);
-  return entries;
-}
-
-function* reading({ metadata: { namespace, name }, spec: { addresses } }: IPAddressPool): Sliced<Entries> {
+export function* readingEntries({
+  metadata: { namespace, name },
+  spec: { addresses },
+}: IPAddressPool): Sliced<Entries> {
   const ranges: Range[] = [];
   const indexes: number[] = [];
   const faults = new Map<number, string>();
@@ -44,7 +40,7 @@ function* reading({ metadata: { namespace, name }, spec: { addresses } }: IPAddr
     ranges.push(range);
     indexes.push(index);
   }
-  return { ranges, indexes, faults };
+  return { addresses, ranges, indexes, faults };
 }
 
 export function pathOf(index: number): string {

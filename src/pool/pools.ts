@@ -10,7 +10,7 @@ import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../servic
 import { atOnce, forEach, type Sliced } from "../time/slices.ts";
 import { sorting } from "../time/sorting.ts";
 import { readCoolDown } from "./cool-down.ts";
-import { overlap, pathOf, readingEntries } from "./entries.ts";
+import { overlap, pathOf, readingEntries, type Entries } from "./entries.ts";
 import type { IPAddressPool, ServiceAllocation } from "./objects.ts";
 import { OverlappingRanges, RangeIndex } from "./range-index.ts";
 
@@ -69,30 +69,49 @@ export function parsePools(objects: Objects, namespaces: ReadonlyMap<string, Nam
   return atOnce(parsingPools(objects, namespaces));
 }
 
-/** As {@link parsePools}, with pauses. Of the same maps, which nobody changes, always the same. */
+/** As {@link parsePools}, with pauses. Many ask about the same maps, which nobody changes: they get the same set. */
 export function* parsingPools(objects: Objects, namespaces: ReadonlyMap<string, Namespace>): Sliced<PoolSet> {
-  const before = known.get(objects);
   const asked = [...objects.values()].some(({ spec }) => (spec.serviceAllocation?.namespaceSelectors.length ?? 0) > 0)
     ? namespaces
     : NO_NAMESPACES;
-  if (before?.namespaces === asked) return before.set;
-  const set = yield* parsing(objects, asked);
-  known.set(objects, { namespaces: asked, set });
+  if (last?.objects === objects && last.namespaces === asked) return last.set;
+  const entries = new Map<string, Entries>();
+  const set = yield* parsing(objects, asked, entries);
+  last = { objects, namespaces: asked, set, entries };
   return set;
 }
 
 type Objects = ReadonlyMap<string, IPAddressPool>;
 
-/** What was last parsed of some objects, and with which namespaces. */
-const known = new WeakMap<Objects, { readonly namespaces: ReadonlyMap<string, Namespace>; readonly set: PoolSet }>();
+/**
+ * What was parsed last. Not a WeakMap: what only that leads to is marked while the collector has stopped everything, and of
+ * a hundred thousand ranges that is a tenth of a second.
+ */
+let last: Parsed | undefined;
 
-function* parsing(objects: Objects, namespaces: ReadonlyMap<string, Namespace>): Sliced<PoolSet> {
+interface Parsed {
+  readonly objects: Objects;
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly set: PoolSet;
+  /** Of the pools, by their keys. */
+  readonly entries: ReadonlyMap<string, Entries>;
+}
+
+/** `entries` is filled with what the pools list. */
+function* parsing(
+  objects: Objects,
+  namespaces: ReadonlyMap<string, Namespace>,
+  entries: Map<string, Entries>,
+): Sliced<PoolSet> {
   const problems: Problem[] = [];
   const pools: Pool[] = [];
   const open = new RangeIndex<PoolRange>();
   const names = new Map<string, string>();
   for (const [key, object] of [...objects].toSorted(byAge)) {
-    const found = yield* rangeProblems(object, open);
+    const known = last?.entries.get(key);
+    const listed = known?.addresses === object.spec.addresses ? known : yield* readingEntries(object);
+    entries.set(key, listed);
+    const found = yield* rangeProblems(listed, open);
     const duplicate = names.get(object.metadata.name);
     if (duplicate !== undefined)
       found.problems.push({ path: "metadata.name", message: `pool ${duplicate} has the same name` });
@@ -137,8 +156,7 @@ interface Found {
   readonly problems: { readonly path: string; readonly message: string }[];
 }
 
-function* rangeProblems(object: IPAddressPool, open: RangeIndex<PoolRange>): Sliced<Found> {
-  const { ranges, indexes, faults } = yield* readingEntries(object);
+function* rangeProblems({ addresses, ranges, indexes, faults }: Entries, open: RangeIndex<PoolRange>): Sliced<Found> {
   const found: { readonly index: number; readonly message: string }[] = [];
   yield* forEach(ranges.entries(), RANGES_A_STEP, ([number, range]) => {
     const other = open.overlapping(range);
@@ -150,7 +168,7 @@ function* rangeProblems(object: IPAddressPool, open: RangeIndex<PoolRange>): Sli
   const problems = (yield* sorting(found, (a, b) => a.index - b.index)).map(({ index, message }) => {
     return { path: pathOf(index), message };
   });
-  if (object.spec.addresses.length === 0)
+  if (addresses.length === 0)
     problems.push({ path: "spec.addresses", message: "the pool has no addresses; add a CIDR or a range start-end" });
   return { ranges, problems };
 }

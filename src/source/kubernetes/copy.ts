@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../net/problem.ts";
+import { withChanges } from "../../reconcile/layered-map.ts";
 import { decodeObject, type DecodedObject, type DecodeProblem } from "../manifests/decode.ts";
 import type { Collection, ObjectOf } from "../manifests/kinds.ts";
 import type { Resource } from "./kinds.ts";
@@ -29,7 +30,6 @@ export class ObjectCopy {
   #values: ReadonlyMap<string, ObjectOf<Collection>> = new Map();
   /** Keys of what `#values` does not have as it is. */
   readonly #touched = new Set<string>();
-  readonly #ahead = new WeakMap<Raw, Read | "known">();
   #broken = new Set<string>();
 
   constructor(resource: Resource) {
@@ -38,16 +38,10 @@ export class ObjectCopy {
 
   /** The same map until something changed. */
   get values(): ReadonlyMap<string, ObjectOf<Collection>> {
-    if (this.#touched.size === 0) return this.#values;
-    const values = new Map(this.#values);
-    for (const key of this.#touched) {
-      const value = this.#kept.get(key)?.value;
-      if (value === undefined) values.delete(key);
-      else values.set(key, value);
-    }
+    const changes = new Map(Array.from(this.#touched, (key) => [key, this.#kept.get(key)?.value]));
     this.#touched.clear();
-    this.#values = values;
-    return values;
+    this.#values = withChanges(this.#values, changes);
+    return this.#values;
   }
 
   /**
@@ -57,10 +51,9 @@ export class ObjectCopy {
   ahead(object: Raw): Raw {
     const { name, namespace } = recordOf(object["metadata"]);
     const version = versionOf(object);
-    const stub: Raw = { metadata: { name, namespace, ...version } };
     const before = this.#kept.get(keyOf(object));
-    this.#ahead.set(stub, isSame(before, version) ? "known" : this.#read(object));
-    return stub;
+    const read = isSame(before, version) ? "known" : this.#read(object);
+    return { metadata: { name, namespace, ...version }, [AHEAD]: read } satisfies Stub;
   }
 
   get problems(): readonly Problem[] {
@@ -114,7 +107,7 @@ export class ObjectCopy {
     if (before !== undefined && before.uid === version.uid && isOlder(version.resourceVersion, before.resourceVersion))
       return false;
     if (isSame(before, version)) return false;
-    const read = this.#ahead.get(object) ?? this.#read(object);
+    const read = (object as Partial<Stub>)[AHEAD] ?? this.#read(object);
     // It was as we had it when the list was read; what we have now is later.
     if (read === "known") return false;
     const { value, faults, addresses } = read;
@@ -179,6 +172,13 @@ interface Read {
   /** Of one that cannot be read. */
   readonly addresses: readonly string[];
 }
+
+/** What stands for an object that was read ahead. */
+interface Stub extends Raw {
+  readonly [AHEAD]: Read | "known";
+}
+
+const AHEAD = Symbol("ahead");
 
 interface Version {
   readonly resourceVersion: string;

@@ -8,6 +8,7 @@ import { statSync, type Stats } from "node:fs";
 import { opendir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Problem } from "../../net/problem.ts";
+import { withChanges } from "../../reconcile/layered-map.ts";
 import { forEach, PACE, Slices, type Pace, type Sliced } from "../../time/slices.ts";
 import { readFile, readSmallFile, refusalOf, SMALL_BYTES_MAX, type FileBytes } from "./read-file.ts";
 
@@ -68,8 +69,10 @@ export class FolderFiles<E extends Entry> {
   #names: readonly string[] | undefined;
   #readings: readonly Reading<E>[] | undefined;
   #byKey: ReadonlyMap<string, E> | undefined;
-  /** Entries by key that `#byKey`, where there is one, does not have yet. */
-  readonly #news = new Map<string, E>();
+  /** Two files hold one key: where the one that counts goes, the other comes. */
+  #hasHidden = false;
+  /** Entries by key that `#byKey`, where there is one, does not have yet; undefined for those that are gone. */
+  readonly #news = new Map<string, E | undefined>();
 
   /** `path` is a folder, or one file. */
   constructor(path: string, decoder: Decoder<E>) {
@@ -93,13 +96,19 @@ export class FolderFiles<E extends Entry> {
 
   /** The entries of all files by their keys; the same map until something changed. */
   get byKey(): ReadonlyMap<string, E> {
-    if (this.#byKey !== undefined && this.#news.size === 0) return this.#byKey;
-    const byKey = new Map<string, E>(this.#byKey);
-    if (this.#byKey === undefined)
-      for (const { entries } of this.#files.values()) for (const entry of entries) byKey.set(entry.key, entry);
-    for (const [key, entry] of this.#news) byKey.set(key, entry);
+    this.#byKey = withChanges(this.#byKey ?? this.#indexed(), this.#news);
     this.#news.clear();
-    this.#byKey = byKey;
+    return this.#byKey;
+  }
+
+  #indexed(): ReadonlyMap<string, E> {
+    const byKey = new Map<string, E>();
+    let count = 0;
+    for (const { entries } of this.#files.values()) {
+      for (const entry of entries) byKey.set(entry.key, entry);
+      count += entries.length;
+    }
+    this.#hasHidden = count > byKey.size;
     return byKey;
   }
 
@@ -172,21 +181,23 @@ export class FolderFiles<E extends Entry> {
     return true;
   }
 
-  /** Entries that came or changed are remembered until somebody asks; for everything else the index is made anew. */
+  /** Entries that came, changed or went are remembered until somebody asks; of a large file the index is made anew. */
   #index(before: Read<E> | undefined, kept: Read<E> | undefined): void {
     const index = this.#byKey;
-    const came = kept?.entries ?? [];
-    const isPlain = (entry: E): boolean => {
-      const there = this.#news.get(entry.key) ?? index?.get(entry.key);
+    if (index === undefined) return;
+    const [went, came] = [before?.entries ?? [], kept?.entries ?? []];
+    const isPlain = ({ key }: E): boolean => {
+      const there = this.#news.has(key) ? this.#news.get(key) : index.get(key);
       // Another file may hold the same key, and then it depends on the order of files which one counts.
-      return there === undefined || before?.entries.includes(there) === true;
+      return there === undefined || went.includes(there);
     };
-    const keys = new Set(came.map(({ key }) => key));
-    const goes = before?.entries.some(({ key }) => !keys.has(key)) === true;
-    if (index === undefined || goes || came.length > INDEXED_MAX || !came.every(isPlain)) {
+    if (this.#hasHidden || went.length + came.length > INDEXED_MAX || ![...went, ...came].every(isPlain)) {
       this.#byKey = undefined;
       this.#news.clear();
-    } else for (const entry of came) this.#news.set(entry.key, entry);
+      return;
+    }
+    for (const { key } of went) this.#news.set(key, undefined);
+    for (const entry of came) this.#news.set(entry.key, entry);
   }
 
   /** The names to look at: those there are, and those there were. */

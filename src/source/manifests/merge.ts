@@ -2,6 +2,7 @@
 import type { Problem } from "../../net/problem.ts";
 import { OUTPUT_ANNOTATIONS } from "../../pool/claim.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
+import { differingKeys, withChanges } from "../../reconcile/layered-map.ts";
 import type { Service } from "../../service/objects.ts";
 import { sameObjects } from "../../service/slices.ts";
 import { atOnce, forEach, type Sliced } from "../../time/slices.ts";
@@ -33,6 +34,7 @@ export interface Inputs {
  */
 export class Merger {
   readonly #collected = new Map<Collection, Collected>();
+  #parts: PartsByFile = new Map();
   #services: Combined<Service, ServiceState> = nothingCombined();
   #pools: Combined<IPAddressPool, PoolState> = nothingCombined();
 
@@ -42,14 +44,16 @@ export class Merger {
 
   /** As {@link merge}, with pauses, in which others may merge: what this one began with is remembered when it ends. */
   *merging(inputs: Inputs): Sliced<Snapshot> {
+    const parts = yield* splitting(inputs.files, this.#parts);
     const collected: [Collection, Collected][] = [];
     for (const collection of COLLECTIONS)
-      collected.push([collection, yield* collecting(inputs.files, collection, this.#collected.get(collection))]);
+      collected.push([collection, yield* collecting(parts, collection, this.#collected.get(collection))]);
     // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
     const found = Object.fromEntries(collected.map(([c, { values }]) => [c, values])) as unknown as Collections;
     const services = yield* combine(this.#services, found.services, inputs.serviceStates, withServiceState);
     const pools = yield* combine(this.#pools, found.ipAddressPools, inputs.poolStates, withPoolState);
     const reserved = inputs.complete ? NOTHING_RESERVED : yield* orphans(inputs.serviceStates, services.values);
+    this.#parts = parts;
     for (const [collection, each] of collected) this.#collected.set(collection, each);
     this.#services = services;
     this.#pools = pools;
@@ -67,17 +71,26 @@ export class Merger {
 /** So many objects are merged between two pauses. */
 const OBJECTS_A_STEP = 500;
 
+/** The entries of each file by collection, in the order of the files. */
+type PartsByFile = ReadonlyMap<Reading<ManifestEntry>, ReadonlyMap<Collection, readonly ManifestEntry[]>>;
+
+/** Readings never change: what was split before need not be split again. */
+function* splitting(files: readonly Reading<ManifestEntry>[], before: PartsByFile): Sliced<PartsByFile> {
+  const parts = new Map<Reading<ManifestEntry>, ReadonlyMap<Collection, readonly ManifestEntry[]>>();
+  yield* forEach(files, 1, (file) =>
+    parts.set(file, before.get(file) ?? Map.groupBy(file.entries, (entry) => entry.collection)),
+  );
+  return parts;
+}
+
 /** Of two objects with one key the first counts; the other is a problem, again with every snapshot. */
-function* collecting(
-  files: readonly Reading<ManifestEntry>[],
-  collection: Collection,
-  before: Collected | undefined,
-): Sliced<Collected> {
+function* collecting(byFile: PartsByFile, collection: Collection, before: Collected | undefined): Sliced<Collected> {
   const parts: (readonly ManifestEntry[])[] = [];
-  yield* forEach(files, 1, (file) => {
-    const part = partsOf(file).get(collection);
+  for (const byCollection of byFile.values()) {
+    const part = byCollection.get(collection);
     if (part !== undefined) parts.push(part);
-  });
+  }
+  yield;
   return before !== undefined && sameParts(before.parts, parts) ? before : { parts, ...(yield* collect(parts)) };
 }
 
@@ -91,18 +104,6 @@ type Collections = { readonly [C in Collection]: ReadonlyMap<string, ObjectOf<C>
 
 const NO_ENTRIES: readonly ManifestEntry[] = [];
 const NOTHING_RESERVED: Snapshot["reserved"] = new Map();
-
-/** The entries of a file by collection: readings never change. */
-const known = new WeakMap<Reading<ManifestEntry>, ReadonlyMap<Collection, readonly ManifestEntry[]>>();
-
-function partsOf(file: Reading<ManifestEntry>): ReadonlyMap<Collection, readonly ManifestEntry[]> {
-  let parts = known.get(file);
-  if (parts === undefined) {
-    parts = Map.groupBy(file.entries, (entry) => entry.collection);
-    known.set(file, parts);
-  }
-  return parts;
-}
 
 /** The same entries in the same order, whichever files they are in now. */
 function sameParts(a: Collected["parts"], b: Collected["parts"]): boolean {
@@ -138,7 +139,7 @@ function nothingCombined<T, S>(): Combined<T, S> {
   return { objects: new Map(), states: new Map(), values: new Map() };
 }
 
-function* combine<T, S>(
+function* combine<T extends object, S extends object>(
   before: Combined<T, S>,
   objects: ReadonlyMap<string, T>,
   states: ReadonlyMap<string, S>,
@@ -159,27 +160,19 @@ function* combine<T, S>(
 }
 
 /** The same objects with other states: of a hundred thousand, mostly a few have changed. */
-function* recombine<T, S>(
+function* recombine<T extends object, S extends object>(
   before: Combined<T, S>,
   states: ReadonlyMap<string, S>,
   merge: (object: T, state: S) => T,
 ): Sliced<Combined<T, S>> {
   if (before.states === states) return before;
   const { objects } = before;
-  let values: Map<string, T> | undefined;
-  const change = (key: string, state: S | undefined): void => {
-    const object = objects.get(key);
-    if (object === undefined) return;
-    values ??= new Map(before.values);
-    values.set(key, state === undefined ? object : merge(object, state));
-  };
-  yield* forEach(states, OBJECTS_A_STEP, ([key, state]) => {
-    if (before.states.get(key) !== state) change(key, state);
+  const changes = new Map<string, T>();
+  yield* forEach(differingKeys(before.states, states), OBJECTS_A_STEP, (key) => {
+    const [object, state] = [objects.get(key), states.get(key)];
+    if (object !== undefined) changes.set(key, state === undefined ? object : merge(object, state));
   });
-  yield* forEach(before.states.keys(), OBJECTS_A_STEP, (key) => {
-    if (!states.has(key)) change(key, undefined);
-  });
-  return { objects, states, values: values ?? before.values };
+  return { objects, states, values: withChanges(before.values, changes) };
 }
 
 function withServiceState(service: Service, state: ServiceState): Service {
