@@ -128,6 +128,7 @@ const AGENT_VALUES: readonly (readonly [value: string, option: string])[] = [
   ["speaker.handover=true", "--handover"],
   ["speaker.memberlist.mlBindPort=7000", "--membership-port=7000"],
   ["speaker.graceSeconds=5", "--grace-seconds=5"],
+  ["speaker.checkSeconds=300", "--check-seconds=300"],
   ["speaker.flowsMax=2097152", "--flows-max=2097152"],
   ["speaker.bmp=collector:11019", "--bmp=collector:11019"],
   ["speaker.devices={eth0,eth1}", "eth1"],
