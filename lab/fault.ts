@@ -2,6 +2,7 @@
  * What can go wrong in a lab, on demand.
  *
  *     agent-kill   SIGKILL        agent-stop   SIGTERM, until it has ended      agent-start   start it (again)
+ *                  of a real node the kubelet starts it again at once; stopped, it stays so: the kubelet is held until agent-start
  *     node-down    power loss: cut off from everything at once, its programs and its pods' gone, nothing of its kernel state kept
  *     node-up      the same node starts up: devices, addresses, routes, pods, agent
  *     link-down    the cable's other end goes down: no carrier         link-up   and back
@@ -11,7 +12,14 @@ import { join } from "node:path";
 import { markDown, memberPlan, startAgent, startPods, tailOfLog } from "./lab.ts";
 import type { Lab } from "./lab.ts";
 import { LabError } from "./lab-error.ts";
-import { agentProcess, forgetKernelState, startNode } from "./kubernetes/nodes.ts";
+import {
+  agentProcess,
+  forgetKernelState,
+  holdKubelet,
+  registered,
+  releaseKubelet,
+  startNode,
+} from "./kubernetes/nodes.ts";
 import { configureAgain, setDevices } from "./network.ts";
 import type { Cable, CableEnd } from "./plan.ts";
 import { namespaceOf } from "./plan.ts";
@@ -20,6 +28,7 @@ import { forgetProgram, listPrograms, sameProcess, signalProgram, waitForEnd } f
 import type { Program } from "./programs.ts";
 import { podsOn } from "./scene.ts";
 import type { Host } from "./scene.ts";
+import { waitFor } from "./wait.ts";
 
 export const FAULTS = [
   "agent-kill",
@@ -33,6 +42,7 @@ export const FAULTS = [
 export type Fault = (typeof FAULTS)[number];
 
 const STOP_MILLISECONDS = 15_000;
+const POD_MILLISECONDS = 60_000;
 
 /** Makes it happen; when the promise resolves it has happened. Throws a {@link LabError} for a host or device that cannot have it. */
 export async function applyFault(lab: Lab, hostName: string, fault: Fault, device?: string): Promise<void> {
@@ -56,7 +66,7 @@ export async function applyFault(lab: Lab, hostName: string, fault: Fault, devic
 }
 
 async function endAgent(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-  if (isReal(host)) return killAgentPod(lab, host, signal);
+  if (isReal(host)) return endAgentPod(lab, host, signal);
   const agent = await runningAgent(lab, host);
   if (agent === undefined) throw new LabError(`No agent runs on ${host.name}`);
   await signalProgram(agent, signal);
@@ -68,10 +78,11 @@ async function endAgent(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Pr
   await forgetProgram(lab.paths.programs, agent);
 }
 
-/** Its kubelet starts it again at once, so there is no agent that stays stopped. */
-async function killAgentPod(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+/** Killed, its kubelet starts it again at once. That it stays stopped, its kubelet is held meanwhile. */
+async function endAgentPod(lab: Lab, host: Host, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
   const agent = await agentProcess(lab, host.name);
   if (agent === undefined) throw new LabError(`No agent runs on ${host.name}`);
+  if (signal === "SIGTERM") await holdKubelet(lab, host.name);
   await signalProgram(agent, signal);
   if ((await waitForEnd(agent, STOP_MILLISECONDS)) === "stillThere")
     throw new LabError(`The agent on ${host.name} has not ended ${STOP_MILLISECONDS / 1000} s after ${signal}`);
@@ -82,9 +93,16 @@ function isReal(host: Host): boolean {
 }
 
 async function startAgentAgain(lab: Lab, host: Host): Promise<void> {
-  if (isReal(host)) throw new LabError(`The kubelet on ${host.name} starts its agent by itself`);
+  if (isReal(host)) return startAgentPod(lab, host);
   if ((await runningAgent(lab, host)) !== undefined) throw new LabError(`An agent runs on ${host.name} already`);
   await startAgent(lab, host);
+}
+
+async function startAgentPod(lab: Lab, host: Host): Promise<void> {
+  await releaseKubelet(lab, host.name);
+  await waitFor(`the kubelet on ${host.name} to start its agent`, () => agentProcess(lab, host.name), {
+    milliseconds: POD_MILLISECONDS,
+  });
 }
 
 async function switchOff(lab: Lab, host: Host): Promise<void> {
@@ -123,6 +141,7 @@ async function switchOn(lab: Lab, host: Host): Promise<void> {
   await markDown(lab, host.name, false);
   if (isReal(host) && lab.record.agents) {
     await startNode(lab, host);
+    await registered(lab, host);
     return;
   }
   if (host.agent && lab.record.agents && (await runningAgent(lab, host)) === undefined) await startAgent(lab, host);

@@ -12,7 +12,7 @@ import { formatAddress } from "../src/net/address.ts";
 import { AGENT_API_PORT } from "./cluster-objects.ts";
 import { LabError } from "./lab-error.ts";
 import { installInCluster } from "./kubernetes/install.ts";
-import { removeCgroupsOf, startCluster } from "./kubernetes/nodes.ts";
+import { removeCgroupsOf, removeOrphanedCgroups, startCluster } from "./kubernetes/nodes.ts";
 import { kubeconfigOf, kubeletHosts, startApiServer } from "./kubernetes/start.ts";
 import { createNetwork, mountBpf, namespacesOf, removeNamespaces, unmountBpf, waitForFile } from "./network.ts";
 import { namespaceOf, planLab } from "./plan.ts";
@@ -180,6 +180,7 @@ async function removeLeftOvers(): Promise<readonly string[]> {
     await takeDown(name);
     removed.push(name);
   }
+  await removeOrphanedCgroups(await listLabs());
   return removed;
 }
 

@@ -5,6 +5,7 @@
  *     GET  /            {"pod_name", "pod_ip", "host_name", "client_ip", "client_port"}
  *     GET  /bytes?n=N   N bytes
  *     POST /sink        the same JSON with the number of bytes received
+ *     GET  /ready       200; 503 between POST /not-ready and POST /ready, which changes nothing else
  *     TCP               that JSON on a line at once, then everything sent comes back
  *     UDP               that JSON for every datagram, with the datagram as "data"
  *
@@ -23,6 +24,8 @@ interface PodIdentity {
   readonly listen: readonly { readonly protocol: "HTTP" | "TCP" | "UDP"; readonly port: number }[];
 }
 
+/** What a readiness probe is told. */
+let ready = true;
 const CHUNK = Buffer.alloc(64 * 1024, "fairlead ");
 /** As much as the kernel lets an application ask for by default (net.core.somaxconn). */
 const BACKLOG = 4096;
@@ -97,8 +100,10 @@ function answerHttp(identity: PodIdentity, request: IncomingMessage, response: S
   let received = 0;
   request.on("data", (chunk: Buffer) => (received += chunk.length));
   request.on("end", () => {
+    if (request.method === "POST" && url.pathname.endsWith("ready")) ready = url.pathname === "/ready";
+    const status = url.pathname === "/ready" && !ready ? 503 : 200;
     const body = { ...describeSocket(identity, request.socket), ...(url.pathname === "/sink" ? { received } : {}) };
-    response.writeHead(200, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
+    response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
   });
 }
 

@@ -24,6 +24,8 @@ export async function installInCluster(lab: Lab, report: (step: string) => void)
     "--namespace",
     SYSTEM_NAMESPACE,
     "--create-namespace",
+    // What a lab's agents are given besides.
+    `--set-json=speaker.extraArgs=${JSON.stringify(lab.record.agentArguments)}`,
     "--wait",
     "--timeout=170s",
   ]);

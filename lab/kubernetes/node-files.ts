@@ -74,6 +74,8 @@ const KUBELET = {
   nodeStatusUpdateFrequency: "2s",
   syncFrequency: "10s",
   fileCheckFrequency: "0s",
+  // Tests kill agents one after the other, and none of them is broken.
+  crashLoopBackOff: { maxContainerRestartPeriod: "1s" },
   readOnlyPort: 0,
   // Nobody serves names here.
   clusterDNS: ["10.96.0.10"],

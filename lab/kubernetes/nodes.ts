@@ -16,13 +16,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Lab } from "../lab.ts";
+import { LabError } from "../lab-error.ts";
 import { runIn } from "../network.ts";
 import { namespaceOf } from "../plan.ts";
-import { readStartTime, tailOfFile, type ProcessIdentity, type Program } from "../programs.ts";
+import { readStartTime, signalProgram, tailOfFile, type ProcessIdentity, type Program } from "../programs.ts";
 import type { Host } from "../scene.ts";
 import {
   BIN,
@@ -138,13 +139,44 @@ export async function removeCgroupsOf(lab: string): Promise<void> {
   await removeCgroups((group) => group.startsWith(cgroupOf(lab, "")));
 }
 
+/** Removes the cgroups of nodes whose lab has no run directory any more. One that still has a process is somebody's, and stays. */
+export async function removeOrphanedCgroups(labs: readonly string[]): Promise<void> {
+  await removeCgroups((group, folder) => {
+    const lab = CGROUP.exec(group)?.groups?.["lab"];
+    return lab !== undefined && !labs.includes(lab) && isEmpty(folder);
+  });
+}
+
 /** The process of the agent on a node; `undefined` while there is none. */
-export async function agentProcess(lab: Lab, node: string): Promise<ProcessIdentity | undefined> {
+export function agentProcess(lab: Lab, node: string): Promise<ProcessIdentity | undefined> {
+  return processOn(lab, node, (words) => words.includes("agent") && words.includes("--kubernetes"));
+}
+
+/** Stands still until it is released: what ends on its node stays ended, and after a while the node counts as not ready. */
+export async function holdKubelet(lab: Lab, node: string): Promise<void> {
+  await signalProgram(await kubeletProcess(lab, node), "SIGSTOP");
+}
+
+export async function releaseKubelet(lab: Lab, node: string): Promise<void> {
+  await signalProgram(await kubeletProcess(lab, node), "SIGCONT");
+}
+
+async function kubeletProcess(lab: Lab, node: string): Promise<ProcessIdentity> {
+  const found = await processOn(lab, node, ([program]) => program === "kubelet");
+  if (found === undefined) throw new LabError(`No kubelet runs on ${node}`);
+  return found;
+}
+
+async function processOn(
+  lab: Lab,
+  node: string,
+  isMeant: (words: readonly string[]) => boolean,
+): Promise<ProcessIdentity | undefined> {
   const { stdout } = await execute("ip", ["netns", "pids", namespaceOf(lab.name, node)]);
   for (const pid of stdout.split("\n").filter(Boolean).map(Number)) {
-    const words = commandLine(pid);
+    if (!isMeant(commandLine(pid))) continue;
     const startTime = await readStartTime(pid);
-    if (words.includes("agent") && words.includes("--kubernetes") && startTime !== undefined) return { pid, startTime };
+    if (startTime !== undefined) return { pid, startTime };
   }
   return undefined;
 }
@@ -158,12 +190,21 @@ function commandLine(pid: number): readonly string[] {
   }
 }
 
-async function removeCgroups(isMeant: (group: string) => boolean): Promise<void> {
+async function removeCgroups(isMeant: (group: string, folder: string) => boolean): Promise<void> {
   for (const hierarchy of existsSync(CGROUPS) ? readdirSync(CGROUPS, { withFileTypes: true }) : []) {
     if (!hierarchy.isDirectory()) continue;
     const folder = join(CGROUPS, hierarchy.name);
-    for (const name of readdirSync(folder).filter(isMeant)) await removeTree(join(folder, name));
+    for (const name of readdirSync(folder).filter((each) => isMeant(each, join(folder, each))))
+      await removeTree(join(folder, name));
   }
+}
+
+/** No process in it, nor below. */
+function isEmpty(group: string): boolean {
+  const files = readdirSync(group, { recursive: true, encoding: "utf8" }).filter(
+    (name) => basename(name) === "cgroup.procs",
+  );
+  return files.every((name) => readFileSync(join(group, name), "utf8") === "");
 }
 
 /** The kernel may need a moment after the last process of a group has ended. */
@@ -184,6 +225,9 @@ async function removeTree(group: string): Promise<void> {
     }
   }
 }
+
+/** What {@link cgroupOf} makes. */
+const CGROUP = /^fl-(?<lab>[a-z][a-z0-9]*)-./;
 
 function cgroupOf(lab: string, node: string): string {
   return `fl-${lab}-${node}`;
@@ -224,10 +268,10 @@ async function importImages(lab: Lab, host: Host, archives: readonly string[]): 
   await onNode(lab, host.name, [...ctr, "tag", "--force", fairlead, SERVER_IMAGE]);
 }
 
-/** Waits for the Node object, and gives it the pod CIDRs that the scene's routes lead to. */
-async function registered(lab: Lab, host: Host): Promise<void> {
+/** Waits for the Node object, and gives it the scene's labels and the pod CIDRs that the scene's routes lead to. */
+export async function registered(lab: Lab, host: Host): Promise<void> {
   const podCIDRs = host.podNetwork?.cidrs.map(({ text }) => text) ?? [];
-  const patch = JSON.stringify({ spec: { podCIDR: podCIDRs[0], podCIDRs } });
+  const patch = JSON.stringify({ metadata: { labels: host.labels }, spec: { podCIDR: podCIDRs[0], podCIDRs } });
   const giveUpAt = performance.now() + READY_MILLISECONDS;
   for (;;) {
     try {
