@@ -10,8 +10,6 @@ import type { RequestPlan } from "../../lab/requester.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { labSuite, type TestLab } from "../lab/harness.ts";
 
-const FAMILIES = ["IPv4", "IPv6"] as const;
-const PODS = 4;
 const SYSTEM = ["--namespace", "metallb-system"];
 
 const steady = (address: string, port: number): RequestPlan => ({
@@ -48,43 +46,6 @@ labSuite("Fairlead in a real cluster, from its Helm chart", "kubernetes", {}, (i
     assert.match(nodes, /^v1\.36\.\d+ v1\.36\.\d+$/);
     const path = "jsonpath={.items[*].status.containerStatuses[*].restartCount}";
     assert.match(await kubectl(lab.lab, ["get", "pods", "--all-namespaces", `--output=${path}`]), /^0( 0)+$/);
-  });
-
-  for (const family of FAMILIES)
-    it(`a Service is balanced over all pods, over ${family}; pods of the announcing node see the client`, async (lab) => {
-      const address = await lab.address("dual-stack", family);
-      const results = await lab.requests({ protocol: "HTTP", address, port: 80, count: 80 });
-      assert.deepEqual(
-        results.filter(({ ok }) => !ok),
-        [],
-      );
-      assert.equal(new Set(results.map(({ pod_name }) => pod_name)).size, PODS);
-      const announcer = await lab.announcer(address, 80);
-      const [client] = results.filter(({ host_name }) => host_name === announcer);
-      const own = lab.lab.scene.hosts.find(({ role }) => role === "client")?.interfaces[0]?.addresses ?? [];
-      assert.ok(
-        own.some(({ text }) => text.split("/")[0] === client?.client_ip),
-        `a pod there saw ${client?.client_ip ?? "nobody"}`,
-      );
-    });
-
-  for (const family of FAMILIES)
-    it(`externalTrafficPolicy Local keeps to the pods of the announcing node, over ${family}`, async (lab) => {
-      const address = await lab.address("local-only", family);
-      const announcer = await lab.announcer(address, 80);
-      const results = await lab.requests({ protocol: "HTTP", address, port: 80, count: 40 });
-      assert.deepEqual([...new Set(results.map(({ host_name }) => host_name))], [announcer]);
-      assert.equal(new Set(results.map(({ client_ip }) => client_ip)).size, 1);
-    });
-
-  it("datagrams are balanced as well", async (lab) => {
-    const address = await lab.address("datagrams", "IPv4");
-    const results = await lab.requests({ protocol: "UDP", address, port: 5353, count: 60 });
-    assert.deepEqual(
-      results.filter(({ ok }) => !ok),
-      [],
-    );
-    assert.equal(new Set(results.map(({ pod_name }) => pod_name)).size, PODS);
   });
 
   it("explain, run in an agent's pod, finds every step well", async (lab) => {

@@ -7,7 +7,7 @@
  * Facts are asserted from outside: what a client was answered, whose MAC address it has learned.
  */
 import assert from "node:assert/strict";
-import { access, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { captureCommand } from "../../lab/capture.ts";
@@ -15,6 +15,7 @@ import { EVERYTHING_READY, type Conditions } from "../../lab/cluster-objects.ts"
 import { drawScene } from "../../lab/draw.ts";
 import { applyFault } from "../../lab/fault.ts";
 import type { Fault } from "../../lab/fault.ts";
+import { kubeletHosts } from "../../lab/kubernetes/start.ts";
 import { bringUp, memberPlan, tailOfLog, takeDown } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { runIn } from "../../lab/network.ts";
@@ -34,11 +35,15 @@ import { routingEnvironment } from "../../lab/routing.ts";
 import { routersOf, waitForNextHops } from "../../lab/routes.ts";
 import { startRequests } from "../../lab/requests.ts";
 import type { Requests } from "../../lab/requests.ts";
-import { pathsOf, writeJson } from "../../lab/run-directory.ts";
+import { pathsOf } from "../../lab/run-directory.ts";
 import { readScene } from "../../lab/scene-file.ts";
-import type { Scene } from "../../lab/scene.ts";
+import { primaryAddress, type Scene } from "../../lab/scene.ts";
 import { waitFor } from "../../lab/wait.ts";
+import { formatAddress } from "../../src/net/address.ts";
 import type { ApiDocuments } from "../../src/observe/status.ts";
+import type { ClusterAccess, WorkingPod } from "./access.ts";
+import { FolderAccess } from "./folder-access.ts";
+import { KubectlAccess } from "./kubectl-access.ts";
 
 export interface LabOptions {
   /** Default true. */
@@ -47,6 +52,9 @@ export interface LabOptions {
   /** Default true. A capture costs a lot where a test moves a lot. */
   readonly capture?: boolean;
 }
+
+/** Adds a test to a suite. Tests that more than one scene passes are functions of this: test/lab/suites/. */
+export type DefineTest = (name: string, body: (lab: TestLab) => Promise<void>) => void;
 
 let counter = 0;
 
@@ -90,12 +98,7 @@ export async function withLab(
 }
 
 /** Tests that share a lab and run in order. The lab's agents are ready and all Services have their addresses before the first. */
-export function labSuite(
-  name: string,
-  scene: string,
-  options: LabOptions,
-  define: (it: (name: string, body: (lab: TestLab) => Promise<void>) => void) => void,
-): void {
+export function labSuite(name: string, scene: string, options: LabOptions, define: (it: DefineTest) => void): void {
   describe(name, () => {
     let lab: TestLab | undefined;
     before(async () => {
@@ -142,9 +145,15 @@ async function raise(sceneName: string, options: LabOptions): Promise<TestLab> {
 export class TestLab {
   readonly lab: Lab;
   readonly client: string;
+  /** The nodes with an agent. */
+  readonly nodes: readonly string[];
+  /** Its cluster, real or played. */
+  readonly cluster: ClusterAccess;
 
   constructor(lab: Lab) {
     this.lab = lab;
+    this.nodes = agentNodes(lab);
+    this.cluster = kubeletHosts(lab).length > 0 ? new KubectlAccess(lab) : new FolderAccess(lab);
     this.client = lab.scene.hosts.find((host) => host.role === "client")?.name ?? "";
   }
 
@@ -224,24 +233,43 @@ export class TestLab {
     return found;
   }
 
-  fault(host: string, fault: Fault, device?: string): Promise<void> {
-    return applyFault(this.lab, host, fault, device);
+  async fault(host: string, fault: Fault, device?: string): Promise<void> {
+    await applyFault(this.lab, host, fault, device);
+    await this.cluster.settleAfter(host, fault);
   }
 
-  /** Writes a manifest of the test's own into a watched folder. */
-  async write(file: string, text: string): Promise<void> {
-    const path = join(this.lab.paths.manifests, file);
-    await writeFile(join(this.lab.paths.manifests, `.${file}.new`), text);
-    await rename(join(this.lab.paths.manifests, `.${file}.new`), path);
+  /** Applies a manifest of the test's own. */
+  write(file: string, text: string): Promise<void> {
+    return this.cluster.write(file, text);
   }
 
-  async remove(file: string): Promise<void> {
-    await rm(join(this.lab.paths.manifests, file));
+  remove(file: string): Promise<void> {
+    return this.cluster.remove(file);
   }
 
-  /** What becomes of pods and nodes as objects of the cluster; the pods' servers go on running. */
-  async conditions(conditions: Partial<Conditions>): Promise<void> {
-    await writeJson(this.lab.paths.conditions, { ...EVERYTHING_READY, ...conditions });
+  /** What becomes of pods and nodes; without a word they are as they were. */
+  conditions(conditions: Partial<Conditions>): Promise<void> {
+    return this.cluster.conditions({ ...EVERYTHING_READY, ...conditions });
+  }
+
+  pods(): Promise<readonly WorkingPod[]> {
+    return this.cluster.pods();
+  }
+
+  /** A host's own address on the first segment. */
+  hostAddress(host: string, family: "IPv4" | "IPv6"): string {
+    const found = this.lab.scene.hosts.find(({ name }) => name === host);
+    const own = found === undefined ? undefined : primaryAddress(found, family);
+    assert.ok(own !== undefined, `${host} has no ${family} address`);
+    return formatAddress(own.address);
+  }
+
+  /** One request from a pod that must be answered. */
+  async askFromPod(plan: RequestPlan, pod: string): Promise<RequestResult> {
+    const said = await this.cluster.inPod(pod, [...this.cluster.requester, JSON.stringify({ ...plan, count: 1 })]);
+    const result = JSON.parse(said) as RequestResult;
+    assert.ok(result.ok, `${pod} asked ${plan.protocol} ${plan.address} port ${plan.port}: ${result.error ?? ""}`);
+    return result;
   }
 
   agent<P extends keyof ApiDocuments>(node: string, path: P, query = ""): Promise<ApiDocuments[P] | undefined> {

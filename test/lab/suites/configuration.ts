@@ -1,0 +1,91 @@
+/** What each program says about the configuration in its ConfigurationState: MetalLB's own end-to-end cases, with real agents. */
+import assert from "node:assert/strict";
+import { waitFor } from "../../../lab/wait.ts";
+import type { DefineTest, TestLab } from "../harness.ts";
+
+/** On one node alone, with its password in a Secret. */
+const peer = (node: string): string => `apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: guarded, namespace: metallb-system}
+spec:
+  myASN: 64512
+  peerASN: 64513
+  peerAddress: 192.168.10.9
+  passwordSecret: {name: key}
+  nodeSelectors: [{matchLabels: {kubernetes.io/hostname: ${node}}}]
+`;
+const secret = (type: string): string =>
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: key, namespace: metallb-system}\ntype: ${type}\nstringData: {password: x}\n`;
+const ADVERTISEMENT = `apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: tagged, namespace: metallb-system}
+spec: {communities: [vip]}
+`;
+const COMMUNITY = `---
+apiVersion: metallb.io/v1beta1
+kind: Community
+metadata: {name: names, namespace: metallb-system}
+spec: {communities: [{name: vip, value: "64512:1"}]}
+`;
+
+export function testConfigurationStates(it: DefineTest): void {
+  it("all valid: everybody says so", async (lab) => {
+    await eventually(lab, { controller: "Valid", ...each(lab, "Valid") });
+  });
+
+  it("wrong Secret type on one node: only its agent is Invalid, and recovers", async (lab) => {
+    const node = lab.nodes.at(-1) ?? "";
+    await lab.write("key.yaml", secret("Opaque"));
+    await lab.write("guarded.yaml", peer(node));
+    await eventually(lab, { controller: "Valid", ...each(lab, "Valid"), [`speaker-${node}`]: "Invalid" });
+    const mismatch = /^configuration error: BGPPeer metallb-system\/guarded: .*secret type mismatch/;
+    await waitFor("the type in its state", async () => {
+      const states = await lab.cluster.configurationStates();
+      return mismatch.test(states.get(`speaker-${node}`)?.errorSummary ?? "") ? true : undefined;
+    });
+    // The type of a Secret cannot be changed.
+    await lab.remove("key.yaml");
+    await lab.write("key.yaml", secret("kubernetes.io/basic-auth"));
+    await eventually(lab, { controller: "Valid", ...each(lab, "Valid") });
+    await lab.remove("guarded.yaml");
+    await lab.remove("key.yaml");
+  });
+
+  it("missing community: all agents are Invalid, the controller is not, and all recover", async (lab) => {
+    await lab.write("tagged.yaml", ADVERTISEMENT);
+    await eventually(lab, { controller: "Valid", ...each(lab, "Invalid") });
+    await lab.write("tagged.yaml", ADVERTISEMENT + COMMUNITY);
+    await eventually(lab, { controller: "Valid", ...each(lab, "Valid") });
+    await lab.remove("tagged.yaml");
+  });
+
+  it("a pool that overlaps another: the controller is Invalid too, and all addresses stay", async (lab) => {
+    const before = await lab.services();
+    const pool =
+      "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: zz, namespace: metallb-system}\nspec: {addresses: [192.168.10.0/28]}\n";
+    await lab.write("zz.yaml", pool);
+    await eventually(lab, { controller: "Invalid", ...each(lab, "Invalid") });
+    assert.deepEqual(await lab.services(), before);
+    await lab.remove("zz.yaml");
+    await eventually(lab, { controller: "Valid", ...each(lab, "Valid") });
+  });
+}
+
+type States = Awaited<ReturnType<TestLab["cluster"]["configurationStates"]>>;
+
+function each(lab: TestLab, result: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(lab.nodes.map((node) => [`speaker-${node}`, result]));
+}
+
+/** Waits until everybody says what is expected. */
+async function eventually(lab: TestLab, results: Readonly<Record<string, string>>): Promise<States> {
+  let found: States = new Map();
+  return waitFor(
+    `the ConfigurationStates ${JSON.stringify(results)}`,
+    async () => {
+      found = await lab.cluster.configurationStates();
+      return Object.entries(results).every(([name, result]) => found.get(name)?.result === result) ? found : undefined;
+    },
+    { milliseconds: 20_000, explain: () => JSON.stringify([...found]) },
+  );
+}
