@@ -1,15 +1,19 @@
 /**
  * A real cluster: kubelets, containers, kube-proxy and the bridge plug-in, Fairlead installed by its Helm chart with the chart's service
- * accounts only. What scene l2 shows with folders is shown here with `kubectl apply`, and what only a cluster has: rollouts.
+ * accounts only. What only a cluster has: rollouts, and `kubectl fairlead` by way of kubelets. scene-l2.test.ts has the rest.
  */
 import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { requireProgram } from "../../lab/kubernetes/control-plane.ts";
 import { agentProcess, kubectl } from "../../lab/kubernetes/nodes.ts";
+import { kubeconfigOf, placeOf } from "../../lab/kubernetes/start.ts";
 import { readAgent } from "../../lab/observe.ts";
 import { gapAround } from "../../lab/requests.ts";
 import type { RequestPlan } from "../../lab/requester.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { labSuite, type TestLab } from "../lab/harness.ts";
 
+const BIN = join(import.meta.dirname, "../../bin");
 const SYSTEM = ["--namespace", "metallb-system"];
 
 const steady = (address: string, port: number): RequestPlan => ({
@@ -20,6 +24,16 @@ const steady = (address: string, port: number): RequestPlan => ({
   everyMilliseconds: 20,
   timeoutMilliseconds: 1000,
 });
+
+/** `kubectl fairlead …` as an administrator types it, by the plug-in. Rejects with what it said. */
+async function fairlead(lab: TestLab, ...words: readonly string[]): Promise<string> {
+  const { host } = placeOf(lab.lab);
+  const path = `${BIN}:${dirname(requireProgram("kubectl"))}:${process.env["PATH"] ?? ""}`;
+  const environment = [`PATH=${path}`, `KUBECONFIG=${kubeconfigOf(lab.lab, "admin")}`];
+  const { status, stdout, stderr } = await lab.exec(host.name, "env", ...environment, "kubectl", "fairlead", ...words);
+  if (status !== 0) throw new Error(`kubectl fairlead ${words.join(" ")} ended with ${status}: ${stderr}${stdout}`);
+  return stdout;
+}
 
 /** Asks the whole time while something is done; how many answers came, and what failed. */
 async function during(lab: TestLab, plan: RequestPlan, act: () => Promise<void>): Promise<void> {
@@ -52,6 +66,48 @@ labSuite("Fairlead in a real cluster, from its Helm chart", "kubernetes", {}, (i
     const command = ["--", "/opt/fairlead/bin/fairlead", "explain", "svc/metallb1-cluster", "--namespace", "default"];
     const said = await kubectl(lab.lab, ["exec", ...SYSTEM, "daemonset/fairlead-agent", ...command]);
     assert.match(said, /192\.168\.10\.\d+/);
+  });
+
+  it("kubectl fairlead: an administrator sees every node, a Service explained to its end, and a node's maps", async (lab) => {
+    const status = await fairlead(lab, "status");
+    for (const node of lab.nodes) assert.match(status, new RegExp(`^${node} .* ready `, "m"));
+    assert.match(await fairlead(lab, "explain", "svc/dual-stack"), /Reachable: every step is well/);
+    const [node = ""] = lab.nodes;
+    const rows: unknown = JSON.parse(await fairlead(lab, "bpf", "lb", "list", "--node", node, "-o", "json"));
+    assert.deepEqual(rows, await lab.agent(node, "/v1/bpf/lb"));
+    const events = await fairlead(
+      lab,
+      "monitor",
+      "--node",
+      node,
+      "--flows",
+      "1",
+      "--probes",
+      "--count",
+      "2",
+      "-o",
+      "json",
+    );
+    assert.equal(events.trim().split("\n").length, 2);
+  });
+
+  it("kubectl fairlead: who has no role is refused, a viewer may look, and only an operator drain", async (lab) => {
+    const [node = ""] = lab.nodes;
+    const drain = (user: string): Promise<string> => fairlead(lab, "node", "drain", node, "--as", user);
+    await assert.rejects(fairlead(lab, "status", "--as=jane"), /User "jane" cannot list/);
+    for (const [user, role] of [
+      ["jane", "fairlead-viewer"],
+      ["olga", "fairlead-operator"],
+    ] as const)
+      await kubectl(lab.lab, ["create", "rolebinding", user, ...SYSTEM, `--role=${role}`, `--user=${user}`]);
+    assert.match(await fairlead(lab, "status", "--as=jane"), new RegExp(`^${node} .* ready `, "m"));
+    await assert.rejects(drain("jane"), /cannot create resource "serviceaccounts\/token"/);
+    assert.equal((await lab.agent(node, "/v1/drain"))?.draining, false);
+    assert.match(await drain("olga"), new RegExp(`^${node} is drained`));
+    assert.equal((await lab.agent(node, "/v1/drain"))?.draining, true);
+    await fairlead(lab, "node", "undrain", node, "--as=olga");
+    assert.equal((await lab.agent(node, "/v1/drain"))?.draining, false);
+    await lab.settle();
   });
 
   it("an agent that is killed is started again by its kubelet, and no request fails", async (lab) => {

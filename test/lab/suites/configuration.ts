@@ -38,7 +38,9 @@ export function testConfigurationStates(it: DefineTest): void {
     await lab.write("key.yaml", secret("Opaque"));
     await lab.write("guarded.yaml", peer(node));
     await eventually(lab, { controller: "Valid", ...each(lab, "Valid"), [`speaker-${node}`]: "Invalid" });
-    const mismatch = /^configuration error: BGPPeer metallb-system\/guarded: .*secret type mismatch/;
+    // In a cluster agents may read no other Secrets than those of the right type: one of another type is not there for them.
+    const mismatch =
+      /^configuration error: BGPPeer metallb-system\/guarded: .*(secret type mismatch|there is no Secret metallb-system\/key)/;
     await waitFor("the type in its state", async () => {
       const states = await lab.cluster.configurationStates();
       return mismatch.test(states.get(`speaker-${node}`)?.errorSummary ?? "") ? true : undefined;
