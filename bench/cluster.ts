@@ -51,9 +51,8 @@ export function clusterObjects(size: ClusterSize): ClusterObjects {
 export function frontendsOf(
   objects: ClusterObjects,
   memo: Memo["frontends"] = emptyMemo().frontends,
-): Map<string, readonly Frontend[]> {
-  const { frontends } = resolveFrontends(objects, { name: "bench", goneNodes: new Set() }, memo);
-  return Map.groupBy(frontends, ({ service }) => service);
+): ReadonlyMap<string, readonly Frontend[]> {
+  return resolveFrontends(objects, { name: "bench", goneNodes: new Set() }, memo).frontends;
 }
 
 export function serviceKey(number: number): string {

@@ -2,7 +2,7 @@
  * With a real API server and etcd: how long a whole agent needs with a large cluster's objects until everything is programmed, what memory it
  * takes, and how long a change of an endpoint takes through the API server until it is in the map.
  */
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { ClusterSize } from "./cluster.ts";
@@ -18,22 +18,55 @@ export interface LargeClusterResult {
 }
 
 const MILLISECONDS_MAX = 900_000;
+const NODE_NETWORK = "10.200.0.0/16";
+
+/** On one network: the agent's own is that of the first. */
+export function nodeAddress(number: number): string {
+  return `10.200.${1 + (number >> 8)}.${number & 255}`;
+}
 
 export async function measureLargeCluster(
   size: ClusterSize & { readonly nodes: number },
   changes: number,
 ): Promise<LargeClusterResult> {
   const namespace = `fl-bench-${process.pid}`;
-  execFileSync("ip", ["netns", "add", namespace]);
+  const others = `${namespace}-others`;
+  const children: ChildProcess[] = [];
   try {
-    const inside = join(import.meta.dirname, "kubernetes-inside.ts");
+    connectNamespaces(namespace, others);
+    children.push(spawn("nsenter", [`--net=/run/netns/${others}`, process.execPath, fileOf("probe-answers.ts")]));
     const { stdout } = await promisify(execFile)(
       "nsenter",
-      [`--net=/run/netns/${namespace}`, process.execPath, inside, JSON.stringify({ ...size, changes })],
+      [
+        `--net=/run/netns/${namespace}`,
+        process.execPath,
+        fileOf("kubernetes-inside.ts"),
+        JSON.stringify({ ...size, changes }),
+      ],
       { timeout: MILLISECONDS_MAX },
     );
     return JSON.parse(stdout) as LargeClusterResult;
   } finally {
-    execFileSync("ip", ["netns", "del", namespace]);
+    for (const child of children) child.kill("SIGKILL");
+    for (const name of [namespace, others]) execFileSync("ip", ["netns", "del", name]);
   }
+}
+
+/** The second stands for all the other nodes: their addresses are its own. */
+export function connectNamespaces(namespace: string, others: string): void {
+  for (const name of [namespace, others]) execFileSync("ip", ["netns", "add", name]);
+  const ip = (name: string, ...args: readonly string[]): unknown => execFileSync("ip", ["-n", name, ...args]);
+  ip(namespace, "link", "add", "node0", "type", "veth", "peer", "name", "others", "netns", others);
+  ip(namespace, "address", "add", `${nodeAddress(0)}/16`, "dev", "node0");
+  ip(namespace, "link", "set", "node0", "up");
+  ip(others, "link", "set", "others", "up");
+  ip(others, "link", "set", "lo", "up");
+  ip(others, "address", "add", "10.200.255.254/16", "dev", "others");
+  ip(others, "route", "add", "local", NODE_NETWORK, "dev", "lo");
+  // All are local but one, and that in the table which is asked first.
+  ip(others, "route", "add", `${nodeAddress(0)}/32`, "dev", "others", "table", "local");
+}
+
+function fileOf(name: string): string {
+  return join(import.meta.dirname, name);
 }

@@ -113,7 +113,7 @@ function ruleServices(services: number): RuleService[] {
 }
 
 function localFrontends(services: number): Map<string, readonly Frontend[]> {
-  const all = frontendsOf(clusterObjects({ services, endpoints: SIZE_ENDPOINTS }));
+  const all = new Map(frontendsOf(clusterObjects({ services, endpoints: SIZE_ENDPOINTS })));
   const key = serviceKey(measured(services));
   const own = all.get(key)?.map((frontend) => ({
     ...frontend,

@@ -23,7 +23,7 @@ import { openAccess } from "../source/kubernetes/access.ts";
 import { openNodeStatus } from "../source/kubernetes/node-status.ts";
 import { openNodeState } from "../source/manifests/node-state.ts";
 import { openOrigin, type Opened } from "../source/open.ts";
-import type { NodeStatusWriter, Source } from "../source/source.ts";
+import type { NodeStatusWriter, Snapshot, Source } from "../source/source.ts";
 import type { Sliced } from "../time/slices.ts";
 import { createAttacher } from "./attach.ts";
 import { startBgp, type Bgp } from "./bgp.ts";
@@ -186,6 +186,7 @@ function preparePass(
   const { state, me } = parts;
   const judge = new ConfigurationJudge();
   let reunions = 0;
+  let nodes: Snapshot["nodes"] | undefined;
   let readBackAt = performance.now() + READ_BACK_MS;
   return function* () {
     if (state.convergence.state === "failed" || (performance.now() > readBackAt && haveRested(state))) {
@@ -195,7 +196,8 @@ function preparePass(
     const snapshot = source.snapshot();
     // Read in slices now, so that whoever asks for them later finds them read: a pool may list a hundred thousand entries.
     yield* parsingPools(snapshot.ipAddressPools, snapshot.namespaces);
-    membership.setPeers(desiredPeers(snapshot.nodes, me.nodeName));
+    if (snapshot.nodes !== nodes) membership.setPeers(desiredPeers(snapshot.nodes, me.nodeName));
+    nodes = snapshot.nodes;
     const view = membership.view();
     state.endpointProblems = inputs.problems();
     const { alive, gone } = view;

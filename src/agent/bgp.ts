@@ -8,7 +8,6 @@ import { emptyBgpMemo, desiredBgp, type DesiredBgp, type DesiredSession } from "
 
 import { stepLeaving, type Leaving } from "../announce/bgp/leaving.ts";
 import { EXCLUDE_LABEL } from "../announce/coverage.ts";
-import type { Tables } from "../datapath/tables.ts";
 import { parseAddress } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import { startSpeaker } from "../protocol/bgp/driver.ts";
@@ -20,6 +19,7 @@ import type { Log } from "../observe/log.ts";
 import type { StopMode } from "../protocol/swim/driver.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Snapshot } from "../source/source.ts";
+import { Unforwarded } from "./unforwarded.ts";
 import { watchPeers, type PeerWatch } from "./bfd.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Datapath } from "./datapath.ts";
@@ -117,7 +117,7 @@ class AgentBgp implements Bgp {
   readonly #options: BgpOptions;
   readonly #memo = emptyBgpMemo();
   #leaving: Leaving | undefined;
-  #unforwarded: ReadonlySet<string> = new Set();
+  readonly #unforwarded = new Unforwarded();
   #configs: readonly SessionConfig[] = [];
   #told: DesiredBgp | undefined;
   #links: readonly NodeLink[] | undefined;
@@ -137,15 +137,13 @@ class AgentBgp implements Bgp {
     if (this.#ours && !ours) this.#speaker.release();
     this.#ours = ours;
     const leaving = this.#stepLeaving(snapshot, state.drainedSince !== undefined);
-    const unforwarded = unforwardedOf(snapshot, tables);
-    if (unforwarded.symmetricDifference(this.#unforwarded).size > 0) this.#unforwarded = unforwarded;
     const { nodeName, ignoreExcludeLabel, monitoring, turns } = this.#options;
     const me = {
       name: nodeName,
       ignoreExcludeLabel,
       draining: state.drainedSince !== undefined,
       leaving: leaving.state === "leaving",
-      unforwarded: this.#unforwarded,
+      unforwarded: this.#unforwarded.of(snapshot.services, tables),
     };
     const desired = desiredBgp(snapshot, me, this.#memo);
     const sessions = turns?.admit(desired.sessions) ?? desired.sessions;
@@ -193,17 +191,6 @@ class AgentBgp implements Bgp {
     if (this.#leaving.state === "leaving") this.#cancel = clock.at(this.#leaving.until, soon);
     return this.#leaving;
   }
-}
-
-/** Services of which the tables hold nothing, or less than all: whoever is sent here with them is not served. */
-function unforwardedOf({ services }: Snapshot, tables: Tables): ReadonlySet<string> {
-  const keys = new Set<string>();
-  for (const [key, { spec }] of services) {
-    if (spec.type !== "LoadBalancer") continue;
-    const programmed = tables.services.get(key);
-    if (programmed === undefined || programmed.problems.length > 0) keys.add(key);
-  }
-  return keys;
 }
 
 /**

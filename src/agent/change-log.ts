@@ -12,6 +12,7 @@ const LINES_MAX = 10;
 export class ChangeLog {
   readonly #log: Log;
   #problems: ReadonlySet<string> = new Set();
+  #announcements: AgentState["announcing"]["announcements"] | undefined;
   #addresses: ReadonlyMap<string, readonly string[]> = new Map();
   #peers: ReadonlyMap<string, string> = new Map();
   #isolated = false;
@@ -45,6 +46,8 @@ export class ChangeLog {
   }
 
   #reportAddresses(state: AgentState): void {
+    if (state.announcing.announcements === this.#announcements) return;
+    this.#announcements = state.announcing.announcements;
     const addresses = new Map(
       state.announcing.announcements.map(({ address, services }) => [formatAddress(address), services]),
     );

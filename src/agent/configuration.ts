@@ -27,19 +27,19 @@ const REWRITE_MS = 300_000;
 
 /** Judges pools and layer 2 anew only when something of them changed; BGP's own part remembers by itself. */
 export class ConfigurationJudge {
+  #maps: readonly object[] = [];
   #objects: readonly object[] = [];
   #problems: readonly Problem[] = [];
 
   /** Everything that is wrong for this node. `bgpProblems`: of peers, their profiles and advertisements. */
   judge(snapshot: Snapshot, bgpProblems: readonly Problem[]): readonly Problem[] {
     const { ipAddressPools, l2Advertisements, namespaces } = snapshot;
-    const objects = [ipAddressPools, l2Advertisements, namespaces].flatMap((map): object[] => [
-      ...map.values(),
-      SEPARATOR,
-    ]);
-    if (!sameObjects(objects, this.#objects)) {
-      this.#problems = judgeLayer2(snapshot);
+    const maps = [ipAddressPools, l2Advertisements, namespaces];
+    if (!sameObjects(maps, this.#maps)) {
+      const objects = maps.flatMap((map): object[] => [...map.values(), SEPARATOR]);
+      if (!sameObjects(objects, this.#objects)) this.#problems = judgeLayer2(snapshot);
       this.#objects = objects;
+      this.#maps = maps;
     }
     return [...aboutKinds(snapshot.problems, KINDS), ...this.#problems, ...bgpProblems];
   }

@@ -2,12 +2,27 @@
  * What this node should do, as a pure function of everything it knows: the agent's heart. With the same memo passed every
  * time, what did not change keeps its identity and costs a comparison.
  */
-import { announcementsOf, electAddresses, type AddressElection, type Announcement } from "../announce/announcements.ts";
-import { electingAnnouncers, type Election, type ElectionMemo, type Sha256 } from "../announce/election.ts";
+import {
+  announcementsOf,
+  electAddresses,
+  emptyAddressMemo,
+  emptyAnnouncementMemo,
+  type AddressElection,
+  type AddressMemo,
+  type Announcement,
+  type AnnouncementMemo,
+} from "../announce/announcements.ts";
+import {
+  electingAnnouncers,
+  emptyElectionMemo,
+  type Election,
+  type ElectionMemo,
+  type Sha256,
+} from "../announce/election.ts";
 import type { NodeDevice, PodEndpoint } from "../datapath/records.ts";
 import { parseAddress, type Address, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
-import { resolvingFrontends, type Frontend, type FrontendMemo } from "../service/frontends.ts";
+import { emptyFrontendMemo, resolvingFrontends, type Frontend, type FrontendMemo } from "../service/frontends.ts";
 import type { ThisNode } from "../service/backends.ts";
 import type { Node } from "../service/objects.ts";
 import type { Sliced } from "../time/slices.ts";
@@ -37,8 +52,16 @@ export interface Me {
 export interface Memo {
   readonly frontends: FrontendMemo;
   readonly elections: ElectionMemo;
-  /** The names of the Node objects; the same set until one comes or goes. */
-  nodes: ReadonlySet<string>;
+  readonly addresses: AddressMemo;
+  readonly announcements: AnnouncementMemo;
+  readonly nodes: NodeNames;
+  attachments: { readonly of: Pick<World, "links" | "endpoints">; readonly found: Attachments } | undefined;
+}
+
+/** The names of the Node objects; the same set until one comes or goes. */
+export interface NodeNames {
+  of: ReadonlyMap<string, Node> | undefined;
+  names: ReadonlySet<string>;
 }
 
 export interface Forwarding {
@@ -73,40 +96,61 @@ export interface Peer {
 }
 
 export function emptyMemo(): Memo {
-  return { frontends: new Map(), elections: { world: undefined, services: new Map() }, nodes: new Set() };
+  return {
+    frontends: emptyFrontendMemo(),
+    elections: emptyElectionMemo(),
+    addresses: emptyAddressMemo(),
+    announcements: emptyAnnouncementMemo(),
+    nodes: { of: undefined, names: new Set() },
+    attachments: undefined,
+  };
 }
 
 export function* desiredForwarding(world: World, me: Me, memo: Memo): Sliced<Forwarding> {
   const node = thisNode(world, me, memo);
-  const { frontends, problems } = yield* resolvingFrontends(world.snapshot, node, memo.frontends);
-  return { frontends: Map.groupBy(frontends, ({ service }) => service), problems };
+  return yield* resolvingFrontends(world.snapshot, node, memo.frontends);
 }
 
 /** Which backends are out, as this node sees it. */
 export function thisNode({ snapshot, members }: World, me: Me, memo: Pick<Memo, "nodes">): ThisNode {
-  const names = new Set(snapshot.nodes.keys());
-  if (names.symmetricDifference(memo.nodes).size > 0) memo.nodes = names;
+  const names = namesOf(snapshot.nodes, memo.nodes);
   // Nothing is known of nodes while there is no Node object at all: a folder need not describe them.
-  const existing = names.size === 0 ? {} : { existingNodes: memo.nodes };
+  const existing = names.size === 0 ? {} : { existingNodes: names };
   return { name: me.nodeName, goneNodes: members.gone, ...existing };
 }
+
+function namesOf(nodes: ReadonlyMap<string, Node>, memo: NodeNames): ReadonlySet<string> {
+  if (memo.of === nodes) return memo.names;
+  memo.of = nodes;
+  const names = new Set(nodes.keys());
+  if (names.symmetricDifference(memo.names).size > 0) memo.names = names;
+  return memo.names;
+}
+
+const NOTHING: readonly Announcement[] = [];
 
 export function* desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Sliced<Announcing> {
   const { alive } = members;
   const { ignoreExcludeLabel } = me;
   const elections = yield* electingAnnouncers(snapshot, { alive, ignoreExcludeLabel }, me.sha256, memo.elections);
-  const addresses = electAddresses(elections);
+  const addresses = electAddresses(elections, memo.addresses);
   const standsBy = trafficOf(snapshot, me) === "standingBy";
-  return { elections, addresses, announcements: standsBy ? [] : announcementsOf(me.nodeName, addresses) };
+  const announcements = standsBy ? NOTHING : announcementsOf(me.nodeName, addresses, memo.announcements);
+  return { elections, addresses, announcements };
 }
 
-export function desiredAttachments({ links, endpoints }: World, me: Me): Attachments {
+/** The same as before as long as links and endpoints are the same. */
+export function desiredAttachments({ links, endpoints }: World, me: Me, memo: Pick<Memo, "attachments">): Attachments {
+  const { attachments: last } = memo;
+  if (last !== undefined && last.of.links === links && last.of.endpoints === endpoints) return last.found;
   const endpointDevices = new Set(endpoints.map(({ device }) => device));
-  return {
+  const found = {
     devices: selectDevices(links, { ...me.devices, endpointDevices }),
     endpoints: presentEndpoints(endpoints, links),
     addresses: nodeAddresses(links),
   };
+  memo.attachments = { of: { links, endpoints }, found };
+  return found;
 }
 
 /** Every other node with an address, over IPv4 where it has one. */

@@ -11,7 +11,7 @@ import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
 import { endpointState, isNodeGone } from "../service/backends.ts";
 import { formatFrontend, type Backend, type Frontend } from "../service/frontends.ts";
 import { slicesOf } from "../service/slices.ts";
-import { thisNode, type Me, type World } from "./desired.ts";
+import { emptyMemo, thisNode, type Me, type World } from "./desired.ts";
 import { linkRefusal } from "./devices.ts";
 import { bgpFacts } from "./explain-bgp.ts";
 import { hazardsTo } from "./hazards/find.ts";
@@ -115,7 +115,7 @@ function poolFacts({ snapshot }: World): readonly PoolFacts[] {
 }
 
 function endpointFacts(service: string, world: World, me: Me): readonly EndpointFacts[] {
-  const node = thisNode(world, me, { nodes: new Set() });
+  const node = thisNode(world, me, emptyMemo());
   return slicesOf(world.snapshot.endpointSlices, service).flatMap(({ endpoints }) =>
     endpoints.map(({ addresses, nodeName, conditions, targetRef }) => ({
       address: addresses[0] ?? "without an address",

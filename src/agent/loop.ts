@@ -124,7 +124,5 @@ function runSlice(
 }
 
 function isUnsettled(state: AgentState): boolean {
-  return (
-    state.attachProblems.length > 0 || [...state.tables.services.values()].some(({ problems }) => problems.length > 0)
-  );
+  return state.attachProblems.length > 0 || state.tables.troubled.size > 0;
 }

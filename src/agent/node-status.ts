@@ -97,6 +97,8 @@ export class NodeStatusReporter {
   readonly #writer: NodeStatusWriter;
   readonly #configuration: ConfigurationReporter;
   #unplaced: ReadonlySet<string> = new Set();
+  /** What there was nothing to write for. */
+  #quiet: { readonly services?: readonly unknown[]; readonly routes?: readonly unknown[] } = {};
   #hazards: Told = new Map();
   #running: Promise<void> | undefined;
   #again = false;
@@ -174,8 +176,12 @@ export class NodeStatusReporter {
     // Nothing is known yet, so nothing is tried: what failed before still has.
     if (placed === undefined || world === undefined || statuses === undefined)
       return nodeStatusProblems.filter(({ subject }) => subject.startsWith("ServiceL2Status"));
-    const operations = planNodeStatus({ node, placed, snapshot: world.snapshot, statuses, unplaced: this.#unplaced });
+    const { snapshot } = world;
+    const from = [placed, statuses, snapshot.complete || snapshot.services];
+    if (sameValues(from, this.#quiet.services)) return [];
+    const operations = planNodeStatus({ node, placed, snapshot, statuses, unplaced: this.#unplaced });
     this.#unplaced = unplacedOf(placed);
+    if (operations.length === 0) this.#quiet = { ...this.#quiet, services: from };
     return this.#perform(operations);
   }
 
@@ -184,7 +190,12 @@ export class NodeStatusReporter {
     if (bgp === undefined || world === undefined || statuses === undefined)
       return nodeStatusProblems.filter(({ subject }) => subject.startsWith("ServiceBGPStatus"));
     const { snapshot } = world;
-    return this.#perform(planRouteStatus({ node, desired: bgp.desired, snapshot, statuses }));
+    const { desired } = bgp;
+    const from = [desired, statuses, snapshot.complete || snapshot.services];
+    if (sameValues(from, this.#quiet.routes)) return [];
+    const operations = planRouteStatus({ node, desired, snapshot, statuses });
+    if (operations.length === 0) this.#quiet = { ...this.#quiet, routes: from };
+    return this.#perform(operations);
   }
 
   async #perform(operations: readonly StatusOperation[]): Promise<readonly Problem[]> {
@@ -218,6 +229,10 @@ export class NodeStatusReporter {
     await Promise.all(events);
     return [...problems.values()];
   }
+}
+
+function sameValues(now: readonly unknown[], before: readonly unknown[] | undefined): boolean {
+  return before !== undefined && now.every((value, index) => value === before[index]);
 }
 
 function statusOf(kind: "l2" | "bgp", service: string): string {

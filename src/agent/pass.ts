@@ -22,6 +22,7 @@ import {
 import { readingTables } from "../datapath/tables.ts";
 import { formatAddress, type Address } from "../net/address.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
+import type { Snapshot } from "../source/source.ts";
 import { concatenate, planRows, type Row, type RowChanges } from "../reconcile/rows.ts";
 import { MAGLEV_SEED } from "./datapath.ts";
 import type { Attacher } from "./attach.ts";
@@ -31,6 +32,7 @@ import {
   desiredForwarding,
   interfaceProblems,
   placeAnnouncements,
+  type Forwarding,
   type Me,
   type Memo,
   type PlacedAnnouncement,
@@ -54,6 +56,9 @@ export interface Passed {
   /** False: some things wait until more is known. */
   readonly settled: boolean;
 }
+
+/** Announcements that are the same as before are compared with the kernel's rows so often. */
+const COMPARE_MS = 25_000;
 
 /** Brings the kernel to what `world` asks for. Throws what the kernel refused. */
 export function runPass(parts: PassParts, world: World): Passed {
@@ -99,6 +104,7 @@ function isLeftOver({ tables }: AgentState): boolean {
 
 /** After a failed pass: forgets what was believed about the kernel. */
 export function* readBack(state: AgentState): Sliced<void> {
+  state.announced = undefined;
   state.tables = yield* readingTables(state.maps.forwarding);
 }
 
@@ -109,8 +115,8 @@ export function withdrawAnnouncements({ state, announce }: Pick<PassParts, "stat
   announce([]);
 }
 
-function attachDevices({ state, me, attacher }: PassParts, world: World): number {
-  const attachments = desiredAttachments(world, me);
+function attachDevices({ state, me, memo, attacher }: PassParts, world: World): number {
+  const attachments = desiredAttachments(world, me, memo);
   state.attachments = attachments;
   const { maps } = state;
   let written = programNodeFilter(maps.forwarding.filter, attachments.addresses);
@@ -138,12 +144,8 @@ function programNodeFilter(filter: Uint32Array, addresses: readonly Address[]): 
 }
 
 function* programForwarding(state: AgentState, { snapshot }: World): Sliced<number> {
-  const desired = new Map(state.forwarding.frontends);
   const keep = !snapshot.complete;
-  // Some objects cannot be read: of those that can, we still know that they want nothing any more.
-  if (keep)
-    for (const key of state.tables.services.keys())
-      if (snapshot.services.has(key) && !desired.has(key)) desired.set(key, []);
+  const desired = keep ? withoutLeftovers(state, snapshot) : state.forwarding.frontends;
   const startedAt = performance.now();
   // What is given back rests from the end of this on, when the maps do not name it any more: till then, time stands still.
   const now = startedAt - state.programmingMilliseconds;
@@ -153,11 +155,23 @@ function* programForwarding(state: AgentState, { snapshot }: World): Sliced<numb
   return planSize(plan);
 }
 
+/** Some objects cannot be read: of those that can, we still know that they want nothing any more. */
+function withoutLeftovers({ forwarding, tables }: AgentState, { services }: Snapshot): Forwarding["frontends"] {
+  const desired = new Map(forwarding.frontends);
+  for (const key of tables.services.keys()) if (services.has(key) && !desired.has(key)) desired.set(key, []);
+  return desired;
+}
+
 function programAnnounced({ state, me, announce }: PassParts, { snapshot }: World): number {
   const { announcements, elections } = state.announcing;
   const { devices } = state.attachments;
-  state.placed = placeAnnouncements(announcements, devices);
+  const now = performance.now();
   const standing = standingByProblems(snapshot, me);
+  const words = JSON.stringify(standing);
+  const from = { announcements, devices, words, complete: snapshot.complete, withdrawals: state.withdrawals };
+  if (state.announced !== undefined && state.announced.until > now && sameFields(state.announced.from, from)) return 0;
+  state.announced = undefined;
+  state.placed = placeAnnouncements(announcements, devices);
   state.announceProblems = [...standing, ...interfaceProblems(state.placed, devices)];
   const { puts, removes } = planRows(
     announcedRows(announcements, devices),
@@ -169,7 +183,13 @@ function programAnnounced({ state, me, announce }: PassParts, { snapshot }: Worl
   const mayGo = (key: Uint8Array): boolean => snapshot.complete || known.has(formatAddress(announcedAddress(key)));
   const written = writeRows(state.maps.announced, { puts, removes: removes.filter(mayGo) });
   announce(placesOf(state.placed));
+  state.announced = { from, until: now + COMPARE_MS };
   return written;
+}
+
+/** All fields hold the very same. */
+function sameFields(a: object, b: object): boolean {
+  return Object.entries(a).every(([name, value]) => Reflect.get(b, name) === value);
 }
 
 function placesOf(placed: readonly PlacedAnnouncement[]): { address: Address; ifindex: number; mac: Uint8Array }[] {

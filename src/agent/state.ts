@@ -25,6 +25,8 @@ export interface AgentState {
   announcing: Announcing;
   /** What this node announces, and where; `undefined` until it knows who else is there. */
   placed: readonly PlacedAnnouncement[] | undefined;
+  /** What the announced rows in the kernel were made of, and until when they need not be compared with it; `undefined`: compare them. */
+  announced: { readonly from: object; readonly until: number } | undefined;
   attachments: Attachments;
   /** Devices that carry the programs. */
   devices: readonly DeviceStatus[];
@@ -80,6 +82,7 @@ export function initialState({ node, version, maps }: Pick<AgentState, "node" | 
     forwarding: { frontends: new Map(), problems: [] },
     announcing: { elections: new Map(), addresses: new Map(), announcements: [] },
     placed: undefined,
+    announced: undefined,
     attachments: { devices: [], endpoints: [], addresses: [] },
     devices: [],
     convergence: { state: "pending" },
@@ -112,7 +115,7 @@ export function allProblems(state: AgentState): readonly Problem[] {
     ...state.endpointProblems,
     ...state.attachProblems,
     ...state.forwarding.problems,
-    ...[...state.tables.services.values()].flatMap(({ problems }) => problems),
+    ...[...state.tables.troubled].flatMap((name) => state.tables.services.get(name)?.problems ?? []),
     ...state.announceProblems,
     ...(state.bgp?.waiting ?? []),
     ...state.nodeStatusProblems,

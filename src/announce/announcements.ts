@@ -1,5 +1,6 @@
 /** Who announces which address in layer 2: the elections of all Services put together, and one node's part of it. Pure. */
-import { compareAddresses, formatAddress, sameAddress, type Address } from "../net/address.ts";
+import { compareAddresses, formatAddress, type Address } from "../net/address.ts";
+import { changedKeys, emptyMap, type PersistentMap } from "../reconcile/persistent-map.ts";
 import type { Elected, Election } from "./election.ts";
 
 export interface Announcement {
@@ -14,6 +15,7 @@ export interface Announcement {
 export interface AddressElection {
   readonly address: Address;
   readonly announcer: string;
+  /** By Service. */
   readonly sharers: readonly Sharer[];
 }
 
@@ -25,63 +27,100 @@ export interface Sharer {
   readonly isFirst: boolean;
 }
 
+/** What was put together last time: pass the same every time, then only what another election touches is looked at again. */
+export interface AddressMemo {
+  elections: ReadonlyMap<string, Election>;
+  addresses: PersistentMap<AddressElection>;
+}
+
+export function emptyAddressMemo(): AddressMemo {
+  return { elections: new Map(), addresses: emptyMap() };
+}
+
 /**
  * An address has one announcer, also where the Services that share it elected different nodes (MetalLB lets both answer):
  * the Service whose *first* address it is decides, then the first by key.
  */
-export function electAddresses(elections: ReadonlyMap<string, Election>): ReadonlyMap<string, AddressElection> {
-  const byText = new Map<string, AddressElection>();
-  for (const [text, sharers] of byAddress(elections)) {
-    const [decisive] = sharers.toSorted(byPrecedence);
-    if (decisive === undefined) continue;
-    byText.set(text, { address: decisive.address, announcer: decisive.elected.announcer, sharers });
+export function electAddresses(
+  elections: ReadonlyMap<string, Election>,
+  memo: AddressMemo = emptyAddressMemo(),
+): ReadonlyMap<string, AddressElection> {
+  const changed = new Set(changedKeys(memo.elections, elections));
+  const joining = new Map<string, Sharer[]>();
+  for (const service of changed) {
+    for (const [text] of sharersIn(service, memo.elections.get(service))) joining.set(text, joining.get(text) ?? []);
+    for (const [text, sharer] of sharersIn(service, elections.get(service)))
+      joining.set(text, [...(joining.get(text) ?? []), sharer]);
   }
-  return byText;
+  const addresses = memo.addresses.draft();
+  for (const [text, joined] of joining) {
+    const staying = (addresses.get(text)?.sharers ?? []).filter(({ service }) => !changed.has(service));
+    const sharers = [...staying, ...joined].toSorted(byService);
+    const [decisive] = sharers.toSorted(byPrecedence);
+    if (decisive === undefined) addresses.delete(text);
+    else addresses.set(text, { address: decisive.address, announcer: decisive.elected.announcer, sharers });
+  }
+  memo.elections = elections;
+  memo.addresses = addresses.finish();
+  return memo.addresses;
 }
 
-/** The announcements of a node, by address. */
+/** A node's announcements of last time. */
+export interface AnnouncementMemo {
+  node: string;
+  addresses: ReadonlyMap<string, AddressElection>;
+  /** By address. */
+  readonly mine: Map<string, Announcement>;
+  announcements: readonly Announcement[];
+}
+
+export function emptyAnnouncementMemo(): AnnouncementMemo {
+  return { node: "", addresses: new Map(), mine: new Map(), announcements: [] };
+}
+
+/** The announcements of a node, by address; the same list as long as it says the same. */
 export function announcementsOf(
   node: string,
   addresses: ReadonlyMap<string, AddressElection>,
+  memo: AnnouncementMemo = emptyAnnouncementMemo(),
 ): readonly Announcement[] {
-  const announced: Announcement[] = [];
-  for (const { address, announcer, sharers } of addresses.values()) {
-    if (announcer !== node) continue;
-    const mine = sharers.filter(({ elected }) => elected.announcer === node);
-    announced.push({
-      address,
-      interfaces: union(mine.map(({ elected }) => elected.interfaces)),
-      services: sharers.map(({ service }) => service).toSorted(),
-    });
+  if (memo.node !== node) Object.assign(memo, { ...emptyAnnouncementMemo(), node });
+  let changed = false;
+  for (const text of changedKeys(memo.addresses, addresses)) {
+    const election = addresses.get(text);
+    const announcement = election?.announcer === node ? announcementOf(node, election) : undefined;
+    if (announcement !== undefined) memo.mine.set(text, announcement);
+    changed = announcement === undefined ? memo.mine.delete(text) || changed : true;
   }
-  return announced.toSorted((a, b) => compareAddresses(a.address, b.address));
+  memo.addresses = addresses;
+  if (changed) memo.announcements = [...memo.mine.values()].toSorted((a, b) => compareAddresses(a.address, b.address));
+  return memo.announcements;
 }
 
-function byAddress(elections: ReadonlyMap<string, Election>): ReadonlyMap<string, readonly Sharer[]> {
-  const sharers = new Map<string, Sharer[]>();
-  for (const [service, election] of elections) {
-    if (election.announcer === undefined) continue;
-    const texts = textsOf(election);
-    for (const [index, address] of election.addresses.entries()) {
-      const elected = election.parts === undefined ? election : election.parts[index];
-      if (elected?.announcer === undefined) continue;
-      const text = texts[index] ?? formatAddress(address);
-      const list = sharers.get(text) ?? [];
-      if (list.some((other) => other.service === service && sameAddress(other.address, address))) continue;
-      list.push({ service, address, elected, isFirst: index === 0 });
-      sharers.set(text, list);
-    }
+function announcementOf(node: string, { address, sharers }: AddressElection): Announcement {
+  const mine = sharers.filter(({ elected }) => elected.announcer === node);
+  return {
+    address,
+    interfaces: union(mine.map(({ elected }) => elected.interfaces)),
+    services: sharers.map(({ service }) => service).toSorted(),
+  };
+}
+
+/** What a Service elected, by address, each once. */
+function sharersIn(service: string, election: Election | undefined): ReadonlyMap<string, Sharer> {
+  const sharers = new Map<string, Sharer>();
+  if (election?.announcer === undefined) return sharers;
+  for (const [index, address] of election.addresses.entries()) {
+    const elected = election.parts === undefined ? election : election.parts[index];
+    const text = formatAddress(address);
+    if (elected?.announcer === undefined || sharers.has(text)) continue;
+    sharers.set(text, { service, address, elected, isFirst: index === 0 });
   }
   return sharers;
 }
 
-/** Elections keep their identity while nothing changes: of thousands, the texts need not be made again every time. */
-const known = new WeakMap<Election, readonly string[]>();
-
-function textsOf(election: Election): readonly string[] {
-  const texts = known.get(election) ?? election.addresses.map(formatAddress);
-  known.set(election, texts);
-  return texts;
+function byService(a: Sharer, b: Sharer): number {
+  return a.service < b.service ? -1 : 1;
 }
 
 function byPrecedence(a: Sharer, b: Sharer): number {

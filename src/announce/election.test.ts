@@ -19,7 +19,7 @@ import {
   type Shape,
 } from "./cluster.fixture.ts";
 import { announcementsOf, electAddresses } from "./announcements.ts";
-import { electAnnouncers, type Election, type ElectionMemo } from "./election.ts";
+import { electAnnouncers, type Election, emptyElectionMemo } from "./election.ts";
 
 describe("the order of nodes", () => {
   /** MetalLB's, by SHA-256 of `node#address`. */
@@ -531,7 +531,7 @@ describe("elections", () => {
   });
 
   test("are the same with a memo, whatever happened before", () => {
-    const memo: ElectionMemo = { world: undefined, services: new Map() };
+    const memo = emptyElectionMemo();
     const nodes = names.map((name) => node(name));
     const services = fc.subarray([1, 2, 3]).map((list) => list.map((n) => service(`s${n}`, [`10.0.0.${n}`])));
     const slices = fc.subarray([1, 2, 3]).map((list) => list.map((n) => slice(`s${n}`, { n1: null })));
@@ -559,7 +559,7 @@ describe("elections", () => {
   });
 
   test("keep their identity with a memo when nothing about them changed", () => {
-    const memo: ElectionMemo = { world: undefined, services: new Map() };
+    const memo = emptyElectionMemo();
     const shape = {
       ...web({}),
       services: [service("web", ["10.20.30.1"]), service("other", ["10.20.30.2"])],

@@ -4,12 +4,13 @@
  *
  * Deviation: a shared address that two Services would give to different nodes has one announcer (announcements.ts).
  */
-import { formatAddress, parseAddress, type Address } from "../net/address.ts";
+import { formatAddress, parseAddress, sameAddress, type Address } from "../net/address.ts";
 import { spansPools } from "../pool/claim.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
 import { NO_NAMESPACES, parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
+import { changedKeys, emptyMap, type PersistentMap } from "../reconcile/persistent-map.ts";
 import type { EndpointSlice, Node, Service } from "../service/objects.ts";
-import { sameObjects, slicesOf } from "../service/slices.ts";
+import { indexOf, sameObjects, type SliceIndex } from "../service/slices.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
 import {
   covers,
@@ -67,13 +68,12 @@ export function electAnnouncers(
   input: ElectionInput,
   members: Members,
   sha256: Sha256,
-  memo: ElectionMemo = { world: undefined, services: new Map() },
+  memo: ElectionMemo = emptyElectionMemo(),
 ): ReadonlyMap<string, Election> {
   return atOnce(electingAnnouncers(input, members, sha256, memo));
 }
 
-/** So many Services that did not change are passed over between two pauses. */
-const UNCHANGED_A_STEP = 64;
+const NO_SLICES: readonly EndpointSlice[] = [];
 
 /** As {@link electAnnouncers}, with pauses. */
 export function* electingAnnouncers(
@@ -82,80 +82,135 @@ export function* electingAnnouncers(
   sha256: Sha256,
   memo: ElectionMemo,
 ): Sliced<ReadonlyMap<string, Election>> {
-  const world = worldOf(input, members, memo);
+  const { services } = input;
+  const { last } = memo;
+  const index = indexOf(input.endpointSlices);
+  const world = worldOf(input, members, last?.world);
   const ranks = (memo.ranks ??= new Ranks(sha256));
-  const elections = new Map<string, Election>();
-  const remembered = new Map<string, Remembered>();
-  for (const [key, service] of input.services) {
-    if (service.spec.type !== "LoadBalancer") continue;
-    const slices = slicesOf(input.endpointSlices, key);
-    const before = memo.services.get(key);
-    const same =
-      before !== undefined &&
-      before.world === world &&
-      before.service === service &&
-      sameObjects(before.slices, slices);
-    const now = same ? before : { world, service, slices, election: elect(service, slices, world, ranks) };
-    remembered.set(key, now);
-    elections.set(key, now.election);
-    if (!same || elections.size % UNCHANGED_A_STEP === 0) yield;
+  const elections = (last?.elections ?? emptyMap<Election>()).draft();
+  for (const key of keysToElect(services, index, world, last)) {
+    const service = services.get(key);
+    if (service?.spec.type === "LoadBalancer") {
+      const now = elect(service, index.get(key) ?? NO_SLICES, world, ranks);
+      const before = elections.get(key);
+      if (before === undefined || !sameElection(before, now)) elections.set(key, now);
+    } else elections.delete(key);
+    yield;
   }
-  memo.services = remembered;
-  return elections;
+  memo.last = { world, services, index, elections: elections.finish() };
+  return memo.last.elections;
 }
 
 /**
- * What was elected last time. Create one and pass it every time: with unchanged objects around them, unchanged Services
- * cost a comparison.
+ * What was elected last time. Create one and pass it every time: with the same pools, advertisements, nodes and members, only Services with
+ * other objects are asked again, and an election with the same outcome stays the same object.
  */
 export interface ElectionMemo {
-  world: World | undefined;
+  last: Last | undefined;
   /** Of the hash function of the first call. */
   ranks?: Ranks;
-  services: ReadonlyMap<string, Remembered>;
 }
 
-interface Remembered {
+interface Last {
   readonly world: World;
-  readonly service: Service;
-  readonly slices: readonly EndpointSlice[];
-  readonly election: Election;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly index: SliceIndex;
+  readonly elections: PersistentMap<Election>;
+}
+
+export function emptyElectionMemo(): ElectionMemo {
+  return { last: undefined };
+}
+
+function keysToElect(
+  services: ReadonlyMap<string, Service>,
+  index: SliceIndex,
+  world: World,
+  last: Last | undefined,
+): ReadonlySet<string> {
+  if (last === undefined) return new Set(services.keys());
+  if (last.world !== world) return new Set([...last.elections.keys(), ...services.keys()]);
+  return new Set([...changedKeys(last.services, services), ...changedKeys(last.index, index)]);
+}
+
+function sameElection(a: Election, b: Election): boolean {
+  if (a.announcer !== b.announcer || a.reason !== b.reason || a.addresses.length !== b.addresses.length) return false;
+  if (!a.addresses.every((address, index) => sameAddress(address, b.addresses[index] ?? address))) return false;
+  if (a.announcer === undefined || b.announcer === undefined) return true;
+  const [partsA = [], partsB = []] = [a.parts, b.parts];
+  const sameParts = partsA.length === partsB.length && partsA.every((part, i) => sameElection(part, partsB[i] ?? part));
+  return sameParts && String(a.interfaces) === String(b.interfaces);
 }
 
 /** What all elections of one moment have in common. */
 interface World {
-  readonly objects: readonly object[];
-  readonly membersText: string;
+  readonly input: Pick<ElectionInput, "nodes" | "ipAddressPools" | "l2Advertisements">;
+  readonly members: Members;
+  /** What of the nodes matters here: their other conditions come and go all the time. */
+  readonly nodesText: string;
   readonly pools: PoolSet;
   readonly poolObjects: ReadonlyMap<string, IPAddressPool>;
   readonly advertisements: readonly L2Advertisement[];
   /** Alive, with a network, not excluded. */
   readonly eligible: readonly Node[];
   readonly nodes: readonly Node[];
+  /** By the places of advertisements in the list: nearly all Services have the same few. */
+  readonly coverages: Map<string, Coverage>;
 }
 
-function worldOf(input: ElectionInput, members: Members, memo: ElectionMemo): World {
+/** What some advertisements make of the nodes. */
+interface Coverage {
+  /** They cover a node, whatever its state. */
+  readonly any: boolean;
+  /** Of the nodes that are covered and eligible, those of the highest score. */
+  readonly preferred: readonly string[];
+}
+
+function worldOf(input: ElectionInput, members: Members, before: World | undefined): World {
+  if (before !== undefined && sameMaps(before.input, input) && sameMembers(before.members, members)) return before;
   const { nodes, ipAddressPools, l2Advertisements } = input;
-  const objects = [nodes, ipAddressPools, l2Advertisements].flatMap((map): object[] => [...map.values(), SEPARATOR]);
-  const ignoreExcludeLabel = members.ignoreExcludeLabel ?? false;
-  const membersText = [...members.alive].toSorted().join("\n") + (ignoreExcludeLabel ? "\n\nignoreExcludeLabel" : "");
-  const before = memo.world;
-  if (before !== undefined && before.membersText === membersText && sameObjects(before.objects, objects)) return before;
-  memo.world = {
-    objects,
-    membersText,
+  const nodesText = [...nodes.values()].map(relevantText).join("\n");
+  const same =
+    before?.nodesText === nodesText &&
+    sameObjects([...before.input.ipAddressPools.values()], [...ipAddressPools.values()]) &&
+    sameObjects([...before.input.l2Advertisements.values()], [...l2Advertisements.values()]) &&
+    sameMembers(before.members, members);
+  if (same) return before;
+  return {
+    input: { nodes, ipAddressPools, l2Advertisements },
+    members,
+    nodesText,
     // Who may *get* an address of a pool is the controller's matter, so namespaces are not asked for here.
     pools: parsePools(ipAddressPools, NO_NAMESPACES),
     poolObjects: ipAddressPools,
     advertisements: [...l2Advertisements.values()],
     nodes: [...nodes.values()],
     eligible: [...nodes.values()].filter((node) => obstacleOf(node, members) === undefined),
+    coverages: new Map(),
   };
-  return memo.world;
 }
 
-/** Between the lists of objects, so that moving an object from one list to the next is a change. */
-const SEPARATOR = {};
+function sameMaps(a: World["input"], b: World["input"]): boolean {
+  return a.nodes === b.nodes && a.ipAddressPools === b.ipAddressPools && a.l2Advertisements === b.l2Advertisements;
+}
+
+function sameMembers(a: Members, b: Members): boolean {
+  const sameAlive = a.alive === b.alive || (a.alive.size === b.alive.size && a.alive.isSubsetOf(b.alive));
+  return sameAlive && (a.ignoreExcludeLabel ?? false) === (b.ignoreExcludeLabel ?? false);
+}
+
+/** Nodes never change, but there are hundreds, and their objects are replaced now and then. */
+const relevantTexts = new WeakMap<Node, string>();
+
+function relevantText(node: Node): string {
+  const known = relevantTexts.get(node);
+  if (known !== undefined) return known;
+  const { name, labels } = node.metadata;
+  const unavailable = node.status.conditions.filter(({ type }) => type === "NetworkUnavailable");
+  const text = JSON.stringify([name, labels, unavailable.map(({ status }) => status)]);
+  relevantTexts.set(node, text);
+  return text;
+}
 
 function elect(service: Service, slices: readonly EndpointSlice[], world: World, ranks: Ranks): Election {
   const { ingress } = service.status.loadBalancer;
@@ -196,14 +251,41 @@ function electIn(
   const labels = world.poolObjects.get(pool.key)?.metadata.labels ?? {};
   const matching = world.advertisements.filter((each) => unconcerned(each, pool, labels, service) === undefined);
   if (isSharedBySelector(service, matching)) return nobody("sharedIPWithServiceSelector");
-  const covered = (node: Node): boolean => matching.some((advertisement) => covers(advertisement, node));
-  if (!world.nodes.some(covered)) return nobody("noMatchingAdvertisement");
+  const coverage = coverageOf(matching, world);
+  if (!coverage.any) return nobody("noMatchingAdvertisement");
 
   const local = service.spec.externalTrafficPolicy === "Local";
-  const candidates = world.eligible.filter((node) => covered(node) && (!local || usable.has(node.metadata.name)));
-  const winner = first === undefined ? undefined : firstOf(candidates, matching, formatAddress(first), ranks);
-  if (winner === undefined) return nobody("noEligibleNode");
-  return { addresses, announcer: winner.metadata.name, interfaces: interfacesOf(matching, winner) };
+  const names = local
+    ? preferredOf(
+        matching,
+        world.eligible.filter(({ metadata }) => usable.has(metadata.name)),
+      )
+    : coverage.preferred;
+  const winner = first === undefined ? undefined : ranks.first(names, formatAddress(first));
+  const node = winner === undefined ? undefined : world.input.nodes.get(winner);
+  if (winner === undefined || node === undefined) return nobody("noEligibleNode");
+  return { addresses, announcer: winner, interfaces: interfacesOf(matching, node) };
+}
+
+function coverageOf(
+  matching: readonly L2Advertisement[],
+  { advertisements, coverages, nodes, eligible }: World,
+): Coverage {
+  const key = matching.map((advertisement) => advertisements.indexOf(advertisement)).join();
+  const known = coverages.get(key);
+  if (known !== undefined) return known;
+  const any = nodes.some((node) => matching.some((advertisement) => covers(advertisement, node)));
+  const coverage = { any, preferred: preferredOf(matching, eligible) };
+  coverages.set(key, coverage);
+  return coverage;
+}
+
+/** Names of the nodes that the advertisements cover and prefer to all others. */
+function preferredOf(matching: readonly L2Advertisement[], nodes: readonly Node[]): readonly string[] {
+  const covered = nodes.filter((node) => matching.some((advertisement) => covers(advertisement, node)));
+  const scores = covered.map((node) => scoreOf(matching, node));
+  const best = scores.reduce((a, b) => Math.max(a, b), 0);
+  return covered.filter((_, index) => scores[index] === best).map(({ metadata }) => metadata.name);
 }
 
 /** The pool that holds all the addresses; open pools come first, see {@link PoolSet}. */
@@ -221,21 +303,4 @@ export function poolOfEach(
   if (addresses.length < 2 || !spansPools(service)) return undefined;
   const found = addresses.flatMap((address) => pools.poolsOf(address)[0] ?? []);
   return found.length === addresses.length ? found : undefined;
-}
-
-/** Preference first, then the hashes. */
-function firstOf(
-  candidates: readonly Node[],
-  advertisements: readonly L2Advertisement[],
-  addressText: string,
-  ranks: Ranks,
-): Node | undefined {
-  const scores = candidates.map((node) => scoreOf(advertisements, node));
-  const best = scores.reduce((a, b) => Math.max(a, b), 0);
-  const preferred = candidates.filter((_, index) => scores[index] === best);
-  const winner = ranks.first(
-    preferred.map(({ metadata }) => metadata.name),
-    addressText,
-  );
-  return preferred.find(({ metadata }) => metadata.name === winner);
 }

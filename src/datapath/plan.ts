@@ -2,11 +2,12 @@
  * From the frontends wanted and the tables there are to the writes that lead from one to the other. No effects but on
  * {@link Tables}, which afterwards describe the maps as they will be when the plan is applied.
  *
- * Only Services of which a frontend is another one (by identity) than last time are looked at, so the cost of a change
+ * Only Services whose frontends are not the same (by identity) as last time are looked at, so the cost of a change
  * follows the change. The order of the steps in a {@link Plan} is the order in which they must be written: a reader of the
  * maps never meets a reference to something that is not there yet, or no longer.
  */
 import { formatAddress, type Address } from "../net/address.ts";
+import { changedKeys } from "../reconcile/persistent-map.ts";
 import type { Frontend } from "../service/frontends.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
 import { frontend_flag } from "./abi.generated.ts";
@@ -38,10 +39,15 @@ export function* planningForwarding(
   const draft: Draft = { tables, plan: emptyPlan(), seed, now, problems: [] };
   const { services } = tables;
   const changed = new Map<string, readonly Frontend[]>();
-  desired.forEach((frontends, name) => {
-    if (needsPlanning(services.get(name), frontends)) changed.set(name, frontends);
-  });
-  const removed = keep ? [] : [...services.keys()].filter((name) => !desired.has(name));
+  const removed: string[] = [];
+  for (const name of namesToPlan(tables, desired)) {
+    const frontends = desired.get(name);
+    if (frontends === undefined) {
+      if (!keep && services.has(name)) removed.push(name);
+    } else if (needsPlanning(services.get(name), frontends)) changed.set(name, frontends);
+  }
+  // What is begun here and not ended is nothing to go on from.
+  tables.planned = undefined;
   const before = new Map([...changed.keys(), ...removed].map((name) => [name, services.get(name)]));
 
   // Keys change hands only when the old owner let go, and users are added before they are taken away: a backend or a
@@ -58,8 +64,18 @@ export function* planningForwarding(
   for (const name of removed) forgetService(tables, name);
   if (tables.fresh && !keep) releaseLeftovers(draft);
 
+  tables.planned = keep ? undefined : desired;
   const { changes, gone } = tables.rows.settle(now, tables.fresh ? "keepUnused" : "releaseUnused");
   return { ...draft.plan, backends: changes, backendsGone: gone };
+}
+
+/** Those that are not as they were when these tables were planned last. */
+function namesToPlan(
+  { planned, services, troubled }: Tables,
+  desired: ReadonlyMap<string, readonly Frontend[]>,
+): ReadonlySet<string> {
+  if (planned === undefined) return new Set([...desired.keys(), ...services.keys()]);
+  return new Set([...changedKeys(planned, desired), ...troubled]);
 }
 
 function needsPlanning(programmed: ProgrammedService | undefined, frontends: readonly Frontend[]): boolean {
@@ -81,6 +97,8 @@ function programService(draft: Draft, name: string, wanted: readonly Frontend[])
   const frontends = wanted.flatMap((frontend) => programFrontend(draft, name, id, frontend) ?? []);
   // Copies: what was pushed to has room for seventeen.
   tables.services.set(name, { id, wanted, frontends: frontends.slice(), problems: draft.problems.slice() });
+  if (draft.problems.length > 0) tables.troubled.add(name);
+  else tables.troubled.delete(name);
 }
 
 /** The id that rows of this Service carry already (the agent was restarted), else a new one. */
@@ -220,6 +238,7 @@ function forgetService(tables: Tables, name: string): void {
   const id = tables.services.get(name)?.id;
   if (id !== undefined) tables.serviceNames.delete(id);
   tables.services.delete(name);
+  tables.troubled.delete(name);
 }
 
 /** After a start: rows, regions and bits that an earlier agent wrote and nobody asks for now. */

@@ -74,6 +74,10 @@ export interface Tables {
   nextServiceId: number;
   /** Bits found set; what is not needed is cleared by the first plan. */
   readonly foundFilterBits: Set<number>;
+  /** What they were last brought to, whole: only what is another than there needs planning. */
+  planned: ReadonlyMap<string, readonly Frontend[]> | undefined;
+  /** Services with problems, which are tried again with every plan. */
+  readonly troubled: Set<string>;
   /** Nothing was planned yet: what nobody asks for now is left over from an earlier agent. */
   fresh: boolean;
 }
@@ -126,6 +130,8 @@ export function* readingTables(ports: ForwardingPorts): Sliced<Tables> {
     serviceNames: new Map(),
     nextServiceId: ids.reduce((a, b) => Math.max(a, b), 0) + 1,
     foundFilterBits: new Set(filterBits(ports.filter, "frontends")),
+    planned: undefined,
+    troubled: new Set(),
     fresh: true,
   };
 }

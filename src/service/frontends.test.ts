@@ -4,7 +4,14 @@ import fc from "fast-check";
 import { formatAddress } from "../net/address.ts";
 import { formatProblem } from "../net/problem.ts";
 import { endpointState } from "./backends.ts";
-import { formatFrontend, resolveFrontends, type Backend, type FrontendMemo, type Resolved } from "./frontends.ts";
+import {
+  emptyFrontendMemo,
+  formatFrontend,
+  resolveFrontends,
+  type Backend,
+  type Frontend,
+  type Resolved,
+} from "./frontends.ts";
 import {
   endpointSliceSchema,
   objectKey,
@@ -83,9 +90,14 @@ function describeBackend({ address, port, protocol, state, local }: Backend): st
   return `${formatAddress(address)}:${port}/${protocol}${local ? " local" : ""}${state === "active" ? "" : ` ${state}`}`;
 }
 
-function table({ frontends }: Resolved): Record<string, readonly string[]> {
+/** In the order of the Services' names. */
+function list({ frontends }: Resolved): readonly Frontend[] {
+  return [...frontends].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, each]) => each);
+}
+
+function table(resolved: Resolved): Record<string, readonly string[]> {
   return Object.fromEntries(
-    frontends.map((frontend) => [formatFrontend(frontend), frontend.backends.map(describeBackend)]),
+    list(resolved).map((frontend) => [formatFrontend(frontend), frontend.backends.map(describeBackend)]),
   );
 }
 
@@ -296,17 +308,15 @@ describe("resolveFrontends", () => {
         ],
       }),
     ];
-    const memo: FrontendMemo = new Map();
+    const memo = emptyFrontendMemo();
     const objects = {
       services: new Map([["default/web", service()]]),
       endpointSlices: new Map(slices.map((each) => [objectKey(each), each])),
     };
     const addressesWith = (existingNodes?: ReadonlySet<string>): string[] =>
-      resolveFrontends(
-        objects,
-        { ...NODE, ...(existingNodes === undefined ? {} : { existingNodes }) },
-        memo,
-      ).frontends.flatMap((f) => f.backends.map((b) => formatAddress(b.address)));
+      list(
+        resolveFrontends(objects, { ...NODE, ...(existingNodes === undefined ? {} : { existingNodes }) }, memo),
+      ).flatMap((f) => f.backends.map((b) => formatAddress(b.address)));
     assert.deepEqual(addressesWith(new Set(["node-a", "deleted"])), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     assert.deepEqual(addressesWith(new Set(["node-a"])), ["10.0.0.1", "10.0.0.3"]);
     assert.deepEqual(addressesWith(new Set(["node-a", "another"])), ["10.0.0.1", "10.0.0.3"]);
@@ -327,10 +337,9 @@ describe("resolveFrontends", () => {
   test("a frontend says whose it is, a backend which pod on which node", () => {
     const named = service({ spec: { ports: [{ name: "http", port: 80 }], externalTrafficPolicy: "Local" } });
     const endpoint = { ...pod("10.0.0.1"), targetRef: { kind: "Pod", name: "web-1" } };
-    const [frontend] = resolve(
-      [named],
-      [slice({ ports: [{ name: "http", port: 8080 }], endpoints: [endpoint] })],
-    ).frontends;
+    const [frontend] = list(
+      resolve([named], [slice({ ports: [{ name: "http", port: 8080 }], endpoints: [endpoint] })]),
+    );
     assert.ok(frontend !== undefined);
     const { address, backends, ...rest } = frontend;
     assert.deepEqual(rest, {
@@ -427,12 +436,12 @@ describe("the algorithm of a Service", () => {
   ];
   for (const row of rows) {
     test(row.name, () => {
-      const { frontends, problems } = resolve([service({ metadata: { annotations: row.annotations } })], []);
+      const resolved = resolve([service({ metadata: { annotations: row.annotations } })], []);
       assert.deepEqual(
-        frontends.map(({ algorithm }) => algorithm),
+        list(resolved).map(({ algorithm }) => algorithm),
         [row.algorithm],
       );
-      assert.equal(problems.length, row.problems);
+      assert.equal(resolved.problems.length, row.problems);
     });
   }
 
@@ -496,7 +505,7 @@ describe("a problem is reported, and the rest goes on", () => {
   for (const row of rows) {
     test(row.name, () => {
       const resolved = resolve(row.services, []);
-      assert.deepEqual(resolved.frontends.map(formatFrontend), row.expected);
+      assert.deepEqual(list(resolved).map(formatFrontend), row.expected);
       assert.deepEqual(resolved.problems.map(formatProblem), row.problems);
     });
   }
@@ -515,33 +524,33 @@ describe("a memo", () => {
   const otherSlice = slice({ of: "other", endpoints: [pod("10.0.1.1"), pod("10.0.1.2", "node-c")] });
 
   test("keeps what did not change and renews what did", () => {
-    const memo: FrontendMemo = new Map();
+    const memo = emptyFrontendMemo();
     const first = resolveFrontends(input([web, other], [webSlice, otherSlice]), NODE, memo);
     const changed = slice({ endpoints: [pod("10.0.0.1", "node-a", { ready: false })] });
     const second = resolveFrontends(input([web, other], [changed, otherSlice]), NODE, memo);
-    assert.notEqual(second.frontends[0], first.frontends[0]);
-    assert.equal(second.frontends[1], first.frontends[1]);
+    assert.notEqual(list(second)[1], list(first)[1]);
+    assert.equal(list(second)[0], list(first)[0]);
     assert.deepEqual(table(second)["192.0.2.1:80/TCP"], ["10.0.0.1:8080/TCP local notReady"]);
   });
 
   test("renews only the Services with a backend on the node that went", () => {
-    const memo: FrontendMemo = new Map();
+    const memo = emptyFrontendMemo();
     const objects = input([web, other], [webSlice, otherSlice]);
     const before = resolveFrontends(objects, NODE, memo);
     const after = resolveFrontends(objects, { name: "node-a", goneNodes: new Set(["node-b"]) }, memo);
     assert.deepEqual(
-      after.frontends.map((frontend, index) => frontend === before.frontends[index]),
-      [false, true],
+      list(after).map((frontend, index) => frontend === list(before)[index]),
+      [true, false],
     );
     const back = resolveFrontends(objects, NODE, memo);
-    assert.deepEqual(back, before);
+    assert.deepEqual(list(back), list(before));
   });
 
   test("forgets Services that are gone", () => {
-    const memo: FrontendMemo = new Map();
+    const memo = emptyFrontendMemo();
     resolveFrontends(input([web, other], [webSlice]), NODE, memo);
     resolveFrontends(input([other], []), NODE, memo);
-    assert.deepEqual([...memo.keys()], ["default/other"]);
+    assert.deepEqual([...(memo.last?.services.keys() ?? [])], ["default/other"]);
   });
 
   test("changes nothing about the result, whatever happened before", () => {
@@ -570,11 +579,13 @@ describe("a memo", () => {
     const steps = fc.array(fc.tuple(services, slices, gone), { minLength: 2, maxLength: 5 });
     fc.assert(
       fc.property(steps, (list) => {
-        const memo: FrontendMemo = new Map();
+        const memo = emptyFrontendMemo();
         for (const [someServices, someSlices, goneNodes] of list) {
           const objects = input(someServices, someSlices);
           const node = { name: "node-1", goneNodes };
-          assert.deepEqual(resolveFrontends(objects, node, memo), resolveFrontends(objects, node));
+          const [after, anew] = [resolveFrontends(objects, node, memo), resolveFrontends(objects, node)];
+          assert.deepEqual(new Map(after.frontends), new Map(anew.frontends));
+          assert.deepEqual(after.problems, anew.problems);
         }
       }),
       { numRuns: 60 },

@@ -1,17 +1,18 @@
 /**
  * Services and EndpointSlices → what the datapath balances: frontends, each with its backends. Pure.
  *
- * Done again for the whole snapshot after every change. With a memo, Services whose objects are the same as last time cost
- * a comparison, and their frontends keep their identity (===), so that whoever programs them can skip them too.
+ * Always of the whole snapshot. With a memo, only Services with other objects than last time are looked at, and the frontends
+ * of all others keep their identity (===), so that whoever programs them can skip them too.
  * Left out: NodePort, externalIPs, SCTP, sessionAffinity, loadBalancerSourceRanges.
  */
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
+import { changedKeys, emptyMap, type Draft, type PersistentMap } from "../reconcile/persistent-map.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
 import { algorithmOf, type Algorithm } from "./algorithm.ts";
 import { backendsOf, isNodeGone, nodesOf, parseSlices, type Backend, type ThisNode } from "./backends.ts";
 import type { EndpointSlice, Service, ServicePort } from "./objects.ts";
-import { sameObjects, slicesOf } from "./slices.ts";
+import { indexOf, sameObjects, type SliceIndex } from "./slices.ts";
 
 export type { Backend };
 
@@ -35,46 +36,120 @@ export interface FrontendInput {
 }
 
 export interface Resolved {
-  /** In the order of the Services; every address, port and protocol once. */
-  readonly frontends: readonly Frontend[];
+  /** By Service; those that have none are not in it. Every address, port and protocol once. */
+  readonly frontends: ReadonlyMap<string, readonly Frontend[]>;
+  /** In the order of the Services' names. */
   readonly problems: readonly Problem[];
 }
 
-/** What was resolved last time, by Service. Create an empty Map and pass it every time; it belongs to one node name. */
-export type FrontendMemo = Map<string, Remembered>;
+/** What was resolved last time: pass the same every time. It belongs to one node name. */
+export interface FrontendMemo {
+  last: Last | undefined;
+}
 
-interface Remembered extends Resolved {
+interface Last {
+  readonly objects: ReadonlyMap<string, Service>;
+  readonly index: SliceIndex;
+  readonly node: ThisNode;
+  readonly services: Map<string, Remembered>;
+  readonly claims: Claims;
+  readonly frontends: PersistentMap<readonly Frontend[]>;
+  readonly problems: PersistentMap<readonly Problem[]>;
+  readonly sortedProblems: readonly Problem[];
+}
+
+/** What one Service asks for, whatever others do. */
+export interface Remembered {
   readonly service: Service;
   readonly slices: readonly EndpointSlice[];
   /** The nodes of its endpoints, and those of them that were gone. */
   readonly nodes: readonly string[];
   readonly gone: string;
   readonly existingNodes: ReadonlySet<string> | undefined;
+  readonly frontends: readonly Frontend[];
   /** formatFrontend() of each frontend. */
   readonly texts: readonly string[];
+  readonly problems: readonly Problem[];
 }
 
-export function resolveFrontends(input: FrontendInput, node: ThisNode, memo: FrontendMemo = new Map()): Resolved {
+export function emptyFrontendMemo(): FrontendMemo {
+  return { last: undefined };
+}
+
+export function resolveFrontends(input: FrontendInput, node: ThisNode, memo = emptyFrontendMemo()): Resolved {
   return atOnce(resolvingFrontends(input, node, memo));
 }
 
+const NO_SLICES: readonly EndpointSlice[] = [];
 /** So many Services that did not change are passed over between two pauses. */
 const UNCHANGED_A_STEP = 64;
 
 /** As {@link resolveFrontends}, with pauses. */
 export function* resolvingFrontends(input: FrontendInput, node: ThisNode, memo: FrontendMemo): Sliced<Resolved> {
-  const problems: Problem[] = [];
-  const resolved: Remembered[] = [];
-  for (const [key, service] of input.services) {
-    if (service.spec.type !== "LoadBalancer") continue;
-    const before = memo.get(key);
-    const one = resolveAgain(key, service, slicesOf(input.endpointSlices, key), node, memo);
-    resolved.push(one);
-    problems.push(...one.problems);
-    if (one !== before || resolved.length % UNCHANGED_A_STEP === 0) yield;
+  const last = memo.last ?? nothing(node);
+  // What is begun here and not ended is nothing to go on from.
+  memo.last = undefined;
+  const { services, claims } = last;
+  const index = indexOf(input.endpointSlices);
+  const affected = new Set<string>();
+  let seen = 0;
+  for (const key of keysToResolve(input.services, index, node, last)) {
+    const before = services.get(key);
+    const service = input.services.get(key);
+    const balanced = service?.spec.type === "LoadBalancer" ? service : undefined;
+    const now = balanced && resolveAgain(key, balanced, index.get(key) ?? NO_SLICES, node, before);
+    seen += 1;
+    if (now !== before) {
+      if (now === undefined) services.delete(key);
+      else services.set(key, now);
+      if (now?.frontends !== before?.frontends || now?.service !== before?.service)
+        for (const other of claims.change(key, before?.texts, now?.texts)) affected.add(other);
+    }
+    if (now?.frontends !== before?.frontends || seen % UNCHANGED_A_STEP === 0) yield;
   }
-  for (const key of memo.keys()) if (!input.services.has(key)) memo.delete(key);
-  return { frontends: withoutClashes(resolved, problems), problems };
+  const frontends = last.frontends.draft();
+  const problems = last.problems.draft();
+  for (const key of affected) settleClaims(key, { services, claims, frontends, problems });
+  const found = problems.finish();
+  const sortedProblems = found === last.problems ? last.sortedProblems : sorted(found);
+  const resolved = { frontends: frontends.finish(), problems: sortedProblems };
+  const { frontends: all } = resolved;
+  memo.last = {
+    objects: input.services,
+    index,
+    node,
+    services,
+    claims,
+    frontends: all,
+    problems: found,
+    sortedProblems,
+  };
+  return resolved;
+}
+
+function nothing(node: ThisNode): Last {
+  const none = { frontends: emptyMap<readonly Frontend[]>(), problems: emptyMap<readonly Problem[]>() };
+  return {
+    ...{ objects: new Map(), index: emptyMap(), node, services: new Map(), claims: new Claims() },
+    ...{ ...none, sortedProblems: [] },
+  };
+}
+
+/** All of them, when other nodes are there or gone than last time: then each has to be asked. */
+function keysToResolve(
+  objects: FrontendInput["services"],
+  index: SliceIndex,
+  node: ThisNode,
+  last: Last,
+): Iterable<string> {
+  const services = changedKeys(last.objects, objects);
+  const sameNodes = node.existingNodes === last.node.existingNodes && sameNames(node.goneNodes, last.node.goneNodes);
+  if (!sameNodes) return new Set([...last.services.keys(), ...services]);
+  return new Set([...services, ...changedKeys(last.index, index)]);
+}
+
+function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a === b || (a.size === b.size && a.isSubsetOf(b));
 }
 
 /** `192.0.2.1:80/TCP`, `[2001:db8::1]:53/UDP`. */
@@ -88,27 +163,20 @@ function resolveAgain(
   service: Service,
   slices: readonly EndpointSlice[],
   node: ThisNode,
-  memo: FrontendMemo,
+  before: Remembered | undefined,
 ): Remembered {
-  const before = memo.get(key);
-  if (before !== undefined && before.service === service && sameObjects(before.slices, slices)) {
-    const asBefore = before.existingNodes === node.existingNodes && before.gone === "" && node.goneNodes.size === 0;
+  const { existingNodes } = node;
+  if (before?.service === service && sameObjects(before.slices, slices)) {
+    const asBefore = before.existingNodes === existingNodes && before.gone === "" && node.goneNodes.size === 0;
     if (asBefore) return before;
-    if (before.gone === goneAmong(before.nodes, node)) {
-      const same = { ...before, existingNodes: node.existingNodes };
-      memo.set(key, same);
-      return same;
-    }
+    if (before.gone === goneAmong(before.nodes, node)) return { ...before, existingNodes };
   }
   const nodes = nodesOf(slices);
   const problems: Problem[] = [];
   // A copy: what was pushed to has room for seventeen, ten thousand times.
   const frontends = frontendsOf(key, service, slices, node, problems).slice();
   const texts = frontends.map(formatFrontend);
-  const { existingNodes } = node;
-  const now = { service, slices, nodes, gone: goneAmong(nodes, node), existingNodes, frontends, texts, problems };
-  memo.set(key, now);
-  return now;
+  return { service, slices, nodes, gone: goneAmong(nodes, node), existingNodes, frontends, texts, problems };
 }
 
 function goneAmong(nodes: readonly string[], node: ThisNode): string {
@@ -188,34 +256,71 @@ function ingressAddresses(service: Service, subject: string, problems: Problem[]
   return [...addresses.values()];
 }
 
-/** Services may share an address, not a port of it: the older Service keeps it, then the one whose name sorts first. */
-function withoutClashes(resolved: readonly Remembered[], problems: Problem[]): readonly Frontend[] {
-  const owners = new Map<string, { frontend: Frontend; service: Service }>();
-  for (const { frontends, texts, service } of resolved) {
-    for (const [index, frontend] of frontends.entries()) {
-      const text = texts[index] ?? "";
-      const owner = owners.get(text);
-      if (owner === undefined) {
-        owners.set(text, { frontend, service });
-        continue;
-      }
-      const takesOver = comesFirst({ frontend, service }, owner);
-      const loser = takesOver ? owner.frontend : frontend;
-      const winner = takesOver ? frontend : owner.frontend;
-      if (takesOver) owners.set(text, { frontend, service });
-      problems.push({
-        subject: `Service ${loser.service}`,
-        message: `${text} is not balanced for it: Service ${winner.service} has the same address and port`,
-      });
-    }
+/** Who wants an address and port, by their text. Nearly always one Service does, and a set costs as much as all the rest of its row. */
+class Claims {
+  readonly #claimants = new Map<string, string | ReadonlySet<string>>();
+
+  of(text: string): readonly string[] {
+    const claimants = this.#claimants.get(text) ?? [];
+    return typeof claimants === "string" ? [claimants] : [...claimants];
   }
-  return Array.from(owners.values(), (owner) => owner.frontend);
+
+  /** Of one Service. Those whose frontends may be others by that, itself included. */
+  change(service: string, before: readonly string[] = [], now: readonly string[] = []): ReadonlySet<string> {
+    const affected = new Set([service]);
+    for (const text of before) this.#replace(text, (others) => others.filter((other) => other !== service));
+    for (const text of now) this.#replace(text, (others) => [...new Set([...others, service])]);
+    for (const text of [...before, ...now]) for (const other of this.of(text)) affected.add(other);
+    return affected;
+  }
+
+  #replace(text: string, change: (services: readonly string[]) => readonly string[]): void {
+    const services = change(this.of(text));
+    const [only] = services;
+    if (only === undefined) this.#claimants.delete(text);
+    else this.#claimants.set(text, services.length === 1 ? only : new Set(services));
+  }
 }
 
-type Claim = { readonly frontend: Frontend; readonly service: Service };
+interface Settling {
+  readonly services: ReadonlyMap<string, Remembered>;
+  readonly claims: Claims;
+  readonly frontends: Draft<readonly Frontend[]>;
+  readonly problems: Draft<readonly Problem[]>;
+}
 
-function comesFirst(a: Claim, b: Claim): boolean {
-  const ageA = a.service.metadata.creationTimestamp ?? "";
-  const ageB = b.service.metadata.creationTimestamp ?? "";
-  return ageA === ageB ? a.frontend.service < b.frontend.service : ageA < ageB;
+/** Services may share an address, not a port of it: the older Service keeps it, then the one whose name sorts first. */
+function settleClaims(key: string, { services, claims, frontends, problems }: Settling): void {
+  const remembered = services.get(key);
+  const all = remembered?.frontends ?? [];
+  const lost: Problem[] = [];
+  const taken = new Set<string>();
+  const won = all.filter((_, index) => {
+    const text = remembered?.texts[index] ?? "";
+    const winner = claims.of(text).reduce((a, b) => (comesFirst(services.get(a), a, services.get(b), b) ? a : b), key);
+    if (winner === key && !taken.has(text)) {
+      taken.add(text);
+      return true;
+    }
+    const message = `${text} is not balanced for it: Service ${winner} has the same address and port`;
+    lost.push({ subject: `Service ${key}`, message });
+    return false;
+  });
+  const served = won.length === all.length ? all : won;
+  const before = frontends.get(key) ?? [];
+  if (served.length === 0) frontends.delete(key);
+  else if (!sameObjects(before, served)) frontends.set(key, served);
+  const found = [...(remembered?.problems ?? []), ...lost];
+  if (found.length === 0) problems.delete(key);
+  else problems.set(key, found);
+}
+
+function comesFirst(a: Remembered | undefined, keyA: string, b: Remembered | undefined, keyB: string): boolean {
+  const ageA = a?.service.metadata.creationTimestamp ?? "";
+  const ageB = b?.service.metadata.creationTimestamp ?? "";
+  return ageA === ageB ? keyA <= keyB : ageA < ageB;
+}
+
+function sorted(problems: ReadonlyMap<string, readonly Problem[]>): readonly Problem[] {
+  return [...problems].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, list]) => list);
 }

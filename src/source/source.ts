@@ -115,7 +115,7 @@ export interface ConfigurationStateWrite {
  * them can write to. Every method that writes rejects with an Error that names the object when it could not.
  */
 export interface NodeStatusWriter {
-  /** What is written there now, an earlier run's included, by Service (`namespace/name`). Undefined: not known yet. */
+  /** What is written there now, an earlier run's included, by Service (`namespace/name`); the same map until that changes. Undefined: not known yet. */
   l2Statuses(): ReadonlyMap<string, L2StatusWrite> | undefined;
   /** `undefined`: the node does not announce the Service any more. */
   writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void>;

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { goodPeer, type Spec } from "./configuration.fixture.ts";
 import { announcedBy, bgpInput, EXCLUDED, reasons, routeText, said, type AnnounceRow } from "./desired.fixture.ts";
 import { desiredBgp, emptyBgpMemo, peersOf } from "./desired.ts";
+import type { Route } from "../../protocol/bgp/route.ts";
 
 const POOLS = { pool: { addresses: ["192.0.2.0/24", "2001:db8::/112"] } };
 const web = (ips: readonly string[], fields: object = {}): NonNullable<AnnounceRow["services"]> => ({
@@ -321,8 +322,9 @@ describe("with a memo", () => {
     assert.ok(moved !== undefined);
     const services = new Map([...input.services, ["default/two", moved]]);
     const after = desiredBgp({ ...input, services }, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
-    assert.deepEqual(after.map(routeText), ["192.0.2.1/32", "192.0.2.3/32"]);
-    assert.equal(after[0], before[0]);
+    assert.deepEqual(after.map(routeText).toSorted(), ["192.0.2.1/32", "192.0.2.3/32"]);
+    const kept = (routes: readonly Route[]): unknown => routes.find((route) => routeText(route) === "192.0.2.1/32");
+    assert.equal(kept(after), kept(before));
   });
 
   test("one Service deleted: its route goes, the others are the same objects", () => {
@@ -332,7 +334,7 @@ describe("with a memo", () => {
     const services = new Map([...input.services].filter(([key]) => key !== "default/two"));
     const after = desiredBgp({ ...input, services }, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
     assert.deepEqual(after.map(routeText), ["192.0.2.1/32"]);
-    assert.equal(after[0], before[0]);
+    assert.ok(after.every((route) => before.includes(route)));
   });
 
   test("a heartbeat of the Node object changes nothing, its labels do", () => {

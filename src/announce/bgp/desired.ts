@@ -3,14 +3,16 @@
  * every Service why or why not. Pass the same memo every time: then unchanged Services cost a comparison, and what did not change is the
  * same object as before.
  */
+import { sameAddress } from "../../net/address.ts";
 import { formatPrefix, parsePrefix } from "../../net/prefix.ts";
 import type { Problem } from "../../net/problem.ts";
 import { NO_NAMESPACES, parsePools } from "../../pool/pools.ts";
 import type { SessionConfig } from "../../protocol/bgp/config.ts";
 import type { Route } from "../../protocol/bgp/route.ts";
+import { changedKeys, emptyMap, type Draft, type PersistentMap } from "../../reconcile/persistent-map.ts";
 import type { EndpointSlice, Node, Service } from "../../service/objects.ts";
 import { matchesAny, type LabelSelector } from "../../service/selector.ts";
-import { sameObjects, slicesOf } from "../../service/slices.ts";
+import { indexOf, sameObjects, type SliceIndex } from "../../service/slices.ts";
 import type { BfdSettings } from "./bfd-profiles.ts";
 import { parseBgpConfiguration, type BgpConfiguration, type BgpObjects } from "./configuration.ts";
 import type { Peer } from "./peers.ts";
@@ -59,24 +61,32 @@ export interface DesiredBgp {
 
 /** What was desired last time. */
 export interface BgpMemo {
-  world?: World | undefined;
-  judged: ReadonlyMap<string, Judged>;
+  judged?: Judged;
+  held?: Held;
   sessions: ReadonlyMap<string, RememberedSession>;
-  last?: { readonly world: World; readonly unforwarded: ReadonlySet<string> | undefined; readonly desired: DesiredBgp };
+  last?: { readonly world: World; readonly desired: DesiredBgp };
 }
 
 interface World extends BgpWorld {
-  readonly objects: readonly object[];
+  readonly input: BgpObjects;
   readonly text: string;
   readonly configuration: BgpConfiguration;
   readonly podOffers: readonly Offer[];
 }
 
+/** What the objects say of each Service. */
 interface Judged {
   readonly world: World;
-  readonly service: Service;
-  readonly slices: readonly EndpointSlice[];
-  readonly verdict: BgpVerdict;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly index: SliceIndex;
+  readonly verdicts: PersistentMap<BgpVerdict>;
+}
+
+/** The same, without what this node's tables do not hold. */
+interface Held {
+  readonly judged: PersistentMap<BgpVerdict>;
+  readonly unforwarded: ReadonlySet<string>;
+  readonly verdicts: PersistentMap<BgpVerdict>;
 }
 
 interface RememberedSession {
@@ -87,42 +97,77 @@ interface RememberedSession {
 }
 
 export function emptyBgpMemo(): BgpMemo {
-  return { judged: new Map(), sessions: new Map() };
+  return { sessions: new Map() };
 }
 
 export function desiredBgp(input: BgpInput, me: BgpNode, memo: BgpMemo = emptyBgpMemo()): DesiredBgp {
-  const { unforwarded } = me;
-  const world = worldOf(input, me, memo);
-  const anyChange = judgeServices(input, world, memo);
+  const world = worldOf(input, me, memo.judged?.world);
+  memo.judged = judgeServices(input, world, memo.judged);
+  memo.held = holdBack(memo.judged.verdicts, me.unforwarded ?? NOBODY, memo.held);
+  const { verdicts } = memo.held;
   const { last } = memo;
-  if (!anyChange && last?.world === world && last.unforwarded === unforwarded) return last.desired;
-  const verdicts = new Map<string, BgpVerdict>();
-  for (const [key, { verdict }] of memo.judged) verdicts.set(key, heldBack(key, verdict, unforwarded));
-  const offers = [world.podOffers, ...verdicts.values().map((verdict): readonly Offer[] => verdict.offers)];
+  if (last?.world === world && last.desired.verdicts === verdicts) return last.desired;
+  const offers = [world.podOffers, ...[...verdicts.values()].map((verdict): readonly Offer[] => verdict.offers)];
   const groups = groupOffers(offers, last?.desired.groups);
   const sessions = desiredSessions(world.configuration, groups, memo);
   const desired = { sessions, verdicts, groups, problems: world.configuration.problems };
-  memo.last = { world, unforwarded, desired };
+  memo.last = { world, desired };
   return desired;
 }
 
-/** Whether any verdict is another than before, or gone. */
-function judgeServices(input: BgpInput, world: World, memo: BgpMemo): boolean {
-  const judged = new Map<string, Judged>();
-  let anyChange = false;
-  for (const [key, service] of input.services) {
-    if (service.spec.type !== "LoadBalancer") continue;
-    const slices = slicesOf(input.endpointSlices, key);
-    const last = memo.judged.get(key);
-    if (last?.world === world && last.service === service && sameObjects(last.slices, slices)) judged.set(key, last);
-    else {
-      judged.set(key, { world, service, slices, verdict: judgeService(service, slices, world) });
-      anyChange = true;
-    }
+const NOBODY: ReadonlySet<string> = new Set();
+const NO_SLICES: readonly EndpointSlice[] = [];
+
+/** A verdict that says the same as before stays the same object. */
+function judgeServices({ services, endpointSlices }: BgpInput, world: World, last: Judged | undefined): Judged {
+  const index = indexOf(endpointSlices);
+  const verdicts = (last?.verdicts ?? emptyMap<BgpVerdict>()).draft();
+  const keys =
+    last?.world === world
+      ? [...changedKeys(last.services, services), ...changedKeys(last.index, index)]
+      : [...services.keys(), ...(last?.verdicts.keys() ?? [])];
+  for (const key of new Set(keys)) {
+    const service = services.get(key);
+    if (service?.spec.type === "LoadBalancer")
+      setVerdict(verdicts, key, judgeService(service, index.get(key) ?? NO_SLICES, world));
+    else verdicts.delete(key);
   }
-  anyChange ||= judged.size !== memo.judged.size;
-  memo.judged = judged;
-  return anyChange;
+  return { world, services, index, verdicts: verdicts.finish() };
+}
+
+function holdBack(judged: PersistentMap<BgpVerdict>, unforwarded: ReadonlySet<string>, last: Held | undefined): Held {
+  const verdicts = (last?.verdicts ?? emptyMap<BgpVerdict>()).draft();
+  const changed = changedKeys(last?.judged ?? emptyMap<BgpVerdict>(), judged);
+  const moved =
+    last?.unforwarded === unforwarded ? NOBODY : unforwarded.symmetricDifference(last?.unforwarded ?? NOBODY);
+  for (const key of new Set([...changed, ...moved])) {
+    const verdict = judged.get(key);
+    if (verdict === undefined) verdicts.delete(key);
+    else setVerdict(verdicts, key, heldBack(key, verdict, unforwarded));
+  }
+  return { judged, unforwarded, verdicts: verdicts.finish() };
+}
+
+function setVerdict(verdicts: Draft<BgpVerdict>, key: string, verdict: BgpVerdict): void {
+  const before = verdicts.get(key);
+  if (before === undefined || !sameVerdict(before, verdict)) verdicts.set(key, verdict);
+}
+
+function sameVerdict(a: BgpVerdict, b: BgpVerdict): boolean {
+  if (a.reason !== b.reason || a.addresses.length !== b.addresses.length || a.offers.length !== b.offers.length)
+    return false;
+  return (
+    a.addresses.every((address, i) => sameAddress(address, b.addresses[i] ?? address)) &&
+    a.offers.every((offer, i) => sameOffer(offer, b.offers[i] ?? offer))
+  );
+}
+
+function sameOffer(a: Offer, b: Offer): boolean {
+  // Pods that come and go on this node are news only where they are counted.
+  const counted = a.advertisement.endpointBandwidth !== undefined;
+  return (
+    a.text === b.text && a.advertisement === b.advertisement && (!counted || a.localEndpoints === b.localEndpoints)
+  );
 }
 
 /** Names of the BGPPeers a Service is announced to from this node, sorted: by prefix, so Services in one aggregate show the same. */
@@ -153,35 +198,48 @@ function peersOfGroup(desired: DesiredBgp, group: Group): readonly string[] {
   return names;
 }
 
-function heldBack(key: string, verdict: BgpVerdict, unforwarded: BgpNode["unforwarded"]): BgpVerdict {
-  if (verdict.reason !== undefined || unforwarded?.has(key) !== true) return verdict;
+function heldBack(key: string, verdict: BgpVerdict, unforwarded: ReadonlySet<string>): BgpVerdict {
+  if (verdict.reason !== undefined || !unforwarded.has(key)) return verdict;
   return { addresses: verdict.addresses, offers: [], reason: "notForwarded" };
 }
 
-function worldOf(input: BgpInput, me: BgpNode, memo: BgpMemo): World {
+function worldOf(input: BgpInput, me: BgpNode, last: World | undefined): World {
   const node = input.nodes.get(me.name);
   const ignoreExcludeLabel = me.ignoreExcludeLabel === true || me.leaving === true;
   const draining = me.draining === true && me.leaving !== true;
-  const maps = [input.bgpPeers, input.bgpAdvertisements, input.bfdProfiles, input.communities, input.ipAddressPools];
-  const objects = [...maps, input.secrets, input.namespaces].flatMap((map): object[] => [...map.values(), SEPARATOR]);
   // Heartbeats replace the Node object: only what matters of it counts.
   const text = JSON.stringify([me.name, ignoreExcludeLabel, draining, relevant(node)]);
-  const last = memo.world;
-  if (last !== undefined && last.text === text && sameObjects(last.objects, objects)) return last;
+  if (last !== undefined && last.text === text && sameInput(last.input, input)) return last;
   const before = last === undefined ? {} : { before: last.configuration };
   const configuration = parseBgpConfiguration(input, { node: me.name, ...before });
   const advertisements = [...configuration.advertisements.values()].filter((each) => covers(each.nodeSelectors, node));
   const pools = parsePools(input.ipAddressPools, NO_NAMESPACES);
-  memo.world = {
-    ...{ objects, text, configuration, nodeName: me.name, node, pools, ignoreExcludeLabel, draining },
+  return {
+    ...{ input: objectsOf(input), text, configuration, nodeName: me.name, node, pools, ignoreExcludeLabel, draining },
     advertisements: advertisements.filter(({ podCidrs }) => !podCidrs),
     podOffers: podOffersOf(node, advertisements),
   };
-  return memo.world;
 }
 
-/** Between the lists of objects, so that moving an object from one list to the next is a change. */
-const SEPARATOR = {};
+function objectsOf(input: BgpObjects): BgpObjects {
+  const { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, namespaces, nodes } = input;
+  return { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, namespaces, nodes };
+}
+
+/** Apart from the nodes, of which only this one matters. */
+const READ = [
+  "bgpPeers",
+  "bgpAdvertisements",
+  "bfdProfiles",
+  "communities",
+  "ipAddressPools",
+  "secrets",
+  "namespaces",
+] as const;
+
+function sameInput(a: BgpObjects, b: BgpObjects): boolean {
+  return READ.every((name) => a[name] === b[name] || sameObjects([...a[name].values()], [...b[name].values()]));
+}
 
 function relevant(node: Node | undefined): unknown {
   const unavailable = node?.status.conditions.filter(({ type }) => type === "NetworkUnavailable");

@@ -11,14 +11,22 @@ export interface Peer {
 
 type Row = Report["peers"][number];
 
+interface KnownPeer {
+  readonly peer: Peer;
+  readonly row: Row | undefined;
+}
+
 export class Roster {
   #peers: readonly Peer[] | undefined;
   #report: Report = { isolated: false, reunions: 0, changed: false, peers: [] };
   #complete = false;
+  #known: readonly KnownPeer[] | undefined;
+  #names: Pick<MembershipView, "alive" | "gone"> | undefined;
 
   /** The peers from now on; the worker's reports follow. */
   expect(peers: readonly Peer[]): void {
     this.#peers = peers;
+    this.#forget();
     this.#completeOnce();
   }
 
@@ -26,22 +34,22 @@ export class Roster {
   hear(report: Report): boolean {
     const wasComplete = this.#complete;
     this.#report = report;
+    this.#known = undefined;
+    if (report.changed) this.#names = undefined;
     this.#completeOnce();
     return report.changed || wasComplete !== this.#complete;
   }
 
   /** `self`: my name, if I may announce. */
   view(self: string | undefined, now: Instant): MembershipView {
-    const rows = this.#rows();
-    const named = (state: Row["state"]): string[] =>
-      rows.filter(({ row }) => (row?.state ?? "alive") === state).map(({ peer }) => peer.name);
+    const { alive, gone } = (this.#names ??= this.#named());
     return {
-      alive: new Set([...(self === undefined ? [] : [self]), ...named("alive")]),
-      gone: new Set(named("gone")),
+      alive: self === undefined ? alive : new Set([self, ...alive]),
+      gone,
       complete: this.#complete,
       isolated: this.#report.isolated,
       reunions: this.#report.reunions,
-      peers: rows.map(({ peer, row }) => ({
+      peers: this.#rows().map(({ peer, row }) => ({
         ...peer,
         state: row?.state ?? "alive",
         remainingMilliseconds: row?.expiresAt === undefined ? undefined : Math.max(0, Math.round(row.expiresAt - now)),
@@ -63,9 +71,26 @@ export class Roster {
   }
 
   /** A peer the worker has not heard of yet, or knows at another address, has no row. */
-  #rows(): readonly { readonly peer: Peer; readonly row: Row | undefined }[] {
+  #rows(): readonly KnownPeer[] {
+    this.#known ??= this.#join();
+    return this.#known;
+  }
+
+  #join(): readonly KnownPeer[] {
     const known = new Map(this.#report.peers.map((row) => [`${row.name} ${row.address}`, row]));
     return (this.#peers ?? []).map((peer) => ({ peer, row: known.get(`${peer.name} ${formatAddress(peer.address)}`) }));
+  }
+
+  #named(): Pick<MembershipView, "alive" | "gone"> {
+    const rows = this.#rows();
+    const inState = (state: Row["state"]): ReadonlySet<string> =>
+      new Set(rows.filter(({ row }) => (row?.state ?? "alive") === state).map(({ peer }) => peer.name));
+    return { alive: inState("alive"), gone: inState("gone") };
+  }
+
+  #forget(): void {
+    this.#known = undefined;
+    this.#names = undefined;
   }
 
   #completeOnce(): void {

@@ -124,6 +124,7 @@ class StatusObjects<Write> {
   /** By name of the object. */
   readonly #found = new Map<string, { readonly service: string; readonly write: Write }>();
   #synced = false;
+  #written: ReadonlyMap<string, Write> | undefined;
 
   constructor(kind: ServiceStatusKind<Write>, options: NodeStatusOptions) {
     this.#kind = kind;
@@ -136,6 +137,7 @@ class StatusObjects<Write> {
       random: Math.random,
       onEffects: (changes, { synced }) => {
         this.#synced = synced;
+        this.#written = undefined;
         for (const change of changes) {
           if (change.type === "replace") this.#found.clear();
           for (const object of change.type === "replace" ? change.items : [change.object])
@@ -145,9 +147,11 @@ class StatusObjects<Write> {
     });
   }
 
+  /** The same map as long as nothing changed in it. */
   written(): ReadonlyMap<string, Write> | undefined {
     if (!this.#synced) return undefined;
-    return new Map([...this.#found.values()].map(({ service, write }) => [service, write]));
+    this.#written ??= new Map([...this.#found.values()].map(({ service, write }) => [service, write]));
+    return this.#written;
   }
 
   async write(service: string, write: Write | undefined): Promise<void> {
@@ -158,12 +162,14 @@ class StatusObjects<Write> {
       const response = await connection.request({ method: "DELETE", path });
       if (response.status !== 200 && response.status !== 404) throw new Error(refusalOf(response));
       this.#found.delete(name);
+      this.#written = undefined;
       return;
     }
     const status = statusFields(this.#kind, node, service, write);
     const object = objectOf(this.#options, this.#kind.kind, name, statusLabels(node, service), status);
     await applyOwn(connection, path, object, COMPONENT);
     this.#found.set(name, { service, write });
+    this.#written = undefined;
   }
 
   stop(): void {
