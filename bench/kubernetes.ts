@@ -34,13 +34,15 @@ export async function measureLargeCluster(
   const children: ChildProcess[] = [];
   try {
     connectNamespaces(namespace, others);
-    children.push(spawn("nsenter", [`--net=/run/netns/${others}`, process.execPath, fileOf("probe-answers.ts")]));
+    children.push(
+      spawn("nsenter", [`--net=/run/netns/${others}`, process.execPath, join(import.meta.dirname, "probe-answers.ts")]),
+    );
     const { stdout } = await promisify(execFile)(
       "nsenter",
       [
         `--net=/run/netns/${namespace}`,
         process.execPath,
-        fileOf("kubernetes-inside.ts"),
+        join(import.meta.dirname, "kubernetes-inside.ts"),
         JSON.stringify({ ...size, changes }),
       ],
       { timeout: MILLISECONDS_MAX },
@@ -53,7 +55,7 @@ export async function measureLargeCluster(
 }
 
 /** The second stands for all the other nodes: their addresses are its own. */
-export function connectNamespaces(namespace: string, others: string): void {
+function connectNamespaces(namespace: string, others: string): void {
   for (const name of [namespace, others]) execFileSync("ip", ["netns", "add", name]);
   const ip = (name: string, ...args: readonly string[]): unknown => execFileSync("ip", ["-n", name, ...args]);
   ip(namespace, "link", "add", "node0", "type", "veth", "peer", "name", "others", "netns", others);
@@ -65,8 +67,4 @@ export function connectNamespaces(namespace: string, others: string): void {
   ip(others, "route", "add", "local", NODE_NETWORK, "dev", "lo");
   // All are local but one, and that in the table which is asked first.
   ip(others, "route", "add", `${nodeAddress(0)}/32`, "dev", "others", "table", "local");
-}
-
-function fileOf(name: string): string {
-  return join(import.meta.dirname, name);
 }

@@ -6,7 +6,7 @@
  *     endpoint files    │              ▲
  *     peers             ┘              └── again after a failure, and every half minute (loop.ts)
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { startGratuitous, type Gratuitous } from "../announce/gratuitous/driver.ts";
 import { storeRuntime, storeSampling } from "../datapath/records.ts";
@@ -71,7 +71,7 @@ export interface AgentParts {
   readonly onFailure: (error: Error) => void;
 }
 
-const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
+const sha256 = (text: string): Uint8Array => hash("sha256", text, "buffer");
 
 /** Rejects when something cannot be opened; what was opened before is closed again then. */
 export async function startAgent(parts: AgentParts): Promise<Agent> {

@@ -53,7 +53,7 @@ const name = fc.constantFrom(...NAMES);
 const nodeName = fc.constantFrom(...NODES);
 type Edit = (snapshot: Snapshot) => Snapshot;
 
-function edit<K extends "services" | "endpointSlices" | "nodes">(collection: K, key: string, value: unknown): Edit {
+function edit(collection: "services" | "endpointSlices" | "nodes", key: string, value: unknown): Edit {
   return (snapshot) => {
     const draft = persistentMap<unknown>(snapshot[collection]).draft();
     if (value === undefined) draft.delete(key);

@@ -1,68 +1,97 @@
 /**
- * The order of nodes for an address: SHA-256 of `node#address`, ascending. Remembers the first 32 bits of each hash, so that
- * with thousands of Services and a hundred nodes the loss of one costs comparisons, not a million hashes.
+ * The order of nodes for an address: SHA-256 of `node#address`, ascending. Remembers of each address the first few nodes of all that it was
+ * asked about, so that with thousands of Services and hundreds of nodes the loss of one costs comparisons, not millions of hashes.
  */
 export type Sha256 = (text: string) => Uint8Array;
 
 /** Beyond so many addresses the memory is not worth it: start anew. */
 const ADDRESSES_MAX = 65536;
-const NODES_GROWTH = 16;
+/** So many of the first nodes may go at once before all are hashed again. */
+const TOP = 8;
+/** Names of nodes that are no more, beyond as many as there are: rank anew. */
+const GONE_MAX = 64;
+
+type Nodes = ReadonlySet<string>;
+
+interface Ranking {
+  readonly among: Nodes;
+  /** The first of them, in order. */
+  readonly top: readonly string[];
+}
+
+interface Joined {
+  readonly union: Nodes;
+  readonly fresh: readonly string[];
+}
 
 export class Ranks {
   readonly #sha256: Sha256;
-  readonly #indexes = new Map<string, number>();
-  /** By address, then by index of the node. 0: not known yet. */
-  readonly #prefixes = new Map<string, Uint32Array>();
+  readonly #rankings = new Map<string, Ranking>();
+  /** Thousands of addresses have the same few lists of nodes. */
+  readonly #sets = new WeakMap<readonly string[], Nodes>();
+  readonly #joined = new WeakMap<Nodes, WeakMap<Nodes, Joined>>();
 
   constructor(sha256: Sha256) {
     this.#sha256 = sha256;
   }
 
-  /** The first of the nodes; undefined of none. */
+  /** The first of the nodes; undefined of none. A list that is passed again must not have changed. */
   first(nodes: readonly string[], address: string): string | undefined {
-    let best = Number.POSITIVE_INFINITY;
-    let leaders: string[] = [];
+    if (nodes.length === 0) return undefined;
+    const wanted = this.#setOf(nodes);
+    const known = this.#rankings.get(address);
+    const ranking = known === undefined ? this.#rank(wanted, address) : this.#extended(known, wanted, address);
+    const winner = ranking.top.find((node) => wanted.has(node));
+    const anew = winner === undefined ? this.#rank(wanted, address) : ranking;
+    if (anew !== known) this.#remember(address, anew);
+    return winner ?? anew.top[0];
+  }
+
+  #extended(known: Ranking, wanted: Nodes, address: string): Ranking {
+    if (known.among === wanted) return known;
+    const { union, fresh } = this.#join(known.among, wanted);
+    if (union.size > 2 * wanted.size + GONE_MAX) return this.#rank(wanted, address);
+    if (fresh.length === 0) return known;
+    return { among: union, top: this.#firstOf([...known.top, ...fresh], address) };
+  }
+
+  #rank(among: Nodes, address: string): Ranking {
+    return { among, top: this.#firstOf(among, address) };
+  }
+
+  #firstOf(nodes: Iterable<string>, address: string): readonly string[] {
+    const top: { readonly node: string; readonly hash: Uint8Array }[] = [];
     for (const node of nodes) {
-      const prefix = this.#prefix(node, address);
-      if (prefix > best) continue;
-      leaders = prefix === best ? [...leaders, node] : [node];
-      best = prefix;
+      const hash = this.#sha256(`${node}#${address}`);
+      const last = top.at(-1);
+      if (top.length === TOP && last !== undefined && compareBytes(hash, last.hash) >= 0) continue;
+      if (top.length === TOP) top.pop();
+      const place = top.findIndex((other) => compareBytes(hash, other.hash) < 0);
+      top.splice(place === -1 ? top.length : place, 0, { node, hash });
     }
-    // Equal in 32 bits: the rest of the hash decides.
-    if (leaders.length > 1) leaders.sort((a, b) => compareBytes(this.#hash(a, address), this.#hash(b, address)));
-    return leaders[0];
+    return top.map(({ node }) => node);
   }
 
-  #prefix(node: string, address: string): number {
-    const index = this.#index(node);
-    const prefixes = this.#row(address, index);
-    const known = prefixes[index] ?? 0;
-    if (known !== 0) return known;
-    const [a = 0, b = 0, c = 0, d = 0] = this.#hash(node, address);
-    const prefix = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-    prefixes[index] = prefix;
-    return prefix;
-  }
-
-  #hash(node: string, address: string): Uint8Array {
-    return this.#sha256(`${node}#${address}`);
-  }
-
-  #index(node: string): number {
-    const known = this.#indexes.get(node);
+  #join(among: Nodes, wanted: Nodes): Joined {
+    const byWanted = this.#joined.get(among) ?? new WeakMap<Nodes, Joined>();
+    this.#joined.set(among, byWanted);
+    const known = byWanted.get(wanted);
     if (known !== undefined) return known;
-    this.#indexes.set(node, this.#indexes.size);
-    return this.#indexes.size - 1;
+    const fresh = [...wanted].filter((node) => !among.has(node));
+    const joined = { union: fresh.length === 0 ? among : among.union(wanted), fresh };
+    byWanted.set(wanted, joined);
+    return joined;
   }
 
-  #row(address: string, index: number): Uint32Array {
-    const known = this.#prefixes.get(address);
-    if (known !== undefined && index < known.length) return known;
-    if (this.#prefixes.size >= ADDRESSES_MAX) this.#prefixes.clear();
-    const row = new Uint32Array(Math.ceil((index + 1) / NODES_GROWTH) * NODES_GROWTH);
-    row.set(known ?? []);
-    this.#prefixes.set(address, row);
-    return row;
+  #setOf(nodes: readonly string[]): Nodes {
+    const known = this.#sets.get(nodes) ?? new Set(nodes);
+    this.#sets.set(nodes, known);
+    return known;
+  }
+
+  #remember(address: string, ranking: Ranking): void {
+    if (this.#rankings.size >= ADDRESSES_MAX && !this.#rankings.has(address)) this.#rankings.clear();
+    this.#rankings.set(address, ranking);
   }
 }
 
