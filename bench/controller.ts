@@ -3,7 +3,7 @@
  * until every Service has its address in the state folder, for how long nobody else had a turn, and how much memory that took.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,7 +45,7 @@ export async function measureController(size: HugeCluster): Promise<ControllerRe
     rmSync(join(folder, "delay"));
     const again = performance.now();
     writeList(folder, "one-more", [service(size.services)]);
-    await waitForServices(controller, folder, size.services + 1);
+    await waitForFile(controller, folder, join("services", stateFileOf(size.services)));
     const oneMoreMilliseconds = performance.now() - again;
     await sleep(QUIET_MS);
     return {
@@ -79,6 +79,10 @@ function writeManifests(folder: string, { services, pools }: HugeCluster): numbe
     ),
   );
   return sizes;
+}
+
+function stateFileOf(number: number): string {
+  return `team-${number % 50}_service-${number}.json`;
 }
 
 /** A third of them dual stack, some share an address. */
@@ -125,13 +129,24 @@ export function startController(folder: string): ChildProcess {
   return child;
 }
 
+/** Until everything is written that was decided first: looking at a folder of a hundred thousand files would hold up who writes them. */
 export async function waitForServices(controller: ChildProcess, folder: string, count: number): Promise<void> {
+  await waitForFile(controller, folder, join("configurationstates", "controller.json"));
+  const names = await readdir(join(folder, "state", "services"));
+  const written = names.filter((name) => name.endsWith(".json") && !name.startsWith(".")).length;
+  if (written !== count) throw new Error(`${written} of ${count} Services have a status:\n${logOf(folder)}`);
+}
+
+/** In the state folder. */
+async function waitForFile(controller: ChildProcess, folder: string, name: string): Promise<void> {
   const deadline = performance.now() + DONE_MS_MAX;
   while (performance.now() < deadline && controller.exitCode === null) {
-    const files = await readdir(join(folder, "state", "services")).catch(() => []);
-    if (files.filter((name) => name.endsWith(".json") && !name.startsWith(".")).length >= count) return;
-    await sleep(250);
+    if (existsSync(join(folder, "state", name))) return;
+    await sleep(20);
   }
-  const log = readFileSync(join(folder, "controller.log"), "utf8").slice(-2000);
-  throw new Error(`Not every Service had an address within ${DONE_MS_MAX / 1000} s:\n${log}`);
+  throw new Error(`Not written within ${DONE_MS_MAX / 1000} s: ${name}\n${logOf(folder)}`);
+}
+
+function logOf(folder: string): string {
+  return readFileSync(join(folder, "controller.log"), "utf8").slice(-2000);
 }
