@@ -193,7 +193,7 @@ const MISFORTUNES: readonly Misfortune[] = [
     name: "no such Service",
     ask: "service=default/wep",
     fails: "service",
-    found: /there is no Service default\/wep/,
+    found: /no Service default\/wep of type LoadBalancer is known/,
     todo: /Check the name/,
   },
   {

@@ -15,7 +15,10 @@ export function explainService({ service, object, namesakes, problems }: Facts):
         todo: "Correct the file; it is read again at once.",
       });
     const todo = namesakes.length > 0 ? `Did you mean ${listed(namesakes)}? Give the namespace with -n.` : NO_SERVICE;
-    return failed(`there is no Service ${service}`, { details: problems.map(formatProblem), todo });
+    return failed(`no Service ${service} of type LoadBalancer is known`, {
+      details: problems.map(formatProblem),
+      todo,
+    });
   }
   const { type, loadBalancerClass } = object.spec;
   if (type !== "LoadBalancer")
@@ -35,7 +38,8 @@ export function explainService({ service, object, namesakes, problems }: Facts):
   return well(`LoadBalancer${loadBalancerClass === undefined ? "" : ` of class ${loadBalancerClass}`}`);
 }
 
-const NO_SERVICE = "Check the name and the namespace (-n); `fairlead services` lists those of type LoadBalancer.";
+const NO_SERVICE =
+  "Check the name, the namespace (-n) and its spec.type: in a cluster agents read only Services of type LoadBalancer; `fairlead services` lists them.";
 
 export function explainPool(facts: Facts): Finding {
   const { object, pools, survey } = facts;

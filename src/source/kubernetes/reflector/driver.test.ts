@@ -94,3 +94,32 @@ test("a server that knows the selector is also watched through it", async () => 
   const { watch } = await read([page(["a"], "", 1)]);
   assert.equal(watch.query?.["fieldSelector"], "spec.type=LoadBalancer");
 });
+
+test("a server that lists by a selector and does not watch by it is asked for the list again without it", async () => {
+  const lists: Request[] = [];
+  const watches: Request[] = [];
+  const wide = Promise.withResolvers<void>();
+  const reflector = startReflector({
+    connection: {
+      request: async (request) => {
+        lists.push(request);
+        return page(["a"], "", 1);
+      },
+      watch: async (request) => {
+        if (watches.push(request) === 1) return refusal;
+        wide.resolve();
+        return new Promise(() => {});
+      },
+    },
+    path: "/api/v1/services",
+    selectors: { fieldSelector: "spec.type=LoadBalancer" },
+    selectorsElse: {},
+    clock: systemClock,
+    random: () => 0,
+    onEffects: () => {},
+  });
+  await wide.promise;
+  reflector.stop();
+  const asked = [...lists, ...watches].map(({ query }) => query?.["fieldSelector"]);
+  assert.deepEqual(asked, ["spec.type=LoadBalancer", undefined, "spec.type=LoadBalancer", undefined]);
+});

@@ -64,7 +64,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
     const mine = (watch = new AbortController());
     void follow({ ...options, selectors: asking.selectors }, effect, mine, (event) => {
       // What an aborted watch still says is about the past.
-      if (!mine.signal.aborted) handle(event);
+      if (!mine.signal.aborted) handle(widened(options, asking, event));
     });
   };
   handle({ type: "clock" });
@@ -110,6 +110,15 @@ export function nextLimit(limit: number, bytes: number): number {
 }
 
 const BAD_REQUEST = 400;
+const GONE = 410;
+
+/** A server that lists by a selector and does not watch by it: what is known is too narrow to go on from, as if it were too old. */
+function widened({ selectorsElse }: ReflectorOptions, asking: Asking, event: Event): Event {
+  if (event.type !== "refused" || event.status !== BAD_REQUEST) return event;
+  if (selectorsElse === undefined || asking.selectors === selectorsElse) return event;
+  asking.selectors = selectorsElse;
+  return { ...event, status: GONE };
+}
 
 async function follow(
   { connection, path, selectors = {} }: Pick<ReflectorOptions, "connection" | "path"> & Pick<Asking, "selectors">,
