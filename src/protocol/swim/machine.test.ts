@@ -477,6 +477,24 @@ describe("the list of peers", () => {
   });
 });
 
+test("a stamp counts as renewed when its end has moved, not when whole milliseconds of what is left were rounded otherwise", () => {
+  const endsAt = 100_000.9;
+  const renewedAfter = (moved: number): boolean => {
+    let { state } = play({ peers: { b: never }, until: 0 });
+    for (const [round, end] of [endsAt, endsAt, endsAt + moved].entries()) {
+      // The second question leaves where the fraction that is cut off is smallest.
+      const now = instant(Math.ceil(deadline(state) ?? state.at) + 1 + (round === 0 ? 0 : 0.9));
+      const [asked, effects] = step(state, { type: "clock" }, now, () => 0.5);
+      const probe = effects.find((effect) => effect.type === "send")?.probe;
+      assert.ok(probe !== undefined);
+      const answer = { ...probe, type: "answer", remainingMilliseconds: Math.floor(end - now) } as const;
+      [state] = step(asked, { type: "received", probe: answer }, later(now, 0.05), () => 0.5);
+    }
+    return state.peers[0]?.renewedAt !== undefined;
+  };
+  assert.deepEqual([renewedAfter(0), renewedAfter(200)], [false, true]);
+});
+
 test("sequences start over after 2^32 and go on being answered", () => {
   const before = play({ peers: { b: always }, until: 1000 }).state;
   let state: State = { ...before, peers: before.peers.map((peer) => ({ ...peer, sequence: 0xffff_fffd })) };

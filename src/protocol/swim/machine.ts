@@ -138,9 +138,14 @@ function received(state: State, probe: Probe, now: Instant, random: Random): Sta
   return { ...state, isolated: false, reunions, peers: state.peers.map((row) => (row === peer ? next : others(row))) };
 }
 
+/** Answers tell whole milliseconds: of what was left by the last one, so much may have been cut off. */
+const ROUNDING_MS = 1;
+
 /** Its stamp ends later than it can have ended by its last answer, however long either was under way. */
 function isRenewed(peer: PeerRow, probe: Probe, askedAt: Instant): boolean {
-  return peer.expiresAt !== undefined && later(askedAt, probe.remainingMilliseconds) > peer.expiresAt;
+  return (
+    peer.expiresAt !== undefined && later(askedAt, probe.remainingMilliseconds) > later(peer.expiresAt, ROUNDING_MS)
+  );
 }
 
 /** We were cut off and are no longer: everybody gets a new window, and is asked at once. */
