@@ -112,10 +112,9 @@ export function testCommands(it: DefineTest): void {
       [event.source, event.destination, event.destinationPort],
       [lab.hostAddress(lab.client, "IPv4"), address, 81],
     );
-    assert.match(
-      (await ask(lab, "bpf drops list", announcer)).stdout,
-      /^rejected_unknown_port +default\/dual-stack +[1-9]/m,
-    );
+    const drops = await ask(lab, "bpf drops list", announcer);
+    assert.equal(drops.stderr, "");
+    assert.match(drops.stdout, /^rejected_unknown_port +default\/dual-stack +[1-9]/m);
   });
 
   it("/metrics has every metric of the agent that docs/metrics.md lists", async (lab) => {
@@ -232,7 +231,7 @@ async function device(lab: TestLab): Promise<string> {
 
 /** One command about a node of the lab. */
 function ask(lab: TestLab, line: string, node = NODE): Promise<Run> {
-  return fairlead(`${line} --socket ${lab.lab.paths.socket(node)}`);
+  return fairlead(`${line} --socket ${lab.lab.paths.socket(node)}`, { answerTimeoutMilliseconds: 5000 });
 }
 
 async function parsed<T>(lab: TestLab, line: string, node = NODE): Promise<T> {
