@@ -275,6 +275,9 @@ metallb_speaker_announced{${labels}} 1
 
   it("is forgotten with its Service: the status goes, and the metric", async (lab) => {
     const { natural } = cast(lab);
+    // Whatever the tests before have left.
+    await advertise(lab, {});
+    await announcedBy(lab, natural);
     await lab.remove("service.yaml");
     await statusSays(lab, undefined, []);
     assert.doesNotMatch(await metricsOf(lab, natural), /metallb_speaker_announced\{service="default\/web"/);
