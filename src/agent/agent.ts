@@ -196,8 +196,11 @@ function preparePass(
     const snapshot = source.snapshot();
     // Read in slices now, so that whoever asks for them later finds them read: a pool may list a hundred thousand entries.
     yield* parsingPools(snapshot.ipAddressPools, snapshot.namespaces);
-    if (snapshot.nodes !== nodes) membership.setPeers(desiredPeers(snapshot.nodes, me.nodeName));
-    nodes = snapshot.nodes;
+    // No peers at all is something else than peers that were not read yet.
+    if (snapshot.nodes !== nodes && !snapshot.unread.has("nodes")) {
+      membership.setPeers(desiredPeers(snapshot.nodes, me.nodeName));
+      nodes = snapshot.nodes;
+    }
     const view = membership.view();
     state.endpointProblems = inputs.problems();
     const { alive, gone } = view;

@@ -106,6 +106,7 @@ function configuration(): Snapshot {
     communities: new Map(),
     problems: [],
     complete: true,
+    unread: new Set(),
     reserved: new Map(),
   };
 }

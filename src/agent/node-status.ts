@@ -14,6 +14,15 @@ import { hazardKey, planHazardEvents, type Told } from "./hazards/events.ts";
 import type { AgentState } from "./state.ts";
 
 const TURN_WRITES = 64;
+/** Which routes there are is decided from these. */
+const OF_ROUTES = [
+  "services",
+  "endpointSlices",
+  "nodes",
+  "ipAddressPools",
+  "bgpAdvertisements",
+  "bgpPeers",
+] as const satisfies readonly (keyof Snapshot)[];
 const RETRY_MS = 5000;
 
 export interface NodeStatusInput {
@@ -187,7 +196,8 @@ export class NodeStatusReporter {
 
   async #reportRoutes({ node, bgp, world, nodeStatusProblems }: AgentState): Promise<readonly Problem[]> {
     const statuses = this.#writer.bgpStatuses();
-    if (bgp === undefined || world === undefined || statuses === undefined)
+    const unread = OF_ROUTES.some((collection) => world?.snapshot.unread.has(collection));
+    if (bgp === undefined || world === undefined || statuses === undefined || unread)
       return nodeStatusProblems.filter(({ subject }) => subject.startsWith("ServiceBGPStatus"));
     const { snapshot } = world;
     const { desired } = bgp;

@@ -171,6 +171,17 @@ describe("a pass", () => {
     assert.deepEqual(frontendsNow(), ["192.168.10.0:80 2"]);
   });
 
+  for (const kind of ["endpointSlices", "l2Advertisements", "ipAddressPools", "nodes"] as const)
+    test(`after a restart takes nothing away, and says nothing, while ${kind} have not been read`, () => {
+      runPass(parts, world({ web: "192.168.10.0" }));
+      start();
+      const unread = { [kind]: new Map(), unread: new Set([kind]), complete: false };
+      assert.equal(runPass(parts, world({ web: "192.168.10.0" }, unread)).settled, false);
+      assert.deepEqual([announcedNow(), frontendsNow()], [["192.168.10.0 2"], ["192.168.10.0:80 2"]]);
+      assert.equal(parts.state.placed, undefined);
+      assert.deepEqual(runPass(parts, world({ web: "192.168.10.0" })), { written: 0, settled: true });
+    });
+
   test("takes nothing away for an object that cannot be read just now", () => {
     runPass(parts, world({ web: "192.168.10.0", api: "192.168.10.1" }));
     start();

@@ -75,14 +75,17 @@ export function* passing(parts: PassParts, world: World): Sliced<Passed> {
   // Before anything is attached or announced.
   storeTraffic(state.maps.runtime, trafficOf(world.snapshot, me));
   let written = attachDevices(parts, world);
+  const mayForward = areRead(world.snapshot, OF_FORWARDING);
+  const mayAnnounce = complete && mayForward && areRead(world.snapshot, OF_ANNOUNCING);
   const forward = function* (): Sliced<number> {
+    if (!mayForward) return 0;
     state.forwarding = yield* desiredForwarding(world, me, memo);
     // Until every peer was heard or missed once, what an earlier agent left is the better guess at who is there; and
     // whether it is still us who announce, nobody knows.
     return complete || !isLeftOver(state) ? yield* programForwarding(state, world) : 0;
   };
   const announce = function* (): Sliced<number> {
-    if (!complete) return 0;
+    if (!mayAnnounce) return 0;
     state.announcing = yield* desiredAnnouncing(world, me, memo);
     // The stamp ran out in a pause: what was found before is not to be announced any more.
     return state.withdrawals === withdrawals ? programAnnounced(parts, world) : 0;
@@ -90,7 +93,19 @@ export function* passing(parts: PassParts, world: World): Sliced<Passed> {
   // A new Service is served before it is announced. But where a node died, its addresses go to nobody until we take them.
   const steps = membersChanged ? [announce, forward] : [forward, announce];
   for (const run of steps) written += yield* run();
-  return { written, settled: complete && state.withdrawals === withdrawals };
+  return { written, settled: mayAnnounce && state.withdrawals === withdrawals };
+}
+
+/** What is decided from these collections waits until each was read once: what an earlier agent left is the better guess. */
+const OF_FORWARDING = ["services", "endpointSlices", "nodes"] as const satisfies readonly (keyof Snapshot)[];
+const OF_ANNOUNCING = [
+  "ipAddressPools",
+  "l2Advertisements",
+  "namespaces",
+] as const satisfies readonly (keyof Snapshot)[];
+
+function areRead({ unread }: Snapshot, collections: readonly string[]): boolean {
+  return !collections.some((collection) => unread.has(collection));
 }
 
 function sameMembers(a: World["members"], b: World["members"]): boolean {

@@ -86,6 +86,7 @@ function snapshot(services: Readonly<Record<string, string>>, changed: Partial<S
     reserved: new Map(),
     problems: [],
     complete: true,
+    unread: new Set(),
     ...changed,
   };
 }

@@ -99,7 +99,8 @@ function describeReading(source: () => Source, place: () => Place): void {
   });
 
   it("is complete once all was read", async () => {
-    await until(source(), ({ complete }) => complete, "a complete snapshot");
+    const { unread } = await until(source(), ({ complete }) => complete, "a complete snapshot");
+    assert.deepEqual([...unread], []);
   });
 
   it("shows a change, and leaves what did not change the same object", async () => {

@@ -129,6 +129,29 @@ describe("a source, while the API server", () => {
   });
 });
 
+describe("a source that begins", () => {
+  it("says which kinds it has not read, until it has", async () => {
+    const key = await makeService();
+    proxy.interfere((_, path) =>
+      path.includes("/l2advertisements") ? { status: 500, body: '{"message":"not now"}' } : undefined,
+    );
+    const begun = openKubernetesSource({
+      connection: openConnection(proxy.server, { pingMilliseconds: 300 }),
+      namespace: SYSTEM_NAMESPACE,
+      component: "fairlead-controller",
+      instance: "begun",
+    });
+    try {
+      const { unread } = await until(begun, ({ unread: left }) => left.size === 1, "all kinds but one");
+      assert.deepEqual([[...unread], begun.snapshot().services.has(key)], [["l2Advertisements"], true]);
+      proxy.interfere(undefined);
+      await until(begun, ({ unread: left }) => left.size === 0, "the last kind");
+    } finally {
+      await begun.close();
+    }
+  });
+});
+
 describe("an object that cannot be read", () => {
   const pool = (addresses: unknown): { readonly kind: string } & Readonly<Record<string, unknown>> => ({
     apiVersion: "metallb.io/v1beta1",

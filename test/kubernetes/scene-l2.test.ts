@@ -25,10 +25,6 @@ const LEFT_OUT: ReadonlyMap<string, string> = new Map([
     "a pool that overlaps another: the controller is Invalid too, and all addresses stay",
     "the webhook refuses it, test/kubernetes/webhook.test.ts; what passed it nevertheless: bad-input.test.ts",
   ],
-  [
-    "announces on over a restart of the agent: the status stays, and no event is repeated",
-    "a known fault (docs/operate.md, Known faults): in two of three runs in a real cluster the event was said once more",
-  ],
 ]);
 
 const OFTEN = { agentArguments: ["--check-seconds", "1"] };

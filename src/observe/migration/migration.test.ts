@@ -69,6 +69,7 @@ function snapshot(
     communities: none,
     problems: [],
     complete: true,
+    unread: new Set(),
     reserved: none,
   };
 }

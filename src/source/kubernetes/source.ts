@@ -182,6 +182,7 @@ class KubernetesSource implements Source, StatusWriter {
       ...(collections as unknown as Pick<Snapshot, Collection>),
       problems: [...reachProblems(parts), ...parts.flatMap(({ copy }) => copy.problems)],
       complete: parts.every(({ synced, copy }) => synced && copy.unreadable.size === 0),
+      unread: new Set(parts.filter(({ synced }) => !synced).map(({ resource }) => resource.collection)),
       reserved: services?.unreadable ?? new Map(),
     };
   }

@@ -63,6 +63,7 @@ export class Merger {
       ipAddressPools: pools.values,
       problems: [...inputs.problems, ...collected.flatMap(([, { problems }]) => problems)],
       complete: inputs.complete,
+      unread: NONE_UNREAD,
       reserved,
     };
   }
@@ -103,6 +104,8 @@ interface Collected {
 type Collections = { readonly [C in Collection]: ReadonlyMap<string, ObjectOf<C>> };
 
 const NO_ENTRIES: readonly ManifestEntry[] = [];
+/** A folder is read as a whole. */
+const NONE_UNREAD: Snapshot["unread"] = new Set();
 const NOTHING_RESERVED: Snapshot["reserved"] = new Map();
 
 /** The same entries in the same order, whichever files they are in now. */
