@@ -75,19 +75,7 @@ labSuite("Fairlead in a real cluster, from its Helm chart", "kubernetes", {}, (i
     const [node = ""] = lab.nodes;
     const rows: unknown = JSON.parse(await fairlead(lab, "bpf", "lb", "list", "--node", node, "-o", "json"));
     assert.deepEqual(rows, await lab.agent(node, "/v1/bpf/lb"));
-    const events = await fairlead(
-      lab,
-      "monitor",
-      "--node",
-      node,
-      "--flows",
-      "1",
-      "--probes",
-      "--count",
-      "2",
-      "-o",
-      "json",
-    );
+    const events = await fairlead(lab, ...`monitor --node ${node} --flows 1 --probes --count 2 -o json`.split(" "));
     assert.equal(events.trim().split("\n").length, 2);
   });
 

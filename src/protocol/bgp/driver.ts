@@ -6,15 +6,16 @@
  *                      └── listener (listener/driver.ts): who calls is found by address, then by prefix
  */
 import type { Socket } from "node:net";
-import { address, formatAddress, parseAddress, sameAddress, type Address } from "../../net/address.ts";
-import { hostPrefix, prefixContains } from "../../net/prefix.ts";
+import { parseAddress, sameAddress, type Address } from "../../net/address.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
 import { later } from "../../time/instant.ts";
 import type { Random } from "../../time/jitter.ts";
-import type { PeerLocation, SessionConfig } from "./config.ts";
+import type { SessionConfig } from "./config.ts";
 import { BGP_PORT } from "./config.ts";
 import { startDiscovery, type Discovery } from "./discovery/driver.ts";
-import { createListener, type Listened, type Listener } from "./listener/driver.ts";
+import { childConfig, dynamicConfig, forgotten, isChild, parentName, parentOf } from "./dynamic.ts";
+import { createListener, type Listener } from "./listener/driver.ts";
+import { listenedFor } from "./listener/listened.ts";
 import { RestartMemory } from "./memory/driver.ts";
 import { ceaseNotification } from "./notification.ts";
 import { Peering } from "./peering/driver.ts";
@@ -46,8 +47,6 @@ const DRAIN_MILLISECONDS = 5000;
 const FLUSH_MILLISECONDS = 5000;
 /** The sockets have let go by then. */
 const CLOSE_MILLISECONDS = 1500;
-/** A peer of a prefix that does not come back is forgotten. */
-const FORGET_MILLISECONDS = 600_000;
 
 export function startSpeaker(options: SpeakerOptions): Speaker {
   return new SpeakerDriver(options);
@@ -275,7 +274,7 @@ class SpeakerDriver implements Speaker {
   }
 
   #routesOf(name: string): readonly Route[] {
-    return this.#routes.get(name) ?? this.#routes.get(name.split("/")[0] ?? "") ?? NO_ROUTES;
+    return this.#routes.get(name) ?? this.#routes.get(parentName(name)) ?? NO_ROUTES;
   }
 
   #accept(socket: Socket): void {
@@ -295,31 +294,23 @@ class SpeakerDriver implements Speaker {
         (target.device === undefined || target.device === device),
     );
     if (known !== undefined) return known;
-    const longest = this.#configs
-      .flatMap((config) => (config.peer.type === "prefix" ? [{ config, peer: config.peer }] : []))
-      .filter(({ peer }) => prefixContains(peer.prefix, from))
-      .toSorted((a, b) => b.peer.prefix.length - a.peer.prefix.length)[0];
-    if (longest === undefined) return undefined;
-    const { config, peer } = longest;
-    this.#makeRoom(config.name, peer.sessionsMax);
-    const siblings = [...this.#peerings.keys()].filter((name) => name.startsWith(`${config.name}/`));
-    if (siblings.length >= peer.sessionsMax) return undefined;
-    return this.#add(childConfig(config, from));
+    const parent = parentOf(this.#configs, from);
+    return parent === undefined ? undefined : this.#welcome(parent, from);
   }
 
-  /** Peers of a prefix that went away are forgotten after a while, and at once where another wants their place. */
-  #makeRoom(parent: string, sessionsMax: number): void {
-    const siblings = [...this.#peerings].filter(([name]) => name.startsWith(`${parent}/`));
-    const idle = siblings
-      .filter(([, { session }]) => session.connections.length === 0)
-      .toSorted(([, a], [, b]) => a.session.since - b.session.since);
-    const before = later(this.#clock.now(), -FORGET_MILLISECONDS);
-    const surplus = siblings.length - sessionsMax + 1;
-    for (const [index, [name, peering]] of idle.entries()) {
-      if (index >= surplus && peering.session.since > before) continue;
-      peering.handle({ type: "stop", reason: "it has been away" });
+  #welcome(parent: NonNullable<ReturnType<typeof parentOf>>, from: Address): Peering | undefined {
+    const { sessionsMax } = parent.peer;
+    const siblings = [...this.#peerings].filter(([name]) => isChild(name, parent));
+    const gone = forgotten(
+      siblings.map(([name, { session }]) => [name, session] as const),
+      sessionsMax,
+      this.#clock.now(),
+    );
+    for (const name of gone) {
+      this.#peerings.get(name)?.handle({ type: "stop", reason: "it has been away" });
       this.#peerings.delete(name);
     }
+    return siblings.length - gone.length < sessionsMax ? this.#add(childConfig(parent, from)) : undefined;
   }
 
   #notify(): void {
@@ -331,41 +322,3 @@ class SpeakerDriver implements Speaker {
 }
 
 const NO_ROUTES: readonly Route[] = [];
-
-/** A peer that called, out of a prefix. */
-function childConfig(config: SessionConfig, from: Address): SessionConfig {
-  return {
-    ...config,
-    name: `${config.name}/${formatAddress(from)}`,
-    peer: { type: "address", address: from },
-    initiation: "accept",
-  };
-}
-
-/** What it would be by the configuration of its prefix today; undefined: there is none any more. */
-function dynamicConfig(config: SessionConfig, byName: ReadonlyMap<string, SessionConfig>): SessionConfig | undefined {
-  const [parentName = "", text] = config.name.split("/");
-  const parent = byName.get(parentName);
-  if (text === undefined || parent?.peer.type !== "prefix") return undefined;
-  const from = address(text);
-  return prefixContains(parent.peer.prefix, from) ? childConfig(parent, from) : undefined;
-}
-
-function listenedFor(sessions: readonly SessionConfig[]): readonly Listened[] {
-  const accepting = sessions.filter(({ initiation, peer }) => initiation !== "dial" || peer.type === "prefix");
-  return (["IPv4", "IPv6"] as const)
-    .filter((family) => accepting.some(({ peer }) => familyOf(peer) === family))
-    .map((family) => ({
-      family,
-      keys: accepting.flatMap(({ peer, password }) => {
-        const prefix =
-          peer.type === "prefix" ? peer.prefix : peer.type === "address" ? hostPrefix(peer.address) : undefined;
-        return prefix?.family !== family || password === undefined ? [] : [{ prefix, password }];
-      }),
-    }));
-}
-
-function familyOf(peer: PeerLocation): Address["family"] {
-  if (peer.type === "interface") return "IPv6";
-  return peer.type === "prefix" ? peer.prefix.family : peer.address.family;
-}

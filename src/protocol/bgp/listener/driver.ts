@@ -6,12 +6,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { openTcpSocket, setMd5Key } from "../../../kernel/tcp-socket.ts";
 import { address, type Family } from "../../../net/address.ts";
 import { formatPrefix, type Prefix } from "../../../net/prefix.ts";
-
-export interface Listened {
-  readonly family: Family;
-  /** Addresses and prefixes whose connections must be signed. */
-  readonly keys: readonly { readonly prefix: Prefix; readonly password: string }[];
-}
+import type { Listened } from "./listened.ts";
 
 export interface Listener {
   /** Opens, closes and changes keys as needed. Returns what did not work. */
