@@ -196,9 +196,9 @@ function preparePass(
     const snapshot = source.snapshot();
     // Read in slices now, so that whoever asks for them later finds them read: a pool may list a hundred thousand entries.
     yield* parsingPools(snapshot.ipAddressPools, snapshot.namespaces);
-    // No peers at all is something else than peers that were not read yet.
-    if (snapshot.nodes !== nodes && !snapshot.unread.has("nodes")) {
-      membership.setPeers(desiredPeers(snapshot.nodes, me.nodeName));
+    const peers = snapshot.nodes === nodes ? undefined : desiredPeers(snapshot, me.nodeName);
+    if (peers !== undefined) {
+      membership.setPeers(peers);
       nodes = snapshot.nodes;
     }
     const view = membership.view();

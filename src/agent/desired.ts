@@ -153,8 +153,12 @@ export function desiredAttachments({ links, endpoints }: World, me: Me, memo: Pi
   return found;
 }
 
-/** Every other node with an address, over IPv4 where it has one. */
-export function desiredPeers(nodes: ReadonlyMap<string, Node>, nodeName: string): readonly Peer[] {
+/** Every other node with an address, over IPv4 where it has one. Undefined: nodes were not read yet, which is not the same as none. */
+export function desiredPeers(
+  { nodes, unread }: Pick<Snapshot, "nodes" | "unread">,
+  nodeName: string,
+): readonly Peer[] | undefined {
+  if (unread.has("nodes")) return undefined;
   return [...nodes.values()].flatMap((node) => {
     const { name } = node.metadata;
     const address = internalAddress(node, "IPv4") ?? internalAddress(node, "IPv6");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { NodeDevice } from "../datapath/records.ts";
+import { announcedBy } from "../announce/bgp/desired.fixture.ts";
 import { address } from "../net/address.ts";
 import { serviceSchema } from "../service/objects.ts";
 import type {
@@ -209,6 +210,20 @@ describe("the reporter", () => {
     reporter.report(state);
     await settle();
     assert.equal(writer.statuses.size, 1, "what an earlier run wrote is the better guess");
+  });
+
+  test("keeps what was said about routes while what decides about them was not read", async () => {
+    const { state, writer, reporter } = setUp();
+    writer.routed.set("default/web", { peers: ["tor"] });
+    state.bgp = { desired: announcedBy({}) } as unknown as typeof state.bgp;
+    state.world = world({ web: "10.0.0.1" }, { unread: new Set(["bgpAdvertisements"]), complete: false });
+    reporter.report(state);
+    await settle();
+    assert.equal(writer.routed.size, 1);
+    state.world = world({ web: "10.0.0.1" });
+    reporter.report(state);
+    await settle();
+    assert.equal(writer.routed.size, 0);
   });
 
   test("catches up with what changed while it was writing", async () => {
