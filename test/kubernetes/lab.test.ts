@@ -118,7 +118,18 @@ labSuite("without their API server", "apiserver", {}, (it) => {
     const bystander = ["worker1", "worker2", CONTROL_PLANE].find((node) => node !== announcer) ?? "";
     await lab.fault(bystander, "agent-kill");
     await lab.fault(bystander, "agent-start");
-    await waitForAgents(lab.lab);
+    // It knows nothing but what is in the kernel, keeps that as it is, and says that it waits.
+    const restarted = await waitFor(
+      "the next agent",
+      async () => {
+        const status = await lab.agent(bystander, "/v1/status");
+        return status?.problems.some(({ message }) => message.includes("nothing is taken away until it was read"))
+          ? status
+          : undefined;
+      },
+      { milliseconds: 30_000 },
+    );
+    assert.equal(restarted.ready, false);
     assert.deepEqual(failures(await requests.stop()), [], "an agent's restart without an API server");
 
     // Of the two workers, so that the API server's own host stays.
