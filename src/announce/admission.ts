@@ -10,7 +10,10 @@ import type { BFDProfile, BGPAdvertisement, BGPPeer } from "./bgp/objects.ts";
 import { judgeConfiguration, suspicions, type ConfigurationObjects } from "./judgement.ts";
 
 /** Collections of which an object can be asked about. */
-export type ConfigurationCollection = Exclude<keyof ConfigurationObjects, "namespaces" | "nodes" | "secrets">;
+export type ConfigurationCollection = Exclude<
+  keyof ConfigurationObjects,
+  "namespaces" | "nodes" | "secrets" | "unread"
+>;
 
 export type Proposal =
   | {

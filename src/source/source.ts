@@ -34,7 +34,10 @@ export interface Snapshot {
   readonly problems: readonly Problem[];
   /** Every object was read: only then may what is not here be taken for deleted. */
   readonly complete: boolean;
-  /** Collections above of which nothing was read yet, not even that they are empty: nothing may be decided from them. */
+  /**
+   * Collections above of which nothing was read yet, not even that they are empty: nothing may be decided from them. Of the Secrets
+   * that are named also single ones, as `secrets/NAMESPACE/NAME`.
+   */
   readonly unread: ReadonlySet<string>;
   /** Addresses last given to Services that cannot be read at the moment: nobody else may have them. By key of the Service. */
   readonly reserved: ReadonlyMap<string, readonly string[]>;

@@ -164,6 +164,20 @@ describe("a value", () => {
     );
   });
 
+  const secretsRule = (...set: readonly string[]): unknown => {
+    const { rules } = find(render(...set), "Role", "fairlead-agent");
+    return (rules as readonly { readonly resources: readonly string[] }[]).find(({ resources }) =>
+      resources.includes("secrets"),
+    );
+  };
+  it("that names the Secrets an agent may read is what its role says; by default it may read those of the namespace", () => {
+    const rule = { apiGroups: [""], resources: ["secrets"], verbs: ["list", "watch"] };
+    assert.deepEqual(secretsRule(), rule);
+    const named = ["speaker.readableSecrets.all=false", "speaker.readableSecrets.names={tor,spine}"];
+    assert.deepEqual(secretsRule(...named), { ...rule, resourceNames: ["tor", "spine"] });
+    assert.equal(secretsRule("speaker.readableSecrets.all=false"), undefined);
+  });
+
   it("that switches the webhook off leaves no configuration that asks nobody", () => {
     const kinds = render("controller.webhookMode=disabled").map(({ kind }) => kind);
     assert.ok(kinds.includes("Deployment") && !kinds.includes("ValidatingWebhookConfiguration"));

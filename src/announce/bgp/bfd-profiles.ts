@@ -1,11 +1,11 @@
 /** BFDProfiles as values. Their ranges are the schema's; here is what one object alone cannot tell. */
 import { problemsAbout, type Problem } from "../../net/problem.ts";
 import type { BfdKey } from "../../protocol/bfd/authentication.ts";
-import { objectKey, type Secret } from "../../service/objects.ts";
+import { objectKey } from "../../service/objects.ts";
 import { profileAnnotations, type ProfileAnnotations } from "./annotations.ts";
 import { judged, type Finding, type Judged } from "./findings.ts";
 import type { BFDProfile } from "./objects.ts";
-import { passwordInSecret } from "./password.ts";
+import { passwordInSecret, type SecretsRead } from "./password.ts";
 import { firstCome, sameName } from "./precedence.ts";
 
 /** What is absent is for the BFD session to choose. */
@@ -33,7 +33,7 @@ export interface ParsedProfiles {
 /** Two profiles of one name: the one that was there first counts. One whose key is missing keeps its last good form. */
 export function parseBfdProfiles(
   objects: ReadonlyMap<string, BFDProfile>,
-  secrets: ReadonlyMap<string, Secret>,
+  read: SecretsRead,
   before: ReadonlyMap<string, BfdSettings> = new Map(),
 ): ParsedProfiles {
   const profiles = new Map<string, BfdSettings>();
@@ -42,7 +42,7 @@ export function parseBfdProfiles(
   for (const object of firstCome(objects, incumbents)) {
     const { name } = object.metadata;
     const key = objectKey(object);
-    const { value, findings } = judgeProfile(object, secrets);
+    const { value, findings } = judgeProfile(object, read);
     const other = profiles.get(name);
     const last = before.get(name);
     const used = value ?? (last?.key === key ? last : undefined);
@@ -53,9 +53,9 @@ export function parseBfdProfiles(
   return { profiles, problems };
 }
 
-function judgeProfile(object: BFDProfile, secrets: ReadonlyMap<string, Secret>): Judged<BfdSettings> {
+function judgeProfile(object: BFDProfile, read: SecretsRead): Judged<BfdSettings> {
   const annotations = profileAnnotations(object.metadata.annotations);
-  const key = keyOf(object, annotations.value, secrets);
+  const key = keyOf(object, annotations.value, read);
   return judged([...annotations.findings, ...key.findings], () => ({
     ...settingsOf(object),
     ...(key.value === undefined ? {} : { authentication: key.value }),
@@ -66,7 +66,7 @@ function judgeProfile(object: BFDProfile, secrets: ReadonlyMap<string, Secret>):
 function keyOf(
   object: BFDProfile,
   { authentication: type, keyId = 1, secret }: ProfileAnnotations,
-  secrets: ReadonlyMap<string, Secret>,
+  read: SecretsRead,
 ): { readonly value?: BfdKey; readonly findings: readonly Finding[] } {
   if (type === undefined && secret === undefined) return { findings: [] };
   const path = 'metadata.annotations["fairlead.io/authentication-secret"]';
@@ -75,7 +75,7 @@ function keyOf(
     return { findings: [{ path, message }] };
   }
   const config = `bfd profile ${objectKey(object)}`;
-  const found = passwordInSecret(secrets, `${object.metadata.namespace}/${secret}`, { path, config });
+  const found = passwordInSecret(read, `${object.metadata.namespace}/${secret}`, { path, config });
   if (found.value === undefined) return { findings: found.findings };
   const bytes = new TextEncoder().encode(found.value);
   const most = type === "keyedSha1" || type === "meticulousKeyedSha1" ? 20 : 16;

@@ -11,16 +11,18 @@
 import type { Problem } from "../../net/problem.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
 import { parsePools } from "../../pool/pools.ts";
-import type { Namespace, Node, Secret } from "../../service/objects.ts";
+import type { Namespace, Node } from "../../service/objects.ts";
 import { matchesAny, type LabelSelector } from "../../service/selector.ts";
+import { BFD_SECRET_ANNOTATION } from "./annotations.ts";
 import { attachPools, parseAdvertisements, type Advertisement } from "./advertisements.ts";
 import { parseBfdProfiles, type BfdSettings } from "./bfd-profiles.ts";
 import { parseAliases, type Aliases } from "./communities.ts";
 import type { BFDProfile, BGPAdvertisement, BGPPeer, Community } from "./objects.ts";
+import type { SecretsRead } from "./password.ts";
 import { echoProblems, parsePeers, type Peer } from "./peers.ts";
 
 /** What of a snapshot BGP depends on. */
-export interface BgpObjects {
+export interface BgpObjects extends SecretsRead {
   readonly bgpPeers: ReadonlyMap<string, BGPPeer>;
   readonly bgpAdvertisements: ReadonlyMap<string, BGPAdvertisement>;
   readonly bfdProfiles: ReadonlyMap<string, BFDProfile>;
@@ -28,7 +30,6 @@ export interface BgpObjects {
   readonly ipAddressPools: ReadonlyMap<string, IPAddressPool>;
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly nodes: ReadonlyMap<string, Node>;
-  readonly secrets: ReadonlyMap<string, Secret>;
 }
 
 export interface BgpConfiguration {
@@ -51,14 +52,14 @@ export interface BgpView {
 
 export function parseBgpConfiguration(objects: BgpObjects, view: BgpView = {}): BgpConfiguration {
   const { before } = view;
-  const nodes = view.node === undefined ? [...objects.nodes.values()] : nodesCalled(view.node, objects.nodes);
+  const nodes = nodesOf(view.node, objects.nodes);
   const here = <T extends Selecting>(found: ReadonlyMap<string, T>): ReadonlyMap<string, T> =>
     view.node === undefined ? found : new Map([...found].filter(([, object]) => coversAny(object, nodes)));
-  const bfd = parseBfdProfiles(objects.bfdProfiles, objects.secrets, before?.bfdProfiles);
+  const bfd = parseBfdProfiles(objects.bfdProfiles, objects, before?.bfdProfiles);
   const aliases = parseAliases(objects.communities, before?.aliases);
   const peers = parsePeers(
     here(objects.bgpPeers),
-    { secrets: objects.secrets, nodes, profiles: bfd.profiles },
+    { ...secretsOf(objects), nodes, profiles: bfd.profiles },
     before?.peers,
   );
   const parsed = parseAdvertisements(here(objects.bgpAdvertisements), aliases.aliases, before?.advertisements);
@@ -76,6 +77,24 @@ export function parseBgpConfiguration(objects: BgpObjects, view: BgpView = {}): 
   };
 }
 
+/** Secrets that the objects name, by name, sorted: what has to be read before they can be judged. */
+export function secretsNamed(
+  objects: Pick<BgpObjects, "bgpPeers" | "bfdProfiles" | "nodes">,
+  { node }: Pick<BgpView, "node">,
+): readonly string[] {
+  const nodes = nodesOf(node, objects.nodes);
+  const peers = [...objects.bgpPeers.values()].filter((peer) => node === undefined || coversAny(peer, nodes));
+  const names = [
+    ...peers.map(({ spec }) => spec.passwordSecret.name),
+    ...[...objects.bfdProfiles.values()].map(({ metadata }) => metadata.annotations[BFD_SECRET_ANNOTATION] ?? ""),
+  ];
+  return [...new Set(names.filter((name) => name !== ""))].toSorted();
+}
+
+function secretsOf({ secrets, unread }: SecretsRead): SecretsRead {
+  return unread === undefined ? { secrets } : { secrets, unread };
+}
+
 /** Object by object, whichever counted first: the same problems are the same list. */
 function bySubject(a: Problem, b: Problem): number {
   if (a.subject === b.subject) return 0;
@@ -90,7 +109,9 @@ function coversAny({ spec: { nodeSelectors } }: Selecting, nodes: readonly Node[
   return nodeSelectors.length === 0 || nodes.some((node) => matchesAny(nodeSelectors, node.metadata.labels));
 }
 
-function nodesCalled(name: string, nodes: ReadonlyMap<string, Node>): readonly Node[] {
+/** All of them, or the one of this name. */
+function nodesOf(name: string | undefined, nodes: ReadonlyMap<string, Node>): readonly Node[] {
+  if (name === undefined) return [...nodes.values()];
   const node = nodes.get(name);
   return node === undefined ? [] : [node];
 }

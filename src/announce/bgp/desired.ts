@@ -223,7 +223,8 @@ function worldOf(input: BgpInput, me: BgpNode, last: World | undefined): World {
 
 function objectsOf(input: BgpObjects): BgpObjects {
   const { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, namespaces, nodes } = input;
-  return { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, namespaces, nodes };
+  const objects = { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, namespaces, nodes };
+  return input.unread === undefined ? objects : { ...objects, unread: input.unread };
 }
 
 /** Apart from the nodes, of which only this one matters. */
@@ -237,8 +238,11 @@ const READ = [
   "namespaces",
 ] as const;
 
+const NONE_UNREAD: ReadonlySet<string> = new Set<string>();
+
 function sameInput(a: BgpObjects, b: BgpObjects): boolean {
-  return READ.every((name) => a[name] === b[name] || sameObjects([...a[name].values()], [...b[name].values()]));
+  const same = READ.every((name) => a[name] === b[name] || sameObjects([...a[name].values()], [...b[name].values()]));
+  return same && (a.unread ?? NONE_UNREAD).symmetricDifference(b.unread ?? NONE_UNREAD).size === 0;
 }
 
 function relevant(node: Node | undefined): unknown {

@@ -3,6 +3,13 @@ import { objectKey, type Secret } from "../../service/objects.ts";
 import type { Finding } from "./findings.ts";
 import type { BGPPeer } from "./objects.ts";
 
+/** The Secrets of a snapshot. */
+export interface SecretsRead {
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** Of those that are named: `secrets/NAMESPACE/NAME` of each that was not read, or may not be. */
+  readonly unread?: ReadonlySet<string>;
+}
+
 interface Found {
   readonly value?: string;
   readonly findings: readonly Finding[];
@@ -15,30 +22,36 @@ export const SECRET_MISSING = "secret ref not found";
 /** Of TCP MD5 on Linux (TCP_MD5SIG_MAXKEYLEN). */
 const BYTES_MAX = 80;
 
-export function passwordOf(peer: BGPPeer, secrets: ReadonlyMap<string, Secret>): Found {
+export function passwordOf(peer: BGPPeer, read: SecretsRead): Found {
   const { password, passwordSecret } = peer.spec;
   if (passwordSecret.name === "") return password === "" ? { findings: [] } : bounded(password, "spec.password");
-  if (password === "") return fromSecret(peer, secrets);
+  if (password === "") return fromSecret(peer, read);
   const message = `can not have both password and secret ref set in peer config ${nameOf(peer)}: remove one`;
   return { findings: [{ path: "spec.passwordSecret", message }] };
 }
 
 /** By name alone: as in MetalLB the reference's namespace means nothing. */
-function fromSecret(peer: BGPPeer, secrets: ReadonlyMap<string, Secret>): Found {
+function fromSecret(peer: BGPPeer, read: SecretsRead): Found {
   const path = "spec.passwordSecret";
   const key = `${peer.metadata.namespace}/${peer.spec.passwordSecret.name}`;
-  const found = passwordInSecret(secrets, key, { path, config: `peer config ${nameOf(peer)}` });
+  const found = passwordInSecret(read, key, { path, config: `peer config ${nameOf(peer)}` });
   return found.value === undefined ? found : bounded(found.value, path);
 }
 
 /** What a Secret of type basic-auth holds; `config` is who refers to it, for the message. */
 export function passwordInSecret(
-  secrets: ReadonlyMap<string, Secret>,
+  { secrets, unread }: SecretsRead,
   key: string,
   { path, config }: { readonly path: string; readonly config: string },
 ): Found {
   const secret = secrets.get(key);
-  if (secret === undefined) return fault(path, `${SECRET_MISSING} for ${config}: there is no Secret ${key}`);
+  if (secret === undefined) {
+    const why =
+      unread?.has(`secrets/${key}`) === true
+        ? `Secret ${key} was not read; what is said about Kubernetes and its secrets tells why`
+        : `there is no Secret ${key}`;
+    return fault(path, `${SECRET_MISSING} for ${config}: ${why}`);
+  }
   if (secret.type !== SECRET_TYPE)
     return fault(
       path,

@@ -3,7 +3,7 @@ import { parseAddress, type Address } from "../../net/address.ts";
 import { problemsAbout, type Problem } from "../../net/problem.ts";
 import type { PeerLocation } from "../../protocol/bgp/config.ts";
 import type { Pool } from "../../pool/pools.ts";
-import { objectKey, type Node, type Secret } from "../../service/objects.ts";
+import { objectKey, type Node } from "../../service/objects.ts";
 import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../../service/selector.ts";
 import type { Advertisement } from "./advertisements.ts";
 import { peerAnnotations, type PeerAnnotations } from "./annotations.ts";
@@ -11,7 +11,7 @@ import type { BfdSettings } from "./bfd-profiles.ts";
 import { judged, quote, type Finding, type Judged } from "./findings.ts";
 import { formatLocation, isDeviceName, parseLocation } from "./location.ts";
 import type { BGPPeer } from "./objects.ts";
-import { passwordOf } from "./password.ts";
+import { passwordOf, type SecretsRead } from "./password.ts";
 import { firstCome, sameName, sameText } from "./precedence.ts";
 import { parseTimers, type Timers } from "./timers.ts";
 
@@ -40,10 +40,9 @@ export interface Peer extends Timers, Omit<PeerAnnotations, "peerPrefix" | "sess
   readonly dualStackAddressFamily: boolean;
 }
 
-interface PeerWorld {
+interface PeerWorld extends SecretsRead {
   /** Those that are looked at. */
   readonly nodes: readonly Node[];
-  readonly secrets: ReadonlyMap<string, Secret>;
   readonly profiles: ReadonlyMap<string, BfdSettings>;
 }
 
@@ -113,7 +112,7 @@ function judgePeer(object: BGPPeer, world: PeerWorld): Judged<Peer> {
   const timers = parseTimers(spec);
   const source = parseAddressField(spec.sourceAddress, "spec.sourceAddress", "invalid source IP");
   const routerId = parseAddressField(spec.routerID, "spec.routerID", "invalid router ID");
-  const password = passwordOf(object, world.secrets);
+  const password = passwordOf(object, world);
   const findings: Finding[] = [
     ...asnFindings(object),
     ...location.findings,

@@ -13,7 +13,6 @@ export interface Resource {
   readonly resource: string;
   /** `system`: only in the namespace our configuration lies in; `all`: in every namespace; `cluster`: the kind has none. */
   readonly scope: "all" | "system" | "cluster";
-  readonly fieldSelector?: string;
 }
 
 const METALLB = "metallb.io/v1beta1";
@@ -29,15 +28,8 @@ export const RESOURCES: readonly Resource[] = [
   },
   { collection: "nodes", apiVersion: "v1", kind: "Node", resource: "nodes", scope: "cluster" },
   { collection: "namespaces", apiVersion: "v1", kind: "Namespace", resource: "namespaces", scope: "cluster" },
-  {
-    collection: "secrets",
-    apiVersion: "v1",
-    kind: "Secret",
-    resource: "secrets",
-    scope: "system",
-    // Only passwords of BGP peers are read, and they are of this type: other Secrets never leave the API server.
-    fieldSelector: "type=kubernetes.io/basic-auth",
-  },
+  // Of these only the ones that are named: named-secrets.ts.
+  { collection: "secrets", apiVersion: "v1", kind: "Secret", resource: "secrets", scope: "system" },
   {
     collection: "ipAddressPools",
     apiVersion: METALLB,
@@ -69,6 +61,9 @@ export const NOT_READ_BY: Readonly<Record<string, ReadonlySet<Collection>>> = {
   "fairlead-controller": new Set<Collection>(["endpointSlices", "secrets"]),
 };
 
+/** The program that acts for one node, and is called by its name. */
+export const AGENT = "fairlead-agent";
+
 export type Selectors = Readonly<Partial<Record<"fieldSelector" | "labelSelector", string>>>;
 
 /** Of a kind, what an agent needs: what it forwards for. A controller also clears what is no load balancer any more. */
@@ -80,12 +75,11 @@ const READ_BY_AGENT: { readonly [C in Collection]?: Selectors } = {
 
 /** Which objects are asked for; `otherwise`: by a server that cannot select by such a field. */
 export function selectorsOf(
-  { collection, fieldSelector }: Resource,
+  { collection }: Resource,
   component: string,
 ): { readonly selectors: Selectors; readonly otherwise: Selectors } {
-  const otherwise = fieldSelector === undefined ? {} : { fieldSelector };
-  const narrow = component === "fairlead-agent" ? READ_BY_AGENT[collection] : undefined;
-  return { selectors: { ...otherwise, ...narrow }, otherwise };
+  const narrow = component === AGENT ? READ_BY_AGENT[collection] : undefined;
+  return { selectors: { ...narrow }, otherwise: {} };
 }
 
 /** `/api/v1/services`, `/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools` */

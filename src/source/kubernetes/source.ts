@@ -5,6 +5,7 @@
  *          ▲                                  ├─► snapshot ─► listeners
  *          └── applyStatus, events ◄── what was decided; the answer goes into the copy at once
  */
+import { secretsNamed } from "../../announce/bgp/configuration.ts";
 import { formatProblem, type Problem } from "../../net/problem.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
 import type { Random } from "../../time/jitter.ts";
@@ -21,8 +22,9 @@ import type {
 import type { Connection } from "./connection.ts";
 import { ObjectCopy } from "./copy.ts";
 import { EventWriter } from "./event-writer.ts";
-import { listPath, NOT_READ_BY, objectPath, RESOURCES, selectorsOf, type Resource } from "./kinds.ts";
-import { startReflector, type Reflector } from "./reflector/driver.ts";
+import { AGENT, listPath, NOT_READ_BY, objectPath, RESOURCES, selectorsOf, type Resource } from "./kinds.ts";
+import { NamedSecrets, type Reach } from "./named-secrets.ts";
+import { startReflector, type ReflectorOptions } from "./reflector/driver.ts";
 import type { Raw } from "./reflector/machine.ts";
 import { applyOwn, applyStatus, poolFields, serviceFields } from "./writer.ts";
 
@@ -49,23 +51,26 @@ export function openKubernetesSource(options: KubernetesOptions): Source & Statu
 interface Part {
   readonly resource: Resource;
   readonly copy: ObjectCopy;
-  readonly reflector: Reflector;
-  synced: boolean;
-  problem: string | undefined;
-  /** It was read once, or cannot be. */
-  known: boolean;
+  /** Of the kind as a whole. */
+  reach: Reach;
+  stop(): void;
 }
 
 const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+/** What names Secrets, and for which node. */
+const NAMING: ReadonlySet<Collection> = new Set<Collection>(["bgpPeers", "bfdProfiles", "nodes"]);
 
 class KubernetesSource implements Source, StatusWriter {
   readonly #options: KubernetesOptions;
   readonly #connection: Connection;
   readonly #events: EventWriter;
   readonly #parts = new Map<Collection, Part>();
+  #secrets: NamedSecrets | undefined;
   readonly #listeners = new Set<() => void>();
   readonly #ready = Promise.withResolvers<void>();
   #snapshot: Snapshot | undefined;
+  /** The snapshot is not what the copies say. */
+  #stale = true;
   #told = new Set<string>();
   #telling: NodeJS.Immediate | undefined;
 
@@ -75,7 +80,10 @@ class KubernetesSource implements Source, StatusWriter {
     this.#events = new EventWriter(options.connection, options.component, options.instance);
     const left = NOT_READ_BY[options.component];
     for (const resource of RESOURCES)
-      if (left?.has(resource.collection) !== true) this.#parts.set(resource.collection, this.#reflect(resource));
+      if (left?.has(resource.collection) !== true) {
+        const part = resource.collection === "secrets" ? this.#readNamed(resource) : this.#reflect(resource);
+        this.#parts.set(resource.collection, part);
+      }
   }
 
   get ready(): Promise<void> {
@@ -83,7 +91,12 @@ class KubernetesSource implements Source, StatusWriter {
   }
 
   snapshot(): Snapshot {
-    this.#snapshot ??= this.#assemble();
+    // A peer that names a Secret which is being fetched would seem to name one that is not there.
+    const waits = this.#snapshot !== undefined && this.#secrets?.settling === true;
+    if (this.#snapshot === undefined || (this.#stale && !waits)) {
+      this.#stale = false;
+      this.#snapshot = this.#assemble();
+    }
     return this.#snapshot;
   }
 
@@ -120,32 +133,59 @@ class KubernetesSource implements Source, StatusWriter {
   async close(): Promise<void> {
     clearImmediate(this.#telling);
     this.#listeners.clear();
-    for (const { reflector } of this.#parts.values()) reflector.stop();
+    for (const part of this.#parts.values()) part.stop();
     this.#connection.close();
   }
 
   #reflect(resource: Resource): Part {
-    const { namespace, component, clock = systemClock, random = Math.random } = this.#options;
-    const { selectors, otherwise } = selectorsOf(resource, component);
+    const { selectors, otherwise } = selectorsOf(resource, this.#options.component);
     const copy = new ObjectCopy(resource);
     const reflector = startReflector({
-      connection: this.#connection,
-      path: listPath(resource, namespace),
+      ...this.#asking(resource),
       selectors,
       selectorsElse: otherwise,
       ahead: (object) => copy.ahead(object),
-      clock,
-      random,
       onEffects: (changes, { synced, problem, refused }) => {
-        const news = copy.apply(changes) || synced !== part.synced || problem !== part.problem;
-        part.synced = synced;
-        part.problem = problem;
-        part.known ||= synced || refused;
-        if (news) this.#changed();
+        const { reach } = part;
+        part.reach = { what: reach.what, synced, problem, known: reach.known || synced || refused };
+        if (!copy.apply(changes) && synced === reach.synced && problem === reach.problem) return;
+        if (NAMING.has(resource.collection)) this.#followNames();
+        this.#changed();
       },
     });
-    const part: Part = { resource, copy, reflector, synced: false, problem: undefined, known: false };
+    const part: Part = { resource, copy, reach: unread(resource), stop: () => reflector.stop() };
     return part;
+  }
+
+  /** Which Secrets are read is known once everything is that may name some. */
+  #readNamed(resource: Resource): Part {
+    const { namespace, clock = systemClock } = this.#options;
+    const copy = new ObjectCopy(resource);
+    const secrets = new NamedSecrets({
+      copy,
+      namespace,
+      clock,
+      start: (options) => startReflector({ ...this.#asking(resource), ...options }),
+      changed: () => this.#changed(),
+    });
+    this.#secrets = secrets;
+    return { resource, copy, reach: unread(resource), stop: () => secrets.stop() };
+  }
+
+  #asking(resource: Resource): Pick<ReflectorOptions, "connection" | "path" | "clock" | "random"> {
+    const { namespace, clock = systemClock, random = Math.random } = this.#options;
+    return { connection: this.#connection, path: listPath(resource, namespace), clock, random };
+  }
+
+  #followNames(): void {
+    const part = this.#parts.get("secrets");
+    if (part === undefined || this.#secrets === undefined) return;
+    const naming = [...this.#parts].flatMap(([name, each]) => (NAMING.has(name) ? [each.reach] : []));
+    const [synced, known] = [naming.every((each) => each.synced), naming.every((each) => each.known)];
+    part.reach = { ...part.reach, synced, known };
+    if (!synced) return;
+    const { component, instance } = this.#options;
+    this.#secrets.follow(secretsNamed(this.#collections(), component === AGENT ? { node: instance } : {}));
   }
 
   async #apply(collection: Collection, key: string, fields: Raw): Promise<void> {
@@ -162,10 +202,11 @@ class KubernetesSource implements Source, StatusWriter {
   }
 
   #changed(): void {
-    this.#snapshot = undefined;
+    this.#stale = true;
     this.#telling ??= setImmediate(() => {
       this.#telling = undefined;
-      if ([...this.#parts.values()].every(({ known }) => known)) this.#ready.resolve();
+      if (this.#secrets?.settling === true) return;
+      if (this.#reaches().every(({ known }) => known)) this.#ready.resolve();
       this.#tell(this.snapshot().problems);
       for (const listener of this.#listeners) listener();
     });
@@ -173,18 +214,31 @@ class KubernetesSource implements Source, StatusWriter {
 
   #assemble(): Snapshot {
     const parts = [...this.#parts.values()];
+    const named = this.#secrets?.reaches ?? [];
+    const unreadSecrets = named.filter(({ synced }) => !synced);
+    const unreadKinds = parts.filter(({ reach }) => !reach.synced).map(({ resource }) => resource.collection);
+    return {
+      ...this.#collections(),
+      problems: [...reachProblems(this.#reaches()), ...parts.flatMap(({ copy }) => copy.problems)],
+      // A Secret that we may not read costs the peer that names it, and nothing else.
+      complete:
+        parts.every(({ reach, copy }) => reach.synced && copy.unreadable.size === 0) &&
+        unreadSecrets.every(({ known }) => known),
+      unread: new Set([...unreadKinds, ...unreadSecrets.map(({ what }) => keyOfSecret(this.#options.namespace, what))]),
+      reserved: this.#parts.get("services")?.copy.unreadable ?? new Map(),
+    };
+  }
+
+  #collections(): Pick<Snapshot, Collection> {
     const collections = Object.fromEntries(
       RESOURCES.map(({ collection }) => [collection, this.#parts.get(collection)?.copy.values ?? NOTHING]),
     );
-    const services = this.#parts.get("services")?.copy;
     // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
-    return {
-      ...(collections as unknown as Pick<Snapshot, Collection>),
-      problems: [...reachProblems(parts), ...parts.flatMap(({ copy }) => copy.problems)],
-      complete: parts.every(({ synced, copy }) => synced && copy.unreadable.size === 0),
-      unread: new Set(parts.filter(({ synced }) => !synced).map(({ resource }) => resource.collection)),
-      reserved: services?.unreadable ?? new Map(),
-    };
+    return collections as unknown as Pick<Snapshot, Collection>;
+  }
+
+  #reaches(): readonly Reach[] {
+    return [...Array.from(this.#parts.values(), ({ reach }) => reach), ...(this.#secrets?.reaches ?? [])];
   }
 
   #tell(problems: readonly Problem[]): void {
@@ -194,12 +248,23 @@ class KubernetesSource implements Source, StatusWriter {
   }
 }
 
+function unread({ resource }: Resource): Reach {
+  return { what: resource, synced: false, problem: undefined, known: false };
+}
+
+/** `secrets/router` → `secrets/metallb-system/router` */
+function keyOfSecret(namespace: string, what: string): string {
+  return what.replace("/", `/${namespace}/`);
+}
+
 /** What keeps kinds from being read, once for all that suffer from the same. */
-function reachProblems(parts: readonly Part[]): readonly Problem[] {
-  const suffering = parts.filter(({ problem }) => problem !== undefined);
+function reachProblems(reaches: readonly Reach[]): readonly Problem[] {
+  const suffering = reaches.filter(({ problem }) => problem !== undefined);
   return [...Map.groupBy(suffering, ({ problem, synced }) => `${problem} ${synced}`).values()].map((group) => {
     const [first] = group;
-    const names = group.length === parts.length ? "" : `: ${group.map(({ resource }) => resource.resource).join(", ")}`;
+    // The kind of what is read one by one has no watch that could suffer.
+    const asked = reaches.filter(({ what }) => what !== "secrets");
+    const names = group.length === asked.length ? "" : `: ${group.map(({ what }) => what).join(", ")}`;
     const rest =
       first?.synced === true ? "what was last read stays in force" : "nothing is taken away until it was read";
     return { subject: `Kubernetes${names}`, message: `${first?.problem ?? ""}; ${rest}` };
