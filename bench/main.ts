@@ -9,6 +9,7 @@ import { measureAgent } from "./agent.ts";
 import { measureController, type ControllerResult } from "./controller.ts";
 import { measureBfd } from "./bfd.ts";
 import { CONTESTANTS, measureBgp, type BgpResult } from "./bgp.ts";
+import { ELECTION_EVENTS, measureElection } from "./election.ts";
 import { measureFirstByte } from "./first-byte.ts";
 import { INPUTS, measureInput } from "./inputs.ts";
 import { measureLargeCluster } from "./kubernetes.ts";
@@ -16,7 +17,7 @@ import type { LoopDelay } from "./loop-delays.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { measureProgramming } from "./program.ts";
-import { median, quantile, spread } from "./statistics.ts";
+import { median, quantile, ratio, spread } from "./statistics.ts";
 import { measureTold, TOLD_INPUTS } from "./told.ts";
 import { measureTraffic } from "./traffic.ts";
 import { measureXdp } from "./xdp.ts";
@@ -36,6 +37,10 @@ const PARTS = {
     run: printProgramming,
   },
   pool: { description: "addresses for 10,000 and 100,000 Services, from nothing", run: printPool },
+  election: {
+    description: "who announces 10,000 addresses among 500 nodes, beside all elections with every name",
+    run: printElection,
+  },
   agent: { description: "a whole agent with that cluster: start, memory, an edit of a manifest", run: printAgent },
   controller: {
     description:
@@ -144,6 +149,31 @@ async function printPool({ rounds }: Options): Promise<void> {
   print(
     "Addresses for Services that have none: reading them, searching, book-keeping; medians",
     ["pools", "Services", "assigned", "ms", "processor ms", "µs each", "aim", "longest step, ms"],
+    rows,
+  );
+}
+
+async function printElection({ rounds }: Options): Promise<void> {
+  const nodes = 500;
+  const results = Array.from({ length: Math.min(rounds, 3) }, () => measureElection({ ...LARGE, nodes }));
+  const names = { first: "the first", goes: "after a node went", comes: "after it came back" } as const;
+  const rows = ELECTION_EVENTS.map((event) => {
+    const [own, all] = (["own", "all"] as const).map((which) => results.map((result) => result[which][event]));
+    const column = (samples: typeof own, of: "milliseconds" | "hashes" | "longestStepMilliseconds"): number =>
+      median((samples ?? []).map((sample) => sample[of]));
+    return [
+      names[event],
+      spread((own ?? []).map(({ milliseconds }) => milliseconds)),
+      column(own, "hashes"),
+      column(own, "longestStepMilliseconds").toFixed(1),
+      column(all, "milliseconds").toFixed(0),
+      column(all, "hashes"),
+      ratio(column(own, "milliseconds"), column(all, "milliseconds")),
+    ];
+  });
+  print(
+    `Elections of ${LARGE.services} addresses among ${nodes} nodes, as one of them that announces ${results[0]?.won ?? 0}`,
+    ["", "ms", "hashes", "longest step, ms", "with every name, ms", "hashes", "to that"],
     rows,
   );
 }

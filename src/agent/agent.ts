@@ -40,6 +40,7 @@ import { NodeStatusReporter } from "./node-status.ts";
 import { passing, readBack, withdrawAnnouncements, type Passed, type PassParts } from "./pass.ts";
 import { changeDrain, recallDrain } from "./drain.ts";
 import { initialState, type AgentState } from "./state.ts";
+import { SourceNews } from "./source-news.ts";
 import { startSweeping } from "./sweep.ts";
 
 /** ARP and NDP fall silent this long before peers may take over: longer than two clocks drift apart in a grace. */
@@ -84,6 +85,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   opened.defer(() => stamp.close());
   const { source, kubernetes } = await openOrigin(config.origin, { component: "fairlead-agent", instance: nodeName });
   opened.defer(() => source.close());
+  const news = new SourceNews(source);
   const nodeStatus = openNodeStatusWriter(config, kubernetes);
   const reporter = nodeStatus === undefined ? undefined : new NodeStatusReporter(nodeStatus);
   opened.defer(() => reporter?.close(mode === "leave"));
@@ -95,6 +97,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     me: meOf(config),
     memo: emptyMemo(),
     attacher: createAttacher(datapath, log),
+    news: () => news.take(),
     announce: (places) => gratuitous.set(places),
   };
   const inputs = await openInputs(config.endpoints, log, () => {
@@ -104,9 +107,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   opened.defer(() => inputs.stop());
   const membership = openMembership(parts, stamp, () => withdrawAnnouncements(passParts));
   opened.defer(() => membership.stop(mode));
-  opened.defer(() => {
-    if (mode === "leave") withdrawAnnouncements(passParts);
-  });
+  opened.defer(() => (mode === "leave" ? withdrawAnnouncements(passParts) : undefined));
   state.membership = () => membership.view();
   const bgp = startBgp(parts, inputs.links(), () => loop.soon());
   opened.defer(() => bgp.stop(mode));
@@ -114,11 +115,10 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const pass = preparePass(passParts, { source, inputs, membership, gratuitous, bgp, report });
   const loop = startLoop({ state, log, pass, onPass: parts.onPass });
   opened.defer(() => loop.stop());
-  opened.defer(source.subscribe(() => loop.soon()));
+  opened.defer(news.subscribe(() => loop.soon()));
   void source.ready.then(() => (state.objectsRead = true));
   opened.defer(membership.onChange(() => loop.soon()));
-  const { checkSeconds: everySeconds } = config;
-  const hazards = startHazardWatch({ state, log, everySeconds, onChange: () => loop.soon() });
+  const hazards = startHazardWatch({ state, log, everySeconds: config.checkSeconds, onChange: () => loop.soon() });
   opened.defer(() => hazards.stop());
   opened.defer(startSweeping(state, log));
   loop.soon();

@@ -13,10 +13,11 @@ import {
   type AnnouncementMemo,
 } from "../announce/announcements.ts";
 import {
-  electingAnnouncers,
+  electingOwn,
   emptyElectionMemo,
+  type Announcer,
   type Election,
-  type ElectionMemo,
+  type OwnElectionMemo,
   type Sha256,
 } from "../announce/election.ts";
 import type { NodeDevice, PodEndpoint } from "../datapath/records.ts";
@@ -51,8 +52,8 @@ export interface Me {
 
 export interface Memo {
   readonly frontends: FrontendMemo;
-  readonly elections: ElectionMemo;
-  readonly addresses: AddressMemo;
+  readonly elections: OwnElectionMemo;
+  readonly addresses: AddressMemo<Announcer>;
   readonly announcements: AnnouncementMemo;
   readonly nodes: NodeNames;
   attachments: { readonly of: Pick<World, "links" | "endpoints">; readonly found: Attachments } | undefined;
@@ -70,11 +71,12 @@ export interface Forwarding {
   readonly problems: readonly Problem[];
 }
 
+/** As far as this node must know: who announces where it does not is found out by announcers.ts, for those who ask. */
 export interface Announcing {
   /** By Service. */
-  readonly elections: ReadonlyMap<string, Election>;
+  readonly elections: ReadonlyMap<string, Election<Announcer>>;
   /** By address. */
-  readonly addresses: ReadonlyMap<string, AddressElection>;
+  readonly addresses: ReadonlyMap<string, AddressElection<Announcer>>;
   /** This node's. */
   readonly announcements: readonly Announcement[];
 }
@@ -132,7 +134,7 @@ const NOTHING: readonly Announcement[] = [];
 export function* desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Sliced<Announcing> {
   const { alive } = members;
   const { ignoreExcludeLabel } = me;
-  const elections = yield* electingAnnouncers(snapshot, { alive, ignoreExcludeLabel }, me.sha256, memo.elections);
+  const elections = yield* electingOwn(snapshot, { alive, ignoreExcludeLabel }, me, memo.elections);
   const addresses = electAddresses(elections, memo.addresses);
   const standsBy = trafficOf(snapshot, me) === "standingBy";
   const announcements = standsBy ? NOTHING : announcementsOf(me.nodeName, addresses, memo.announcements);

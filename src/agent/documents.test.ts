@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import { electAddresses } from "../announce/announcements.ts";
+import { ANOTHER } from "../announce/contest.ts";
 import type { Election } from "../announce/election.ts";
 import { flow, flow_flag, flow_key, runtime } from "../datapath/abi.generated.ts";
 import { viewOf, writeAddress } from "../datapath/encode.ts";
@@ -88,8 +89,8 @@ describe("documents", () => {
     assert.equal(documents(state, me)["/v1/status"](NONE).stamp.validUntilSeconds, 0);
   });
 
-  test("services tell who announces them, or why nobody does", () => {
-    const [row] = documents(state, me)["/v1/services"](NONE);
+  test("services tell who announces them, or why nobody does", async () => {
+    const [row] = await documents(state, me)["/v1/services"](NONE);
     assert.equal(row?.name, "web");
     assert.equal(row?.announcer, "me");
     assert.deepEqual(row?.backends, { active: 2, notReady: 0, terminating: 0, local: 1 });
@@ -97,18 +98,18 @@ describe("documents", () => {
       ...state.announcing,
       elections: new Map([["default/web", { addresses: [], reason: "noEndpoints" }]]),
     };
-    const [silent] = documents(state, me)["/v1/services"](NONE);
+    const [silent] = await documents(state, me)["/v1/services"](NONE);
     assert.equal(silent?.announceReason, "noEndpoints");
     assert.equal(silent !== undefined && "announcer" in silent, false);
   });
 
-  test("services tell who announces each address where another Service shares one and decides for it", () => {
+  test("services tell who announces each address where another Service shares one and decides for it", async () => {
     const elections = new Map<string, Election>([
       ["default/web", { announcer: "me", addresses: [address("fc00::1"), address("192.168.10.0")], interfaces: "all" }],
       ["default/other", { announcer: "peer", addresses: [address("192.168.10.0")], interfaces: "all" }],
     ]);
     state.announcing = { ...state.announcing, elections, addresses: electAddresses(elections) };
-    const [row] = documents(state, me)["/v1/services"](NONE);
+    const [row] = await documents(state, me)["/v1/services"](NONE);
     assert.equal(row?.announcer, "me");
     assert.deepEqual(row?.announcers, [
       { address: "fc00::1", node: "me" },
@@ -116,12 +117,21 @@ describe("documents", () => {
     ]);
   });
 
-  test("services and status tell what nobody answers for, and why", () => {
+  test("services tell which other node announces, who asks meanwhile too", async () => {
+    runPass(parts, world({ web: "192.168.10.0", api: "192.168.10.1" }, {}, ["peer"]));
+    const producers = documents(state, me);
+    const answers = await Promise.all([producers["/v1/services"](NONE), producers["/v1/services"](NONE)]);
+    for (const rows of answers) assert.deepEqual(new Set(rows.map(({ announcer }) => announcer)), new Set(["peer"]));
+    const { addresses } = state.announcing;
+    assert.deepEqual(new Set([...addresses.values()].map(({ announcer }) => announcer)), new Set([ANOTHER]));
+  });
+
+  test("services and status tell what nobody answers for, and why", async () => {
     state.placed = placeAnnouncements(
       [{ address: address("192.168.10.0"), services: ["default/web"], interfaces: ["eth7"] }],
       [],
     );
-    const [row] = documents(state, me)["/v1/services"](NONE);
+    const [row] = await documents(state, me)["/v1/services"](NONE);
     assert.deepEqual([row?.announcer, row?.announceReason, row?.addressReason], [undefined, "noInterface", undefined]);
     assert.deepEqual(documents(state, me)["/v1/status"](NONE).unserved, {
       count: 1,
@@ -129,7 +139,7 @@ describe("documents", () => {
     });
   });
 
-  test("services and status tell in the controller's words why one has no address, or that it said nothing", () => {
+  test("services and status tell in the controller's words why one has no address, or that it said nothing", async () => {
     const said = [{ type: "fairlead.io/AddressAssigned", status: "False", message: "no available IPs" }];
     const expected: readonly (readonly [conditions: readonly object[], reason: RegExp])[] = [
       [said, /^no available IPs$/],
@@ -142,7 +152,7 @@ describe("documents", () => {
         status: { conditions },
       });
       runPass(parts, world({}, { services: new Map([["default/web", waiting]]) }));
-      const [row] = documents(state, me)["/v1/services"](NONE);
+      const [row] = await documents(state, me)["/v1/services"](NONE);
       assert.match(row?.addressReason ?? "", reason);
       assert.equal(row?.announceReason, "noAddress");
       const [first] = documents(state, me)["/v1/status"](NONE).unserved.first;
@@ -150,7 +160,7 @@ describe("documents", () => {
     }
   });
 
-  test("an address that is asked for but not the one it has is told as such", () => {
+  test("an address that is asked for but not the one it has is told as such", async () => {
     const conditions = [{ type: "fairlead.io/RequestMet", status: "False", message: "10.9.9.9 is taken" }];
     const ingress = [{ ip: "192.168.10.0" }];
     const service = serviceSchema.parse({
@@ -159,7 +169,7 @@ describe("documents", () => {
       status: { loadBalancer: { ingress }, conditions },
     });
     runPass(parts, world({}, { services: new Map([["default/web", service]]) }));
-    assert.equal(documents(state, me)["/v1/services"](NONE)[0]?.addressReason, "10.9.9.9 is taken");
+    assert.equal((await documents(state, me)["/v1/services"](NONE))[0]?.addressReason, "10.9.9.9 is taken");
   });
 
   test("nodes are this one and its peers", () => {
@@ -210,14 +220,14 @@ describe("documents", () => {
   }
 });
 
-test("problems are told once, with the Service they are about", () => {
+test("problems are told once, with the Service they are about", async () => {
   const problem = { subject: "Service default/web", message: "no room" };
   state.attachProblems = [problem];
   state.announceProblems = [{ ...problem }];
   assert.deepEqual(documents(state, me)["/v1/status"](NONE).problems.map(formatProblem), [
     "Service default/web: no room",
   ]);
-  assert.equal(documents(state, me)["/v1/services"](NONE)[0]?.problem, "no room");
+  assert.equal((await documents(state, me)["/v1/services"](NONE))[0]?.problem, "no room");
   assert.equal(metricsSource(state).problems().length, 1);
 });
 

@@ -4,6 +4,7 @@ import { parseCount, type DocumentProducers } from "../observe/api.ts";
 import type { NodeRow, PoolRow, StatusDocument } from "../observe/status.ts";
 import { addressesInUse, countPools } from "../pool/counts.ts";
 import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
+import { Announcers } from "./announcers.ts";
 import { bgpBfdRows, bgpPeerRows, bgpReceivedRows, bgpRouteRows } from "./bgp-documents.ts";
 import type { Me } from "./desired.ts";
 import { drainDocument } from "./drain.ts";
@@ -15,9 +16,10 @@ import { allProblems, type AgentState } from "./state.ts";
 const FLOW_ROWS = 1000;
 
 export function documents(state: AgentState, me: Me): DocumentProducers {
+  const announcers = new Announcers(state, me);
   return {
     "/v1/status": () => statusDocument(state),
-    "/v1/services": () => serviceRows(state),
+    "/v1/services": async () => serviceRows(state, await announcers.names()),
     "/v1/explain": (query) => explainDocument(state, me, query),
     "/v1/nodes": () => nodeRows(state),
     "/v1/pools": () => poolRows(state),

@@ -11,6 +11,7 @@ import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
 import { endpointState, isNodeGone } from "../service/backends.ts";
 import { formatFrontend, type Backend, type Frontend } from "../service/frontends.ts";
 import { slicesOf } from "../service/slices.ts";
+import { announcersOf, type AnnouncerNames } from "./announcers.ts";
 import { emptyMemo, thisNode, type Me, type World } from "./desired.ts";
 import { linkRefusal } from "./devices.ts";
 import { bgpFacts } from "./explain-bgp.ts";
@@ -36,7 +37,8 @@ export async function explainDocument(
   const backends = (state.forwarding.frontends.get(service) ?? []).flatMap(selectable);
   const routes = await routeFacts(backends, world, lookUp);
   const silent = await silentNodes(service, world, state);
-  return explain(gatherFacts(service, world, state, me, { routes, silent }));
+  const announcers = await announcersOf(addressesOf(service, world), state, me);
+  return explain(gatherFacts(service, world, state, me, { routes, silent, announcers }));
 }
 
 /** `service=NAMESPACE/NAME`, or `address=…`: the Service that has it. */
@@ -65,17 +67,23 @@ async function silentNodes(service: string, { snapshot }: World, state: AgentSta
 interface Asked {
   readonly routes: readonly RouteFacts[];
   readonly silent: ReadonlySet<string>;
+  readonly announcers: AnnouncerNames;
 }
 
-function gatherFacts(service: string, world: World, state: AgentState, me: Me, { routes, silent }: Asked): Facts {
+function addressesOf(service: string, { snapshot }: World): readonly string[] {
+  return (snapshot.services.get(service)?.status.loadBalancer.ingress ?? []).map(({ ip }) => canonical(ip ?? ""));
+}
+
+function gatherFacts(service: string, world: World, state: AgentState, me: Me, asked: Asked): Facts {
+  const { routes, silent } = asked;
   const { snapshot, members } = world;
   const { complete, isolated } = state.membership();
   const object = snapshot.services.get(service);
   const [, name] = service.split("/");
   const { ignoreExcludeLabel, nodeName: node } = me;
-  const addresses = (object?.status.loadBalancer.ingress ?? []).map(({ ip }) => canonical(ip ?? ""));
+  const addresses = addressesOf(service, world);
   const announcers = addresses.flatMap((text) => {
-    const announcer = state.announcing.addresses.get(text)?.announcer;
+    const announcer = asked.announcers.get(text);
     return announcer === undefined ? [] : [[text, announcer] as const];
   });
   return {

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { bgpAdvertisementSchema, bgpPeerSchema } from "../announce/bgp/objects.ts";
 import { desiredBgp, emptyBgpMemo } from "../announce/bgp/desired.ts";
+import { electAnnouncers, type Announcer, type Election } from "../announce/election.ts";
 import { l2AdvertisementSchema } from "../announce/objects.ts";
 import { ipAddressPoolSchema } from "../pool/objects.ts";
 import { persistentMap } from "../reconcile/persistent-map.ts";
@@ -130,6 +131,7 @@ describe("what an agent wants after each of many changes", () => {
           const me = { name: "node-1", unforwarded: held };
           const [now, anew] = [wanted(world, memo), wanted(world, emptyMemo())];
           assert.deepEqual(now, anew);
+          assert.deepEqual(ownElections(world, memo), electionsOfAll(world));
           assert.deepEqual(routes(desiredBgp(snapshot, me, bgpMemo)), routes(desiredBgp(snapshot, me)));
         }
       }),
@@ -137,6 +139,28 @@ describe("what an agent wants after each of many changes", () => {
     );
   });
 });
+
+type Said = ReadonlyMap<string, readonly unknown[]>;
+
+function ownElections(world: World, memo: ReturnType<typeof emptyMemo>): Said {
+  const { elections } = atOnce(desiredAnnouncing(world, ME, memo));
+  return said(elections);
+}
+
+/** As nodes that ask for every name would elect. */
+function electionsOfAll({ snapshot, members }: World): Said {
+  return said(electAnnouncers(snapshot, { alive: members.alive }, ME.sha256));
+}
+
+/** What of an election is this node's business. */
+function said(elections: ReadonlyMap<string, Election<Announcer>>): Said {
+  return new Map(
+    [...elections].map(([key, { announcer, reason, addresses, ...rest }]) => {
+      const mine = announcer === ME.nodeName;
+      return [key, [mine, reason, addresses, mine && "interfaces" in rest ? rest.interfaces : undefined]];
+    }),
+  );
+}
 
 function wanted(world: World, memo: ReturnType<typeof emptyMemo>): unknown {
   const { frontends, problems } = atOnce(desiredForwarding(world, ME, memo));

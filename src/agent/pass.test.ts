@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
+import { ANOTHER } from "../announce/contest.ts";
 import { l2AdvertisementSchema } from "../announce/objects.ts";
 import { runtime, traffic } from "../datapath/abi.generated.ts";
 import { decodeFrontend } from "../datapath/encode.ts";
@@ -144,12 +145,38 @@ describe("a pass", () => {
   test("does not announce what another node won", () => {
     runPass(parts, world({ web: "192.168.10.0" }, {}, ["peer"]));
     assert.deepEqual(announcedNow(), []);
-    assert.equal(parts.state.announcing.elections.get("default/web")?.announcer, "peer");
+    // Which of the others did, nobody needs to know here.
+    assert.equal(parts.state.announcing.elections.get("default/web")?.announcer, ANOTHER);
   });
 
   test("takes the backends of a node that is gone out", () => {
     runPass(parts, world({ web: "192.168.10.0" }, {}, ["me"], ["peer"]));
     assert.deepEqual(frontendsNow(), ["192.168.10.0:80 1"]);
+  });
+
+  test("forwards to what changes while it elects before it has ended electing", () => {
+    const before = world({ web: "192.168.10.0", api: "192.168.10.1" });
+    const after = world({ web: "192.168.10.0", api: "192.168.10.1" }, { endpointSlices: new Map() });
+    let asked = 0;
+    parts = { ...parts, news: () => ((asked += 1) === 1 ? after.snapshot : undefined) };
+    const pass = passing(parts, before);
+    const changed = "192.168.10.0:80 0,192.168.10.1:80 0";
+    while (frontendsNow().join() !== changed) assert.equal(pass.next().done, false);
+    assert.equal(asked, 1);
+    assert.deepEqual(announcedNow(), []);
+    assert.equal(atOnce(pass).settled, true);
+    assert.deepEqual(announcedNow(), ["192.168.10.0 2", "192.168.10.1 2"]);
+    assert.equal(frontendsNow().join(), changed);
+  });
+
+  test("that lost a node does not go back to older objects after it has elected", () => {
+    runPass(parts, world({ web: "192.168.10.0" }, {}, ["me", "peer"]));
+    const before = world({ web: "192.168.10.0" }, {}, ["me"], ["peer"]);
+    const after = world({ web: "192.168.10.0" }, { endpointSlices: new Map() }, ["me"], ["peer"]);
+    let asked = 0;
+    parts = { ...parts, news: () => ((asked += 1) === 1 ? after.snapshot : undefined) };
+    runPass(parts, before);
+    assert.deepEqual(frontendsNow(), ["192.168.10.0:80 0"]);
   });
 
   test("announces nothing before every peer was heard or missed, but serves at once where nothing is there yet", () => {

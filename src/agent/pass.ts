@@ -46,6 +46,8 @@ export interface PassParts {
   readonly me: Me;
   readonly memo: Memo;
   readonly attacher: Attacher;
+  /** What the source has told of since it was asked last; undefined: nothing. */
+  readonly news?: () => Snapshot | undefined;
   /** Tells the segments what this node announces from now on. */
   readonly announce: (places: readonly { address: Address; ifindex: number; mac: Uint8Array }[]) => void;
 }
@@ -77,16 +79,25 @@ export function* passing(parts: PassParts, world: World): Sliced<Passed> {
   let written = attachDevices(parts, world);
   const mayForward = areRead(world.snapshot, OF_FORWARDING);
   const mayAnnounce = complete && mayForward && areRead(world.snapshot, OF_ANNOUNCING);
+  let { snapshot } = world;
   const forward = function* (): Sliced<number> {
     if (!mayForward) return 0;
-    state.forwarding = yield* desiredForwarding(world, me, memo);
+    const latest = { ...world, snapshot };
+    state.forwarding = yield* desiredForwarding(latest, me, memo);
     // Until every peer was heard or missed once, what an earlier agent left is the better guess at who is there; and
     // whether it is still us who announce, nobody knows.
-    return complete || !isLeftOver(state) ? yield* programForwarding(state, world) : 0;
+    return complete || !isLeftOver(state) ? yield* programForwarding(state, latest) : 0;
+  };
+  /** What changes while thousands of addresses are elected is forwarded to at once: that never waits for announcing. */
+  const overtake = function* (): Sliced<void> {
+    const now = parts.news?.();
+    if (now === undefined || sameOfForwarding(now, snapshot)) return;
+    snapshot = now;
+    written += yield* forward();
   };
   const announce = function* (): Sliced<number> {
     if (!mayAnnounce) return 0;
-    state.announcing = yield* desiredAnnouncing(world, me, memo);
+    state.announcing = yield* interrupted(desiredAnnouncing(world, me, memo), overtake);
     // The stamp ran out in a pause: what was found before is not to be announced any more.
     return state.withdrawals === withdrawals ? programAnnounced(parts, world) : 0;
   };
@@ -103,6 +114,19 @@ const OF_ANNOUNCING = [
   "l2Advertisements",
   "namespaces",
 ] as const satisfies readonly (keyof Snapshot)[];
+
+function sameOfForwarding(a: Snapshot, b: Snapshot): boolean {
+  return OF_FORWARDING.every((collection) => a[collection] === b[collection]);
+}
+
+/** The work with all its pauses, and after each of them what else there is to do. */
+function* interrupted<T>(work: Sliced<T>, between: () => Sliced<void>): Sliced<T> {
+  for (let step = work.next(); ; step = work.next()) {
+    if (step.done === true) return step.value;
+    yield;
+    yield* between();
+  }
+}
 
 function areRead({ unread }: Snapshot, collections: readonly string[]): boolean {
   return !collections.some((collection) => unread.has(collection));

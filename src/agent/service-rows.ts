@@ -7,6 +7,7 @@ import { ADDRESS_ASSIGNED, REQUEST_MET } from "../pool/claim.ts";
 import { algorithmOf } from "../service/algorithm.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";
 import type { Service } from "../service/objects.ts";
+import type { AnnouncerNames } from "./announcers.ts";
 import { allProblems, type AgentState } from "./state.ts";
 
 const UNSERVED_MAX = 10;
@@ -20,7 +21,8 @@ const OWN_REASONS: ReadonlySet<BgpReason> = new Set([
 ]);
 const NO_CONTROLLER = "no controller has given it an address or said why not";
 
-export function serviceRows(state: AgentState): ServiceRow[] {
+/** `names`: who announces the addresses, see announcers.ts. */
+export function serviceRows(state: AgentState, names: AnnouncerNames): ServiceRow[] {
   const problems = new Map(allProblems(state).map(({ subject, message }) => [subject, message]));
   const unplaced = unplacedServices(state);
   const rows: ServiceRow[] = [];
@@ -40,7 +42,7 @@ export function serviceRows(state: AgentState): ServiceRow[] {
       })),
       externalTrafficPolicy: spec.externalTrafficPolicy,
       algorithm: algorithmOf(service, key, []),
-      ...announcedBy(key, state, unplaced),
+      ...announcedBy(key, state, unplaced, names),
       ...(addressReason === undefined ? {} : { addressReason }),
       ...bgpFields(state, key),
       backends: countBackends(state.forwarding.frontends.get(key) ?? []),
@@ -53,17 +55,18 @@ export function serviceRows(state: AgentState): ServiceRow[] {
 type Announced = Pick<ServiceRow, "announcer" | "announcers" | "announceReason">;
 
 /** By address, because an address that several Services share has one announcer, whatever each elected for itself. */
-function announcedBy(key: string, state: AgentState, unplaced: ReadonlySet<string>): Announced {
+function announcedBy(key: string, state: AgentState, unplaced: ReadonlySet<string>, names: AnnouncerNames): Announced {
   const election = state.announcing.elections.get(key);
   if (election === undefined) return {};
   if (election.announcer === undefined) return { announceReason: election.reason };
   if (unplaced.has(key)) return { announceReason: "noInterface" };
   const announcers = election.addresses.map((each) => {
     const address = formatAddress(each);
-    const node = state.announcing.addresses.get(address)?.announcer;
+    const node = names.get(address);
     return node === undefined ? { address } : { address, node };
   });
-  const announcer = announcers[0]?.node ?? election.announcer;
+  const announcer = announcers.find(({ node }) => node !== undefined)?.node;
+  if (announcer === undefined) return {};
   const same = announcers.every(({ node }) => node === announcer);
   return same ? { announcer } : { announcer, announcers };
 }

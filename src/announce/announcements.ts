@@ -1,7 +1,7 @@
 /** Who announces which address in layer 2: the elections of all Services put together, and one node's part of it. Pure. */
 import { compareAddresses, formatAddress, type Address } from "../net/address.ts";
 import { changedKeys, emptyMap, type PersistentMap } from "../reconcile/persistent-map.ts";
-import type { Elected, Election } from "./election.ts";
+import { isElected, type Announcer, type Elected, type Election } from "./election.ts";
 
 export interface Announcement {
   readonly address: Address;
@@ -12,28 +12,28 @@ export interface Announcement {
 }
 
 /** Who announces an address. */
-export interface AddressElection {
+export interface AddressElection<A extends Announcer = string> {
   readonly address: Address;
-  readonly announcer: string;
+  readonly announcer: A;
   /** By Service. */
-  readonly sharers: readonly Sharer[];
+  readonly sharers: readonly Sharer<A>[];
 }
 
 /** A Service that has the address, with what it elected for itself. */
-export interface Sharer {
+export interface Sharer<A extends Announcer = string> {
   readonly service: string;
   readonly address: Address;
-  readonly elected: Elected;
+  readonly elected: Elected<A>;
   readonly isFirst: boolean;
 }
 
 /** What was put together last time: pass the same every time, then only what another election touches is looked at again. */
-export interface AddressMemo {
-  elections: ReadonlyMap<string, Election>;
-  addresses: PersistentMap<AddressElection>;
+export interface AddressMemo<A extends Announcer = string> {
+  elections: ReadonlyMap<string, Election<A>>;
+  addresses: PersistentMap<AddressElection<A>>;
 }
 
-export function emptyAddressMemo(): AddressMemo {
+export function emptyAddressMemo<A extends Announcer = string>(): AddressMemo<A> {
   return { elections: new Map(), addresses: emptyMap() };
 }
 
@@ -41,12 +41,12 @@ export function emptyAddressMemo(): AddressMemo {
  * An address has one announcer, also where the Services that share it elected different nodes (MetalLB lets both answer):
  * the Service whose *first* address it is decides, then the first by key.
  */
-export function electAddresses(
-  elections: ReadonlyMap<string, Election>,
-  memo: AddressMemo = emptyAddressMemo(),
-): ReadonlyMap<string, AddressElection> {
+export function electAddresses<A extends Announcer = string>(
+  elections: ReadonlyMap<string, Election<A>>,
+  memo: AddressMemo<A> = emptyAddressMemo<A>(),
+): ReadonlyMap<string, AddressElection<A>> {
   const changed = new Set(changedKeys(memo.elections, elections));
-  const joining = new Map<string, Sharer[]>();
+  const joining = new Map<string, Sharer<A>[]>();
   for (const service of changed) {
     for (const [text] of sharersIn(service, memo.elections.get(service))) joining.set(text, joining.get(text) ?? []);
     for (const [text, sharer] of sharersIn(service, elections.get(service)))
@@ -68,7 +68,7 @@ export function electAddresses(
 /** A node's announcements of last time. */
 export interface AnnouncementMemo {
   node: string;
-  addresses: ReadonlyMap<string, AddressElection>;
+  addresses: ReadonlyMap<string, AddressElection<Announcer>>;
   /** By address. */
   readonly mine: Map<string, Announcement>;
   announcements: readonly Announcement[];
@@ -81,7 +81,7 @@ export function emptyAnnouncementMemo(): AnnouncementMemo {
 /** The announcements of a node, by address; the same list as long as it says the same. */
 export function announcementsOf(
   node: string,
-  addresses: ReadonlyMap<string, AddressElection>,
+  addresses: ReadonlyMap<string, AddressElection<Announcer>>,
   memo: AnnouncementMemo = emptyAnnouncementMemo(),
 ): readonly Announcement[] {
   if (memo.node !== node) Object.assign(memo, { ...emptyAnnouncementMemo(), node });
@@ -97,7 +97,7 @@ export function announcementsOf(
   return memo.announcements;
 }
 
-function announcementOf(node: string, { address, sharers }: AddressElection): Announcement {
+function announcementOf(node: string, { address, sharers }: AddressElection<Announcer>): Announcement {
   const mine = sharers.filter(({ elected }) => elected.announcer === node);
   return {
     address,
@@ -107,23 +107,26 @@ function announcementOf(node: string, { address, sharers }: AddressElection): An
 }
 
 /** What a Service elected, by address, each once. */
-function sharersIn(service: string, election: Election | undefined): ReadonlyMap<string, Sharer> {
-  const sharers = new Map<string, Sharer>();
-  if (election?.announcer === undefined) return sharers;
+function sharersIn<A extends Announcer>(
+  service: string,
+  election: Election<A> | undefined,
+): ReadonlyMap<string, Sharer<A>> {
+  const sharers = new Map<string, Sharer<A>>();
+  if (election === undefined || !isElected(election)) return sharers;
   for (const [index, address] of election.addresses.entries()) {
     const elected = election.parts === undefined ? election : election.parts[index];
     const text = formatAddress(address);
-    if (elected?.announcer === undefined || sharers.has(text)) continue;
+    if (elected === undefined || !isElected(elected) || sharers.has(text)) continue;
     sharers.set(text, { service, address, elected, isFirst: index === 0 });
   }
   return sharers;
 }
 
-function byService(a: Sharer, b: Sharer): number {
+function byService(a: Sharer<Announcer>, b: Sharer<Announcer>): number {
   return a.service < b.service ? -1 : 1;
 }
 
-function byPrecedence(a: Sharer, b: Sharer): number {
+function byPrecedence(a: Sharer<Announcer>, b: Sharer<Announcer>): number {
   if (a.isFirst !== b.isFirst) return a.isFirst ? -1 : 1;
   return a.service < b.service ? -1 : 1;
 }

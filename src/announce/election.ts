@@ -2,26 +2,28 @@
  * Which node announces a Service in layer 2: MetalLB's election (v0.16). Every node computes the same function of the same
  * objects and the same members, without talking about it. Pure.
  *
+ * To do its part a node must know for each address whether it is the one, not who else is ({@link electingOwn}): with ten thousand addresses
+ * and five hundred nodes that is a seventieth of the hashes. Who is, is found for those who ask ({@link electingAnnouncers}).
+ *
  * Deviation: a shared address that two Services would give to different nodes has one announcer (announcements.ts).
  */
-import { formatAddress, parseAddress, sameAddress, type Address } from "../net/address.ts";
-import { spansPools } from "../pool/claim.ts";
+import { sameAddress, type Address } from "../net/address.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
-import { NO_NAMESPACES, parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
 import { changedKeys, emptyMap, type PersistentMap } from "../reconcile/persistent-map.ts";
 import type { EndpointSlice, Node, Service } from "../service/objects.ts";
 import { indexOf, sameObjects, type SliceIndex } from "../service/slices.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
 import {
-  covers,
-  interfacesOf,
-  isSharedBySelector,
-  obstacleOf,
-  scoreOf,
-  unconcerned,
-  usableNodes,
-  type Members,
-} from "./coverage.ts";
+  candidacyOf,
+  configurationOf,
+  type Candidacy,
+  type Candidate,
+  type Configuration,
+  type Reason,
+  type Unannounced,
+} from "./candidacy.ts";
+import { ANOTHER, Contest } from "./contest.ts";
+import { covers, interfacesOf, obstacleOf, scoreOf, type Members } from "./coverage.ts";
 import type { L2Advertisement } from "./objects.ts";
 import { Ranks, type Sha256 } from "./ranks.ts";
 
@@ -35,32 +37,19 @@ export interface ElectionInput {
   readonly l2Advertisements: ReadonlyMap<string, L2Advertisement>;
 }
 
-/** Why a Service is announced by nobody. */
-export type Reason =
-  | "noAddress" // the controller has not given it one
-  | "invalidIP" // an entry of its status is not an IP address
-  | "ipNotAllowed" // its addresses do not lie in one pool
-  | "noEndpoints" // no endpoint could answer
-  | "sharedIPWithServiceSelector" // two Services on one address could elect different nodes
-  | "noMatchingAdvertisement" // no L2Advertisement covers its pool, itself and a node
-  | "noEligibleNode"; // every node of its advertisements is gone, excluded, without network or (policy Local) without endpoint
+/** A node's name; or some node that is not this one. */
+export type Announcer = string | typeof ANOTHER;
 
-export type Election = Elected | Unannounced;
+export type Election<A extends Announcer = string> = Elected<A> | Unannounced;
 
-export interface Elected {
+export interface Elected<A extends Announcer = string> {
   readonly addresses: readonly Address[];
-  readonly announcer: string;
-  /** Where the announcer may answer: names of its network interfaces. */
+  readonly announcer: A;
+  /** Where the announcer may answer: names of its network interfaces; of another node none, because they are not known. */
   readonly interfaces: readonly string[] | "all";
   readonly reason?: undefined;
   /** Of a Service whose addresses come from several pools: the elections of each address, in their order. */
-  readonly parts?: readonly Election[];
-}
-
-export interface Unannounced {
-  readonly addresses: readonly Address[];
-  readonly announcer?: undefined;
-  readonly reason: Reason;
+  readonly parts?: readonly Election<A>[];
 }
 
 /** By Service (`namespace/name`); Services of other types are not in it. */
@@ -82,19 +71,48 @@ export function* electingAnnouncers(
   sha256: Sha256,
   memo: ElectionMemo,
 ): Sliced<ReadonlyMap<string, Election>> {
+  const ranks = (memo.order ??= new Ranks(sha256));
+  return yield* electing(input, members, ranks, memo);
+}
+
+/** The same elections, as far as they are about one node: where another one announces, it is not said which. */
+export function* electingOwn(
+  input: ElectionInput,
+  members: Members,
+  self: { readonly nodeName: string; readonly sha256: Sha256 },
+  memo: OwnElectionMemo,
+): Sliced<ReadonlyMap<string, Election<Announcer>>> {
+  const contest = (memo.order ??= new Contest(self.nodeName, self.sha256));
+  return yield* electing(input, members, contest, memo);
+}
+
+/** Who comes first among nodes for an address; undefined of none. */
+interface Order<A extends Announcer> {
+  first(nodes: readonly string[], address: string): A | undefined;
+}
+
+function* electing<A extends Announcer>(
+  input: ElectionInput,
+  members: Members,
+  order: Order<A>,
+  memo: Memo<A>,
+): Sliced<ReadonlyMap<string, Election<A>>> {
   const { services } = input;
-  const { last } = memo;
+  const { last, candidacies } = memo;
   const index = indexOf(input.endpointSlices);
   const world = worldOf(input, members, last?.world);
-  const ranks = (memo.ranks ??= new Ranks(sha256));
-  const elections = (last?.elections ?? emptyMap<Election>()).draft();
+  const elections = (last?.elections ?? emptyMap<Election<A>>()).draft();
   for (const key of keysToElect(services, index, world, last)) {
     const service = services.get(key);
     if (service?.spec.type === "LoadBalancer") {
-      const now = elect(service, index.get(key) ?? NO_SLICES, world, ranks);
+      const candidacy = remembered(key, service, index.get(key) ?? NO_SLICES, world.configuration, candidacies);
+      const now = elect(candidacy, world, order);
       const before = elections.get(key);
       if (before === undefined || !sameElection(before, now)) elections.set(key, now);
-    } else elections.delete(key);
+    } else {
+      elections.delete(key);
+      candidacies.delete(key);
+    }
     yield;
   }
   memo.last = { world, services, index, elections: elections.finish() };
@@ -103,59 +121,88 @@ export function* electingAnnouncers(
 
 /**
  * What was elected last time. Create one and pass it every time: with the same pools, advertisements, nodes and members, only Services with
- * other objects are asked again, and an election with the same outcome stays the same object.
+ * other objects are asked again, and an election with the same outcome stays the same object. Where nodes are others, each is asked again, but
+ * only what nodes have a say in.
  */
-export interface ElectionMemo {
-  last: Last | undefined;
-  /** Of the hash function of the first call. */
-  ranks?: Ranks;
+interface Memo<A extends Announcer> {
+  last: Last<A> | undefined;
+  readonly candidacies: Map<string, Remembered>;
+  /** Of the hash function, and the node, of the first call. */
+  order?: Order<A>;
 }
 
-interface Last {
+export type ElectionMemo = Memo<string>;
+export type OwnElectionMemo = Memo<Announcer>;
+
+interface Last<A extends Announcer> {
   readonly world: World;
   readonly services: ReadonlyMap<string, Service>;
   readonly index: SliceIndex;
-  readonly elections: PersistentMap<Election>;
+  readonly elections: PersistentMap<Election<A>>;
 }
 
-export function emptyElectionMemo(): ElectionMemo {
-  return { last: undefined };
+/** A candidacy with what it was computed from, so that it can be used whenever that is the same. */
+interface Remembered {
+  readonly service: Service;
+  readonly slices: readonly EndpointSlice[];
+  readonly configuration: Configuration;
+  readonly candidacy: Candidacy;
+}
+
+export function emptyElectionMemo<A extends Announcer = string>(): Memo<A> {
+  return { last: undefined, candidacies: new Map() };
 }
 
 function keysToElect(
   services: ReadonlyMap<string, Service>,
   index: SliceIndex,
   world: World,
-  last: Last | undefined,
+  last: Last<Announcer> | undefined,
 ): ReadonlySet<string> {
   if (last === undefined) return new Set(services.keys());
   if (last.world !== world) return new Set([...last.elections.keys(), ...services.keys()]);
   return new Set([...changedKeys(last.services, services), ...changedKeys(last.index, index)]);
 }
 
-function sameElection(a: Election, b: Election): boolean {
-  if (a.announcer !== b.announcer || a.reason !== b.reason || a.addresses.length !== b.addresses.length) return false;
-  if (!a.addresses.every((address, index) => sameAddress(address, b.addresses[index] ?? address))) return false;
+function remembered(
+  key: string,
+  service: Service,
+  slices: readonly EndpointSlice[],
+  configuration: Configuration,
+  candidacies: Map<string, Remembered>,
+): Candidacy {
+  const known = candidacies.get(key);
+  if (known?.service === service && known.slices === slices && known.configuration === configuration)
+    return known.candidacy;
+  const candidacy = candidacyOf(service, slices, configuration);
+  candidacies.set(key, { service, slices, configuration, candidacy });
+  return candidacy;
+}
+
+function sameElection(a: Election<Announcer>, b: Election<Announcer>): boolean {
+  if (a.announcer !== b.announcer || a.reason !== b.reason) return false;
+  if (a.addresses !== b.addresses && !sameAddresses(a.addresses, b.addresses)) return false;
   if (a.announcer === undefined || b.announcer === undefined) return true;
   const [partsA = [], partsB = []] = [a.parts, b.parts];
   const sameParts = partsA.length === partsB.length && partsA.every((part, i) => sameElection(part, partsB[i] ?? part));
-  return sameParts && String(a.interfaces) === String(b.interfaces);
+  return sameParts && (a.interfaces === b.interfaces || String(a.interfaces) === String(b.interfaces));
+}
+
+function sameAddresses(a: readonly Address[], b: readonly Address[]): boolean {
+  return a.length === b.length && a.every((address, index) => sameAddress(address, b[index] ?? address));
 }
 
 /** What all elections of one moment have in common. */
 interface World {
-  readonly input: Pick<ElectionInput, "nodes" | "ipAddressPools" | "l2Advertisements">;
+  readonly configuration: Configuration;
+  readonly nodes: ReadonlyMap<string, Node>;
   readonly members: Members;
   /** What of the nodes matters here: their other conditions come and go all the time. */
   readonly nodesText: string;
-  readonly pools: PoolSet;
-  readonly poolObjects: ReadonlyMap<string, IPAddressPool>;
-  readonly advertisements: readonly L2Advertisement[];
   /** Alive, with a network, not excluded. */
-  readonly eligible: readonly Node[];
-  readonly nodes: readonly Node[];
-  /** By the places of advertisements in the list: nearly all Services have the same few. */
-  readonly coverages: Map<string, Coverage>;
+  readonly eligible: ReadonlyMap<string, Node>;
+  /** By lists of advertisements: nearly all Services have the same few. */
+  readonly coverages: Map<readonly L2Advertisement[], Coverage>;
 }
 
 /** What some advertisements make of the nodes. */
@@ -167,31 +214,29 @@ interface Coverage {
 }
 
 function worldOf(input: ElectionInput, members: Members, before: World | undefined): World {
-  if (before !== undefined && sameMaps(before.input, input) && sameMembers(before.members, members)) return before;
-  const { nodes, ipAddressPools, l2Advertisements } = input;
+  const configuration = configurationAfter(input, before?.configuration);
+  const { nodes } = input;
+  const isSame = before?.configuration === configuration && sameMembers(before.members, members);
+  if (isSame && before.nodes === nodes) return before;
   const nodesText = [...nodes.values()].map(relevantText).join("\n");
-  const same =
-    before?.nodesText === nodesText &&
-    sameObjects([...before.input.ipAddressPools.values()], [...ipAddressPools.values()]) &&
-    sameObjects([...before.input.l2Advertisements.values()], [...l2Advertisements.values()]) &&
-    sameMembers(before.members, members);
-  if (same) return before;
-  return {
-    input: { nodes, ipAddressPools, l2Advertisements },
-    members,
-    nodesText,
-    // Who may *get* an address of a pool is the controller's matter, so namespaces are not asked for here.
-    pools: parsePools(ipAddressPools, NO_NAMESPACES),
-    poolObjects: ipAddressPools,
-    advertisements: [...l2Advertisements.values()],
-    nodes: [...nodes.values()],
-    eligible: [...nodes.values()].filter((node) => obstacleOf(node, members) === undefined),
-    coverages: new Map(),
-  };
+  if (isSame && before.nodesText === nodesText) return before;
+  const eligible = new Map([...nodes].filter(([, node]) => obstacleOf(node, members) === undefined));
+  return { configuration, nodes, members, nodesText, eligible, coverages: new Map() };
 }
 
-function sameMaps(a: World["input"], b: World["input"]): boolean {
-  return a.nodes === b.nodes && a.ipAddressPools === b.ipAddressPools && a.l2Advertisements === b.l2Advertisements;
+function configurationAfter(
+  { ipAddressPools, l2Advertisements }: ElectionInput,
+  before: Configuration | undefined,
+): Configuration {
+  const isSame =
+    before !== undefined &&
+    sameValues(before.ipAddressPools, ipAddressPools) &&
+    sameValues(before.l2Advertisements, l2Advertisements);
+  return isSame ? before : configurationOf({ ipAddressPools, l2Advertisements });
+}
+
+function sameValues(a: ReadonlyMap<string, object>, b: ReadonlyMap<string, object>): boolean {
+  return a === b || sameObjects([...a.values()], [...b.values()]);
 }
 
 function sameMembers(a: Members, b: Members): boolean {
@@ -212,71 +257,42 @@ function relevantText(node: Node): string {
   return text;
 }
 
-function elect(service: Service, slices: readonly EndpointSlice[], world: World, ranks: Ranks): Election {
-  const { ingress } = service.status.loadBalancer;
-  // The copy has room for these and no more: there are as many lists as Services, and they are kept.
-  const addresses = ingress
-    .map(({ ip }) => parseAddress(ip ?? ""))
-    .filter((address) => address !== undefined)
-    .slice();
-  const nobody = (reason: Reason): Election => ({ addresses, reason });
-  const [first] = addresses;
-  if (ingress.length === 0) return nobody("noAddress");
-  if (first === undefined || addresses.length < ingress.length) return nobody("invalidIP");
-  const pool = poolOfAll(addresses, world.pools);
-  if (pool !== undefined) return electIn(pool, addresses, service, slices, world, ranks);
-  const pools = poolOfEach(addresses, service, world.pools);
-  if (pools === undefined) return nobody("ipNotAllowed");
-  // Other pools may have other advertisements, and those other nodes: each address has an election of its own.
-  const parts = addresses.map((address, index) =>
-    electIn(pools[index] as Pool, [address], service, slices, world, ranks),
-  );
-  const elected = parts.find((part) => part.announcer !== undefined);
-  return elected === undefined ? nobody(parts[0]?.reason ?? "ipNotAllowed") : { ...elected, addresses, parts };
+function elect<A extends Announcer>(candidacy: Candidacy, world: World, order: Order<A>): Election<A> {
+  if (!("each" in candidacy)) return electOne(candidacy, world, order);
+  const { addresses, each } = candidacy;
+  const parts = each.map((part) => electOne(part, world, order));
+  const elected = parts.find(isElected);
+  if (elected !== undefined) return { ...elected, addresses, parts };
+  return { addresses, reason: parts[0]?.reason ?? "ipNotAllowed" };
 }
 
-function electIn(
-  pool: Pool,
-  addresses: readonly Address[],
-  service: Service,
-  slices: readonly EndpointSlice[],
-  world: World,
-  ranks: Ranks,
-): Election {
-  const nobody = (reason: Reason): Election => ({ addresses, reason });
-  const [first] = addresses;
-  const usable = usableNodes(slices);
-  if (usable === undefined) return nobody("noEndpoints");
+/** By itself, TypeScript does not tell the two apart where the announcer's type is open. */
+export function isElected<A extends Announcer>(election: Election<A>): election is Elected<A> {
+  return election.reason === undefined;
+}
 
-  const labels = world.poolObjects.get(pool.key)?.metadata.labels ?? {};
-  const matching = world.advertisements.filter((each) => unconcerned(each, pool, labels, service) === undefined);
-  if (isSharedBySelector(service, matching)) return nobody("sharedIPWithServiceSelector");
-  const coverage = coverageOf(matching, world);
+function electOne<A extends Announcer>(candidate: Candidate | Unannounced, world: World, order: Order<A>): Election<A> {
+  if ("reason" in candidate) return candidate;
+  const { addresses, text, advertisements, onlyNodes } = candidate;
+  const nobody = (reason: Reason): Unannounced => ({ addresses, reason });
+  const coverage = coverageOf(advertisements, world);
   if (!coverage.any) return nobody("noMatchingAdvertisement");
-
-  const local = service.spec.externalTrafficPolicy === "Local";
-  const names = local
-    ? preferredOf(
-        matching,
-        world.eligible.filter(({ metadata }) => usable.has(metadata.name)),
-      )
-    : coverage.preferred;
-  const winner = first === undefined ? undefined : ranks.first(names, formatAddress(first));
-  const node = winner === undefined ? undefined : world.input.nodes.get(winner);
-  if (winner === undefined || node === undefined) return nobody("noEligibleNode");
-  return { addresses, announcer: winner, interfaces: interfacesOf(matching, node) };
+  const allowed = onlyNodes && [...onlyNodes].flatMap((name) => world.eligible.get(name) ?? []);
+  const winner = order.first(allowed === undefined ? coverage.preferred : preferredOf(advertisements, allowed), text);
+  if (winner === undefined) return nobody("noEligibleNode");
+  const node = winner === ANOTHER ? undefined : world.nodes.get(winner);
+  const interfaces = node === undefined ? NOWHERE : interfacesOf(advertisements, node);
+  return { addresses, announcer: winner, interfaces };
 }
 
-function coverageOf(
-  matching: readonly L2Advertisement[],
-  { advertisements, coverages, nodes, eligible }: World,
-): Coverage {
-  const key = matching.map((advertisement) => advertisements.indexOf(advertisement)).join();
-  const known = coverages.get(key);
+const NOWHERE: readonly string[] = [];
+
+function coverageOf(matching: readonly L2Advertisement[], { coverages, nodes, eligible }: World): Coverage {
+  const known = coverages.get(matching);
   if (known !== undefined) return known;
-  const any = nodes.some((node) => matching.some((advertisement) => covers(advertisement, node)));
-  const coverage = { any, preferred: preferredOf(matching, eligible) };
-  coverages.set(key, coverage);
+  const any = [...nodes.values()].some((node) => matching.some((advertisement) => covers(advertisement, node)));
+  const coverage = { any, preferred: preferredOf(matching, [...eligible.values()]) };
+  coverages.set(matching, coverage);
   return coverage;
 }
 
@@ -286,21 +302,4 @@ function preferredOf(matching: readonly L2Advertisement[], nodes: readonly Node[
   const scores = covered.map((node) => scoreOf(matching, node));
   const best = scores.reduce((a, b) => Math.max(a, b), 0);
   return covered.filter((_, index) => scores[index] === best).map(({ metadata }) => metadata.name);
-}
-
-/** The pool that holds all the addresses; open pools come first, see {@link PoolSet}. */
-export function poolOfAll(addresses: readonly Address[], pools: PoolSet): Pool | undefined {
-  const [first = [], ...others] = addresses.map((address) => pools.poolsOf(address));
-  return first.find((pool) => others.every((list) => list.includes(pool)));
-}
-
-/** The pools of a Service that may span several, one for each address; undefined: it may not, or one lies in no pool. */
-export function poolOfEach(
-  addresses: readonly Address[],
-  service: Service,
-  pools: PoolSet,
-): readonly Pool[] | undefined {
-  if (addresses.length < 2 || !spansPools(service)) return undefined;
-  const found = addresses.flatMap((address) => pools.poolsOf(address)[0] ?? []);
-  return found.length === addresses.length ? found : undefined;
 }

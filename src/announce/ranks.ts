@@ -100,9 +100,9 @@ export function compareRanks(a: string, b: string, address: string, sha256: Sha2
   return compareBytes(sha256(`${a}#${address}`), sha256(`${b}#${address}`));
 }
 
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (const [index, byte] of a.entries()) {
-    const difference = byte - (b[index] ?? 0);
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let index = 0; index < a.length; index += 1) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0);
     if (difference !== 0) return difference;
   }
   return 0;

@@ -6,6 +6,7 @@ import { formatAddress, parseAddress } from "../net/address.ts";
 import { NO_NAMESPACES, parsePools, type Pool } from "../pool/pools.ts";
 import type { Service } from "../service/objects.ts";
 import { slicesOf } from "../service/slices.ts";
+import { poolOfAll, poolOfEach } from "./candidacy.ts";
 import {
   covers,
   interfacesOf,
@@ -18,7 +19,7 @@ import {
   type Obstacle,
   type Unconcerned,
 } from "./coverage.ts";
-import { poolOfAll, poolOfEach, type ElectionInput } from "./election.ts";
+import type { ElectionInput } from "./election.ts";
 import type { L2Advertisement } from "./objects.ts";
 import { compareRanks, type Sha256 } from "./ranks.ts";
 

@@ -18,7 +18,7 @@ import {
 export type Query = ReadonlyMap<string, string>;
 
 /** Documents that take a look at the machine first, or ask a worker. */
-type Awaited = "/v1/explain" | "/v1/bgp/bfd";
+type Awaited = "/v1/services" | "/v1/explain" | "/v1/bgp/bfd";
 
 /**
  * How each document is made. A function that throws a {@link BadRequest} answers 400 with the message, what else it throws

@@ -8,7 +8,7 @@ import type { Pool, PoolSet } from "../../pool/pools.ts";
 import type { EndpointSlice, Node, Service } from "../../service/objects.ts";
 import { matchesAny } from "../../service/selector.ts";
 import { EXCLUDE_LABEL, usableNodes } from "../coverage.ts";
-import { poolOfAll, poolOfEach } from "../election.ts";
+import { poolOfAll, poolOfEach } from "../candidacy.ts";
 import type { Advertisement } from "./advertisements.ts";
 import { mayMeet } from "./aggregation.ts";
 
