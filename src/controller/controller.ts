@@ -7,14 +7,17 @@ import { formatProblem, type Problem } from "../net/problem.ts";
 import { assigning, type Claims, type Decision } from "../pool/assign.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { sameEntries } from "../reconcile/layered-map.ts";
-import { failed, type Convergence } from "../reconcile/retry.ts";
+import { failed, type Convergence, type RetryLimits } from "../reconcile/retry.ts";
 import type { ConfigurationStateWrite, Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { inSlices, Slices, type Pace } from "../time/slices.ts";
 import { configurationProblems } from "./configuration.ts";
 import { lossMessage } from "./plan-pools.ts";
 import { planning, type Operation } from "./plan.ts";
+import { UntoldEvents } from "./untold.ts";
 
 const TIMER_MAX_MS = 86_400_000;
+/** A right that is given back is noticed within twenty seconds. */
+const RETRY: RetryLimits = { firstMs: 1500, longestMs: 15_000 };
 
 export interface ControllerParts {
   readonly source: Source & StatusWriter;
@@ -26,6 +29,10 @@ export interface ControllerParts {
   readonly judged?: (verdict: ConfigurationVerdict) => void;
   /** Told of everything that could not be written: the metrics. */
   readonly writeFailed?: () => void;
+  /** Told how every attempt to write what was decided ended. */
+  readonly converged?: (convergence: Convergence) => void;
+  /** Told why events wait to be written; undefined: none does. */
+  readonly told?: (failure: string | undefined) => void;
   /** How its work is spread: with a hundred thousand Services it takes seconds, and others want their turn. */
   readonly pace?: Pace;
 }
@@ -44,6 +51,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   let claims: Claims | undefined;
   /** When an address has rested and may be given again. */
   let again: number | undefined;
+  const untold = new UntoldEvents();
   const slices = new Slices(parts.pace);
   while (!signal.aborted) {
     const snapshot = parts.source.snapshot();
@@ -64,11 +72,16 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
         new Date(now),
       );
       parts.judged?.(judged);
-      const operations: Write[] = [...(await inSlices(planning(snapshot, decision, new Date(now)), parts.pace))];
+      const operations: Write[] = [
+        ...untold.take(now),
+        ...(await inSlices(planning(snapshot, decision, new Date(now)), parts.pace)),
+      ];
       if (convergence.state !== "done" || !sameVerdict(verdict, judged))
         operations.push({ type: "configuration", write: judged });
       verdict = judged;
-      convergence = await apply(operations, parts, convergence, signal);
+      convergence = await apply(operations, { ...parts, untold }, convergence, signal);
+      parts.converged?.(convergence);
+      parts.told?.(untold.failure);
       seen = snapshot;
     }
     if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence, again));
@@ -105,24 +118,24 @@ class Wake {
 /** In order, because an event explains the write before it. One failure does not keep the others from being written. */
 async function apply(
   operations: readonly Write[],
-  parts: ControllerParts,
+  parts: ControllerParts & { readonly untold: UntoldEvents },
   before: Convergence,
   signal: AbortSignal,
 ): Promise<Convergence> {
   const slices = new Slices(parts.pace);
   let failure: string | undefined;
-  const attempt = async (what: string, write: () => Promise<void>): Promise<boolean> => {
+  const attempt = async (what: string, write: () => Promise<void>): Promise<string | undefined> => {
     try {
       await write();
-      return true;
+      return undefined;
     } catch (error) {
       failure = `Cannot write ${what}: ${error instanceof Error ? error.message : String(error)}`;
       parts.log.error({ event: "writeFailed" }, failure);
       parts.writeFailed?.();
-      return false;
+      return failure;
     }
   };
-  const events: Promise<boolean>[] = [];
+  const events: Promise<unknown>[] = [];
   const stuck = new StuckAddresses();
   for (const operation of operations) {
     if (slices.due) await slices.pause();
@@ -131,14 +144,15 @@ async function apply(
     logOperation(operation, parts.log);
     const writing = attempt(nameOf(operation), () => perform(operation, parts.source));
     // A source may collect events for a moment; nothing waits for that.
-    if (operation.type === "event") events.push(writing);
-    else if (!(await writing)) stuck.add(operation);
+    if (operation.type === "event")
+      events.push(writing.then((found) => found !== undefined && parts.untold.add(operation, found, Date.now())));
+    else if ((await writing) !== undefined) stuck.add(operation);
   }
   await Promise.all(events);
   if (signal.aborted) return { state: "pending" };
   await attempt("that deleted objects are forgotten", () => parts.source.forgetDeleted());
   if (failure === undefined) return { state: "done" };
-  return failed(before, failure, { now: Date.now(), random: Math.random() });
+  return failed(before, failure, { now: Date.now(), random: Math.random(), limits: RETRY });
 }
 
 /**

@@ -12,18 +12,20 @@ export interface LeadingOptions {
   /** This replica's name, unlike every other's. */
   readonly identity: string;
   readonly timing: Timing;
-  readonly log: Pick<Logger, "info" | "warn">;
+  readonly log: Pick<Logger, "info">;
   /** Runs while this replica leads, until the signal; the next run begins when it has ended. */
   readonly act: (signal: AbortSignal) => Promise<void>;
   /** Told when this replica begins and ceases to lead. */
   readonly onChange: (leading: boolean) => void;
+  /** Told why the Lease cannot be had; undefined: it can. */
+  readonly onProblem: (message: string | undefined) => void;
 }
 
 const LEASE_NAME = "fairlead-controller";
 
 /** Runs until the signal; then the Lease is given back once nothing is being written any more. */
 export async function actWhileLeading(options: LeadingOptions, signal: AbortSignal): Promise<void> {
-  const { connection, namespace, identity, timing, log, act, onChange } = options;
+  const { connection, namespace, identity, timing, log, act, onChange, onProblem } = options;
   const failure = Promise.withResolvers<never>();
   let term = new AbortController();
   let acting = Promise.resolve();
@@ -46,10 +48,7 @@ export async function actWhileLeading(options: LeadingOptions, signal: AbortSign
       const mine = (term = new AbortController());
       acting = acting.then(() => act(mine.signal)).catch(failure.reject);
     },
-    onProblem: (message) => {
-      if (message === undefined) log.info({ event: "leaseReachable" }, "The Lease can be had again");
-      else log.warn({ event: "leaseProblem" }, message);
-    },
+    onProblem,
   });
   await Promise.race([aborted(signal), failure.promise]);
   term.abort();

@@ -9,8 +9,10 @@ import type { Timing } from "../source/kubernetes/lease/machine.ts";
 import { openOrigin, type Opened, type Origin } from "../source/open.ts";
 import type { Decision } from "../pool/assign.ts";
 import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
+import type { Convergence } from "../reconcile/retry.ts";
 import type { WebhookOptions } from "./admission/webhook.ts";
 import { control } from "./controller.ts";
+import { Hindrances, type Work } from "./hindrances.ts";
 import { actWhileLeading } from "./leading.ts";
 import { keepMembershipSecret } from "./membership-secret.ts";
 import { ControllerMetrics, serveMetrics } from "./metrics.ts";
@@ -51,7 +53,7 @@ export async function runController(options: ControllerOptions, signal: AbortSig
     instance: identity,
     log: (problem) => log.warn({ event: "problem", problem }, formatProblem(problem)),
   });
-  const countProblems = (): void => metrics.problems(opened.source.snapshot().problems.length);
+  const countProblems = (): void => metrics.problems("objects", opened.source.snapshot().problems.length);
   opened.source.subscribe(countProblems);
   countProblems();
   log.info({ event: "starting", origin }, "Controller starts");
@@ -82,6 +84,11 @@ async function run(
   signal: AbortSignal,
 ): Promise<void> {
   const { loadBalancerClass, identity, leaseTiming: timing } = options;
+  const hindrances = new Hindrances({ log, counted: (count) => metrics.problems("hindrances", count) });
+  const about =
+    (work: Work) =>
+    (message: string | undefined): void =>
+      hindrances.note(work, message);
   const act = async (term: AbortSignal): Promise<void> => {
     const parts = {
       source,
@@ -89,11 +96,17 @@ async function run(
       decided: (decision: Decision) => metrics.update(decision),
       writeFailed: () => metrics.writeFailed(),
       judged: (verdict: ConfigurationVerdict) => metrics.judged(verdict),
+      converged: (convergence: Convergence) => hindrances.note("statuses", lastingFailure(convergence)),
+      told: about("events"),
     };
     if (await readyOrAborted(source.ready, term))
       await control({ ...parts, ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }) }, term);
   };
-  const onChange = (leading: boolean): void => metrics.leading(leading);
+  const onChange = (leading: boolean): void => {
+    metrics.leading(leading);
+    if (!leading) for (const work of ["statuses", "events"] as const) hindrances.note(work, undefined);
+    if (leading) hindrances.writeAnew();
+  };
   onChange(kubernetes === undefined);
   if (kubernetes === undefined) return act(signal);
   const onServing = (expires: Date): void => {
@@ -103,11 +116,26 @@ async function run(
   const serving =
     options.webhook === undefined
       ? undefined
-      : serveWebhook(options.webhook, { ...kubernetes, source, log, onServing }, signal);
+      : serveWebhook(
+          options.webhook,
+          { ...kubernetes, source, log, onServing, onProblem: about("the webhook's certificates") },
+          signal,
+        );
   const { membershipSecret: name } = options;
-  const keeping = name === undefined ? undefined : keepMembershipSecret({ ...kubernetes, name, log }, signal);
-  const leading = actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange }, signal);
-  await Promise.all([leading, serving, keeping]);
+  const keeping =
+    name === undefined
+      ? undefined
+      : keepMembershipSecret({ ...kubernetes, name, log, onProblem: about("the agents' key") }, signal);
+  const onProblem = about("the Lease");
+  const leading = actWhileLeading({ ...kubernetes, identity, timing, log, act, onChange, onProblem }, signal);
+  const reporting = hindrances.report(kubernetes.connection, kubernetes.namespace, signal);
+  await Promise.all([leading, serving, keeping, reporting]);
+}
+
+/** What failed once may have been changed by somebody meanwhile, and is well the next time. */
+function lastingFailure(convergence: Convergence): string | undefined {
+  if (convergence.state !== "failed" || convergence.attempts < 2) return undefined;
+  return convergence.message;
 }
 
 /** Every replica serves it. Loaded only where it is wanted: what makes certificates needs 25 MB. */

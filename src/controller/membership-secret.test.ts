@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Request, Response } from "../source/kubernetes/connection.ts";
 import { keepMembershipSecret } from "./membership-secret.ts";
 
-const log = { info: () => {}, warn: () => {} };
+const log = { info: () => {} };
 
 async function madeKey(): Promise<string> {
   let key = "";
@@ -12,7 +12,7 @@ async function madeKey(): Promise<string> {
     key = (body as { readonly data: { readonly secretkey: string } }).data.secretkey;
     return { status: 201, retryAfterSeconds: undefined, body: {} };
   };
-  const options = { connection: { request }, namespace: "lb", name: "s", log };
+  const options = { connection: { request }, namespace: "lb", name: "s", log, onProblem: () => {} };
   await keepMembershipSecret(options, new AbortController().signal);
   return Buffer.from(key, "base64").toString("utf8");
 }
@@ -27,13 +27,10 @@ test("a key that cannot be made ends with the controller, and is told of", async
   const stop = new AbortController();
   const told: string[] = [];
   const request = async (): Promise<Response> => ({ status: 403, retryAfterSeconds: undefined, body: {} });
-  const warn = (_: unknown, message?: string): void => {
+  const onProblem = (message: string | undefined): void => {
     told.push(message ?? "");
     stop.abort();
   };
-  await keepMembershipSecret(
-    { connection: { request }, namespace: "lb", name: "s", log: { ...log, warn } },
-    stop.signal,
-  );
-  assert.match(told.join(), /^Cannot make the agents' key: .*403/);
+  await keepMembershipSecret({ connection: { request }, namespace: "lb", name: "s", log, onProblem }, stop.signal);
+  assert.match(told.join(), /^Cannot make the agents' key, Secret s: .*403/);
 });

@@ -9,7 +9,9 @@ export interface MembershipSecretOptions {
   readonly connection: Pick<Connection, "request">;
   readonly namespace: string;
   readonly name: string;
-  readonly log: Pick<Logger, "info" | "warn">;
+  readonly log: Pick<Logger, "info">;
+  /** Told why there is none yet; undefined: there is one. */
+  readonly onProblem: (message: string | undefined) => void;
 }
 
 /** As MetalLB's Secret has it. */
@@ -19,7 +21,7 @@ const RETRY_MS = 5000;
 
 /** Resolves when the Secret is there, or at the signal. Agents that mount it start only then. */
 export async function keepMembershipSecret(options: MembershipSecretOptions, signal: AbortSignal): Promise<void> {
-  const { namespace, name, log } = options;
+  const { namespace, name, log, onProblem } = options;
   // Text: who looks at it, or copies it, must not lose a byte.
   const make = (): Uint8Array => Buffer.from(randomBytes(KEY_BYTES).toString("base64"));
   while (!signal.aborted) {
@@ -27,10 +29,11 @@ export async function keepMembershipSecret(options: MembershipSecretOptions, sig
       const done = await ensureSharedSecret({ ...options, key: KEY, make });
       if (done === "made")
         log.info({ event: "membershipSecret", namespace, name }, "The agents' key is made, in a Secret");
+      onProblem(undefined);
       return;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.warn({ event: "membershipSecret", namespace, name }, `Cannot make the agents' key: ${reason}`);
+      onProblem(`Cannot make the agents' key, Secret ${name}: ${reason}`);
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
   }

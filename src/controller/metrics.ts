@@ -39,9 +39,11 @@ export class ControllerMetrics {
 
   readonly #problems = new Gauge({
     name: "fairlead_controller_problems",
-    help: "Problems known to this replica now: objects it cannot read or use, kinds it may not list",
+    help: "Problems known to this replica now: objects it cannot read or use, kinds it may not list, what it may not write",
     registers: [this.#registry],
   });
+
+  readonly #found = new Map<string, number>();
 
   readonly #failedWrites = new Counter({
     name: "fairlead_controller_failed_writes_total",
@@ -49,8 +51,10 @@ export class ControllerMetrics {
     registers: [this.#registry],
   });
 
-  problems(count: number): void {
-    this.#problems.set(count);
+  /** Those of each origin count together. */
+  problems(origin: "objects" | "hindrances", count: number): void {
+    this.#found.set(origin, count);
+    this.#problems.set(this.#found.values().reduce((sum, each) => sum + each, 0));
   }
 
   writeFailed(): void {

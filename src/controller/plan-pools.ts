@@ -20,6 +20,8 @@ const NAMED_MAX = 10;
 const POOLS_A_STEP = 50;
 
 export function* planPools(snapshot: Snapshot, decision: Decision, now: Date): Sliced<readonly Operation[]> {
+  // What is in use, nobody knows.
+  if (snapshot.unread.has("services")) return [];
   const problems = Map.groupBy(decision.problems, (problem) => problem.subject);
   const losses = Map.groupBy(decision.losses, (loss) => loss.pool);
   const operations: Operation[] = [];

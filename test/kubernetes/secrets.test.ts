@@ -18,6 +18,7 @@ import { openKubernetesSource } from "../../src/source/kubernetes/source.ts";
 import type { Snapshot, Source } from "../../src/source/source.ts";
 import { startApiServer, type TestApiServer } from "./api-server.ts";
 import { startProxy, type Proxy } from "./proxy.ts";
+import { changeRole, without } from "./roles.ts";
 
 const AGENT = `system:serviceaccount:${SYSTEM_NAMESPACE}:fairlead-agent`;
 const NODE = "worker1";
@@ -155,12 +156,8 @@ describe("an agent whose role names Secrets", () => {
       instance: NODE,
     });
   before(async () => {
-    const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${SYSTEM_NAMESPACE}/roles/fairlead-agent`;
-    const { body } = await server.admin.request({ method: "GET", path });
-    const { rules, ...role } = body as { readonly rules: readonly { readonly resources: readonly string[] }[] };
-    const narrowed = [...rules.filter(({ resources }) => !resources.includes("secrets")), rule];
-    const written = await server.admin.request({ method: "PUT", path, body: { ...role, rules: narrowed } });
-    assert.equal(written.status, 200);
+    const role = `namespaces/${SYSTEM_NAMESPACE}/roles/fairlead-agent`;
+    await changeRole(server.admin, role, (rules) => [...without("secrets")(rules), rule]);
     await putObject(server.admin, peer("kept", "first"));
   });
 

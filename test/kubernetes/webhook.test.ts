@@ -53,8 +53,10 @@ async function runReplica(port: number): Promise<void> {
     instance: String(port),
   });
   const listen = { host: "127.0.0.1", port };
-  const log = { info: () => {}, warn: (_: unknown, message?: string) => process.stdout.write(`# ${message ?? ""}\n`) };
-  await runWebhook({ listen, connection, namespace: SYSTEM_NAMESPACE, names: ["127.0.0.1"], source, log }, stop.signal);
+  const log = { info: () => {} };
+  const onProblem = (message: string | undefined): void => void process.stdout.write(`# ${message ?? ""}\n`);
+  const parts = { connection, namespace: SYSTEM_NAMESPACE, source, log, onProblem };
+  await runWebhook({ listen, names: ["127.0.0.1"], ...parts }, stop.signal);
   await source.close();
 }
 

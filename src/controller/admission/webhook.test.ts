@@ -28,9 +28,9 @@ test("a webhook with certificates of others serves with them, tells when they ex
       info: (fields: object) => {
         if ("port" in fields) port.resolve(Number(fields.port));
       },
-      warn: (_: unknown, message?: string) => serving.reject(new Error(message)),
     },
     onServing: serving.resolve,
+    onProblem: (message: string | undefined) => message !== undefined && serving.reject(new Error(message)),
   } as unknown as WebhookOptions;
   const ended = runWebhook(options, stop.signal);
   const expires = await serving.promise;
@@ -52,12 +52,10 @@ test("a webhook whose certificates are not there yet says which file it misses",
     listen: { host: LOOPBACK, port: 0 },
     certificateFolder: "/nonexistent",
     source: { ready: Promise.resolve() },
-    log: {
-      info: () => {},
-      warn: (_: unknown, message?: string) => {
-        told.push(message ?? "");
-        stop.abort();
-      },
+    log: { info: () => {} },
+    onProblem: (message: string | undefined) => {
+      told.push(message ?? "");
+      stop.abort();
     },
   } as unknown as WebhookOptions;
   await runWebhook(options, stop.signal);

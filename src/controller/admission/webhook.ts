@@ -20,7 +20,9 @@ export interface WebhookOptions {
   /** With certificates that somebody else keeps; absent: they are made and kept here. */
   readonly certificateFolder?: string | undefined;
   readonly source: Source;
-  readonly log: Pick<Logger, "info" | "warn">;
+  readonly log: Pick<Logger, "info">;
+  /** Told why its certificates cannot be kept; undefined: they can. */
+  readonly onProblem: (message: string | undefined) => void;
   /** Called when requests are answered with this certificate from now on. */
   readonly onServing?: (expires: Date) => void;
 }
@@ -32,13 +34,13 @@ const RETRY_MS = 5000;
 
 /** Runs until the signal. Rejects when it cannot listen. */
 export async function runWebhook(options: WebhookOptions, signal: AbortSignal): Promise<void> {
-  const { namespace, source, log } = options;
+  const { namespace, source, log, onProblem } = options;
   let server: WebhookServer | undefined;
   let used: Served | undefined;
   // A verdict on half of the objects could refuse what is well.
   await Promise.race([source.ready, aborted(signal)]);
   while (!signal.aborted) {
-    const certificates = await attempt(log, () => look(options));
+    const certificates = await attempt(onProblem, () => look(options));
     if (certificates !== undefined && certificates.cert !== used?.cert) {
       if (server === undefined) {
         const answer = (body: unknown): unknown =>
@@ -66,12 +68,14 @@ async function look(options: WebhookOptions): Promise<Served> {
   return current;
 }
 
-async function attempt<T>(log: WebhookOptions["log"], act: () => Promise<T>): Promise<T | undefined> {
+async function attempt<T>(onProblem: WebhookOptions["onProblem"], act: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await act();
+    const done = await act();
+    onProblem(undefined);
+    return done;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    log.warn({ event: "webhookCertificates" }, `Cannot keep the webhook's certificates: ${reason}`);
+    onProblem(`Cannot keep the webhook's certificates: ${reason}`);
     return undefined;
   }
 }

@@ -242,7 +242,7 @@ class KubernetesSource implements Source, StatusWriter {
   }
 
   #tell(problems: readonly Problem[]): void {
-    const now = new Map(problems.map((problem) => [formatProblem(problem), problem]));
+    const now = new Map(problems.map((problem) => [identityOf(problem), problem]));
     for (const [text, problem] of now) if (!this.#told.has(text)) this.#options.log?.(problem);
     this.#told = new Set(now.keys());
   }
@@ -250,6 +250,11 @@ class KubernetesSource implements Source, StatusWriter {
 
 function unread({ resource }: Resource): Reach {
   return { what: resource, synced: false, problem: undefined, known: false };
+}
+
+/** An outage reaches one kind after the other, and leaves them so: it is told once. */
+function identityOf(problem: Problem): string {
+  return problem.subject.startsWith("Kubernetes") ? problem.message : formatProblem(problem);
 }
 
 /** `secrets/router` → `secrets/metallb-system/router` */
