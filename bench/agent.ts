@@ -13,7 +13,7 @@ import { openPinnedMap, type BpfMap } from "../src/kernel/map.ts";
 import { address } from "../src/net/address.ts";
 import type { StatusDocument } from "../src/observe/status.ts";
 import { SERVICE_PORT, serviceAddress, serviceManifest, sliceManifest, type ClusterSize } from "./cluster.ts";
-import { measuringLoopDelay, readLoopDelay, type LoopDelay } from "./loop-delays.ts";
+import { forgetLoopDelay, measuringLoopDelay, readLoopDelay, type LoopDelay } from "./loop-delays.ts";
 import { removeBpffs } from "./leftovers.ts";
 import { memoryOf, type MemorySample } from "./memory.ts";
 
@@ -49,7 +49,6 @@ export async function measureAgent(size: ClusterSize, changes: number): Promise<
     await sleep(SETTLE_MS);
     const settled = sample();
     const loopDelay = readLoopDelay(folder);
-    rmSync(join(folder, "delay"));
     const changeMilliseconds = await measureChanges(folder, bpffs, size, changes);
     const edited = sample();
     await sleep(SETTLE_MS);
@@ -60,6 +59,7 @@ export async function measureAgent(size: ClusterSize, changes: number): Promise<
     removeBpffs(bpffs);
     execFileSync("ip", ["netns", "del", namespace]);
     rmSync(folder, { recursive: true, force: true });
+    forgetLoopDelay(folder);
   }
 }
 

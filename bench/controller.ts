@@ -8,7 +8,7 @@ import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { measuringLoopDelay, readLoopDelay, type LoopDelay } from "./loop-delays.ts";
+import { forgetLoopDelay, measuringLoopDelay, readLoopDelay, type LoopDelay } from "./loop-delays.ts";
 import { memoryOf } from "./memory.ts";
 
 export interface ControllerResult {
@@ -42,7 +42,6 @@ export async function measureController(size: HugeCluster): Promise<ControllerRe
     await sleep(QUIET_MS);
     const { resident, peak } = memoryOf(controller.pid ?? 0);
     const loopDelay = readLoopDelay(folder);
-    rmSync(join(folder, "delay"));
     const again = performance.now();
     writeList(folder, "one-more", [service(size.services)]);
     await waitForFile(controller, folder, join("services", stateFileOf(size.services)));
@@ -60,6 +59,7 @@ export async function measureController(size: HugeCluster): Promise<ControllerRe
   } finally {
     controller.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
+    forgetLoopDelay(folder);
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QUIET_MS, startController, waitForServices } from "./controller.ts";
-import { readLoopDelay, type LoopDelay } from "./loop-delays.ts";
+import { forgetLoopDelay, readLoopDelay, type LoopDelay } from "./loop-delays.ts";
 import { memoryOf } from "./memory.ts";
 
 export interface InputResult {
@@ -55,6 +55,7 @@ export async function measureInput({ text, services }: Input): Promise<InputResu
   } finally {
     controller.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
+    forgetLoopDelay(folder);
   }
 }
 

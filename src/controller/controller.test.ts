@@ -9,6 +9,7 @@ import { ipAddressPoolSchema } from "../pool/objects.ts";
 import { objectKey, serviceSchema } from "../service/objects.ts";
 import { openFolderSource } from "../source/manifests/folder.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
+import { atOnce } from "../time/slices.ts";
 import { control } from "./controller.ts";
 import { DEFAULT_TIMING } from "../source/kubernetes/lease/machine.ts";
 import { runController, type ControllerOptions } from "./main.ts";
@@ -78,7 +79,7 @@ test("controller: it writes nothing when it starts again on what it wrote", asyn
   for (const expected of [["default/a", "default/b"], []]) {
     const source = await openFolderSource({ manifests: [manifests], state });
     const stop = new AbortController();
-    const running = control({ ...recorded(source, written), decided: () => {} }, stop.signal);
+    const running = control(recorded(source, written), stop.signal);
     await until(source, (s) => ip(s, "default/b") !== undefined);
     // One more turn of the loop, for a write that should not come.
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -155,7 +156,7 @@ test("controller: what rests is in the state folder, so a restart forgets nothin
     writeFileSync(file, text);
     const source = await openFolderSource({ manifests: [manifests], state });
     const stop = new AbortController();
-    const running = control({ ...recorded(source, []), decided: () => {} }, stop.signal);
+    const running = control(recorded(source, []), stop.signal);
     await until(source, (s) => Object.entries(expected).every(([key, address]) => ip(s, key) === address));
     const inUse = Object.values(expected).map((address) => `${address}/32`);
     await until(source, (s) => JSON.stringify(coolDownOf(s)?.inUse) === JSON.stringify(inUse));
@@ -256,7 +257,7 @@ function fullPool(): Parameters<typeof assign>[0] {
 test("metrics of pools and Services are served as Prometheus text, and those of a pool that went are gone", async () => {
   const objects = fullPool();
   const metrics = new ControllerMetrics();
-  metrics.update(assign(objects));
+  atOnce(metrics.updating(assign(objects)));
   const text = await metrics.text();
   for (const line of [
     'metallb_allocator_services_allocated_total{pool="demo"} 1',
@@ -268,7 +269,7 @@ test("metrics of pools and Services are served as Prometheus text, and those of 
     "fairlead_controller_services_without_address 1",
   ])
     assert.ok(text.split("\n").includes(line), `${line} in\n${text}`);
-  metrics.update(assign({ ...objects, ipAddressPools: new Map() }));
+  atOnce(metrics.updating(assign({ ...objects, ipAddressPools: new Map() })));
   assert.doesNotMatch(await metrics.text(), /pool="demo"/);
 });
 
@@ -279,7 +280,7 @@ test("a controller that stands by has read its objects, and counts nothing that 
   metrics.loaded();
   metrics.leading(true);
   metrics.judged({ result: "Invalid" });
-  metrics.update(assign(fullPool()));
+  atOnce(metrics.updating(assign(fullPool())));
   assert.match(await metrics.text(), /config_stale_bool 1/);
   assert.match(await metrics.text(), /pool="demo"/);
   metrics.leading(false);

@@ -9,7 +9,7 @@ import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "..
 import { sameEntries } from "../reconcile/layered-map.ts";
 import { failed, type Convergence, type RetryLimits } from "../reconcile/retry.ts";
 import type { ConfigurationStateWrite, Snapshot, Source, StatusWriter } from "../source/source.ts";
-import { inSlices, Slices, type Pace } from "../time/slices.ts";
+import { inSlices, Slices, type Pace, type Sliced } from "../time/slices.ts";
 import { configurationProblems } from "./configuration.ts";
 import { lossMessage } from "./plan-pools.ts";
 import { planning, type Operation } from "./plan.ts";
@@ -23,8 +23,8 @@ export interface ControllerParts {
   readonly source: Source & StatusWriter;
   readonly loadBalancerClass?: string;
   readonly log: Pick<Logger, "info" | "warn" | "error">;
-  /** Told of every decision: the metrics. */
-  readonly decided?: (decision: Decision) => void;
+  /** Told of every decision, with pauses: the metrics. */
+  readonly decided?: (decision: Decision) => Sliced<void>;
   /** Told of every verdict on the configuration: the metrics. */
   readonly judged?: (verdict: ConfigurationVerdict) => void;
   /** Told of everything that could not be written: the metrics. */
@@ -64,7 +64,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
       told = tell(decision.problems, told, parts.log);
       tellLosses(decision, parts.log);
       await slices.pause();
-      parts.decided?.(decision);
+      if (parts.decided !== undefined) await inSlices(parts.decided(decision), parts.pace);
       const judged = configurationVerdict(
         "poolReconcilerValid",
         configurationProblems(snapshot, decision),

@@ -93,7 +93,7 @@ async function run(
     const parts = {
       source,
       log,
-      decided: (decision: Decision) => metrics.update(decision),
+      decided: (decision: Decision) => metrics.updating(decision),
       writeFailed: () => metrics.writeFailed(),
       judged: (verdict: ConfigurationVerdict) => metrics.judged(verdict),
       converged: (convergence: Convergence) => hindrances.note("statuses", lastingFailure(convergence)),

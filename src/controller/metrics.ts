@@ -4,6 +4,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import { parseListen } from "../net/listen.ts";
 import type { Decision } from "../pool/assign.ts";
 import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
+import type { Sliced } from "../time/slices.ts";
 import { GAUGES } from "./samples.ts";
 
 export class ControllerMetrics {
@@ -82,11 +83,13 @@ export class ControllerMetrics {
     this.#stale.set(0);
   }
 
-  update(decision: Decision): void {
+  /** With pauses: each number may be counted over a hundred thousand Services. */
+  *updating(decision: Decision): Sliced<void> {
     for (const { gauge, samples } of this.#gauges) {
       // A pool that went must not stay as its last number.
       gauge.reset();
       for (const { labels, value } of samples(decision)) gauge.set(labels, value);
+      yield;
     }
   }
 

@@ -124,6 +124,7 @@ export function* assigning(
     if (isForeign(service, loadBalancerClass)) reserve(key, ingressOf(service), work.occupancy);
   });
   const resting = yield* coolDowns(pools, objects.ipAddressPools, claims, work.occupancy, now);
+  yield* work.occupancy.advancing();
   yield* meetWishes(claims, work);
   yield* each(work.unmet, ([service, unmet]) => work.events.push({ service, ...eventOf(unmet) }));
   const assignments = new Map<string, Assignment>();

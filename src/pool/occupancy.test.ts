@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { address, formatAddress, type Address, type Family } from "../net/address.ts";
+import { atOnce } from "../time/slices.ts";
 import { ipAddressPoolSchema } from "./objects.ts";
 import { Occupancy } from "./occupancy.ts";
 import { parsePools, poolMayUse, type Pool, type PoolSet } from "./pools.ts";
@@ -62,6 +63,7 @@ const steps = fc.array(
       fc.record({ type: fc.constant("first"), pool: fc.nat(1), family: fc.constantFrom("IPv4", "IPv6") }),
       fc.record({ type: fc.constant("address"), index: fc.nat(ALL.length - 1) }),
       fc.record({ type: fc.constant("nothing") }),
+      fc.record({ type: fc.constant("advance") }),
     ),
   }),
   { maxLength: 60, size: "max" },
@@ -74,6 +76,10 @@ test("occupancy: whatever is taken and given back, it answers as a list that is 
       const ledger = new Ledger();
       for (const { service, sharing, want } of list) {
         let found: Address | undefined;
+        if (want.type === "advance") {
+          atOnce(occupancy.advancing());
+          continue;
+        }
         if (want.type === "first") {
           const pool = SET.pools[want.pool] ?? assert.fail();
           found = occupancy.without(service, () => occupancy.first(pool, want.family, sharing));
@@ -120,6 +126,19 @@ test("occupancy: among hundreds that share one key a Service joins the first wit
   assert.equal(first("TCP/443", "TCP/80"), "10.0.0.200");
   occupancy.take("http-77", NO_SHARING, []);
   assert.equal(first("TCP/443", "TCP/80"), "10.0.0.77");
+});
+
+test("occupancy: thousands in use at the beginning of a pool are passed over with pauses, and what comes back there is found", () => {
+  const set = poolsOf({ addresses: ["10.0.0.0/16"] });
+  const [pool = assert.fail()] = set.pools;
+  const occupancy = new Occupancy(set);
+  const nth = (n: number): Address => ({ family: "IPv4", value: address("10.0.0.0").value + BigInt(n) });
+  for (let n = 0; n < 5500; n += 1) occupancy.take(`service-${n}`, NO_SHARING, [nth(n)]);
+  assert.equal([...occupancy.advancing()].length, 5);
+  assert.deepEqual(occupancy.first(pool, "IPv4", NO_SHARING), nth(5500));
+  occupancy.take("service-7", NO_SHARING, []);
+  assert.deepEqual([...occupancy.advancing()].length, 0);
+  assert.deepEqual(occupancy.first(pool, "IPv4", NO_SHARING), nth(7));
 });
 
 test("occupancy: an address that is reserved is nobody's, and what was there is not reserved over", () => {

@@ -7,7 +7,11 @@ import type { Range } from "../net/range.ts";
 import { poolMayUse, type Pool, type PoolSet } from "./pools.ts";
 import { RangeIndex } from "./range-index.ts";
 import { groupConflict, groupOf, NO_SHARING, SharedSlots, type Sharing } from "./sharing.ts";
+import type { Sliced } from "../time/slices.ts";
 import { compareSlots, Space, type Slot } from "./space.ts";
+
+/** So many addresses in use are passed over between two pauses. */
+const ADDRESSES_A_STEP = 1000;
 
 /** One address in use. All who hold it are of one group. */
 interface Use {
@@ -112,6 +116,12 @@ export class Occupancy {
     const joined = this.#joinable(pool, family, sharing);
     if (free === undefined || joined === undefined) return (free ?? joined)?.address;
     return compareSlots(joined, free) < 0 ? joined.address : free.address;
+  }
+
+  /** Before a search, with pauses: what is in use at the beginning of pools is passed over, so that no search has to. */
+  *advancing(): Sliced<void> {
+    for (const spaces of Object.values(this.#spaces))
+      for (const space of spaces.values()) while (!space.advance(this.#blocked, ADDRESSES_A_STEP)) yield;
   }
 
   isUsed(address: Address): boolean {

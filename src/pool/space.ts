@@ -38,8 +38,24 @@ export class Space {
   }
 
   first(blocked: Blocked): Slot | undefined {
-    const freed = this.#freed.first();
-    if (freed !== undefined) return freed;
+    return this.#freed.first() ?? this.#beyond(blocked);
+  }
+
+  /** Moves the mark on to the first free slot, looking at so many at most; false: there may be more in its way. */
+  advance(blocked: Blocked, looks: number): boolean {
+    let left = looks;
+    let spent = false;
+    // To the search, a slot that is not looked at any more is as good as free: the mark stays there.
+    this.#beyond((address) => {
+      spent = left === 0;
+      left -= 1;
+      return spent ? undefined : blocked(address);
+    });
+    return !spent;
+  }
+
+  /** The first free slot from the mark on, which moves there. */
+  #beyond(blocked: Blocked): Slot | undefined {
     for (let range = this.#pool.ranges[this.#range]; range !== undefined; range = this.#pool.ranges[this.#range]) {
       const value = range.family === this.#family ? this.#firstIn(range, blocked) : undefined;
       if (value !== undefined) return { range: this.#range, address: { family: this.#family, value } };

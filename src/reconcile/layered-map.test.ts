@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { differingKeys, sameEntries, withChanges } from "./layered-map.ts";
+import { atOnce } from "../time/slices.ts";
+import { changing, differing, sameEntries, withChanges } from "./layered-map.ts";
 
 interface Thing {
   readonly name: string;
@@ -62,7 +63,7 @@ test("any changes one after the other are those of a plain map, and the differen
 function expectDifference(a: ReadonlyMap<string, Thing>, b: ReadonlyMap<string, Thing>): void {
   const all = [...new Set([...a.keys(), ...b.keys()])];
   const expected = all.filter((k) => a.get(k) !== b.get(k)).toSorted();
-  assert.deepEqual([...differingKeys(a, b)].toSorted(), expected);
+  assert.deepEqual(atOnce(differing(a, b)).toSorted(), expected);
   assert.equal(sameEntries(a, b), expected.length === 0);
 }
 
@@ -71,5 +72,19 @@ test("thousands of changes later it is one map again, and what differs is still 
   for (let i = 0; i < 5000; i += 1) map = withChanges(map, new Map([[`key-${i}`, B]]));
   assert.equal(map.size, 5001);
   const later = withChanges(map, new Map([["key-4999", undefined], ["key-7", A]])); // prettier-ignore
-  assert.deepEqual([...differingKeys(map, later)].toSorted(), ["key-4999", "key-7"]);
+  assert.deepEqual(atOnce(differing(map, later)).toSorted(), ["key-4999", "key-7"]);
 });
+
+test("neither folding nor comparing a hundred thousand keys is done in one go", () => {
+  const large = new Map(Array.from({ length: 100_000 }, (_, i) => [`key-${i}`, A]));
+  const news = new Map(Array.from({ length: 20_000 }, (_, i) => [`key-${i}`, B]));
+  const folding = changing(large, news);
+  assert.ok(stepsOf(folding) > 100);
+  const folded = withChanges(large, news);
+  assert.ok(folded instanceof Map);
+  assert.ok(stepsOf(differing(large, folded)) > 100);
+});
+
+function stepsOf(work: Iterable<undefined>): number {
+  return [...work].length;
+}

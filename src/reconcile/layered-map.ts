@@ -4,12 +4,17 @@
  *
  * When a layer has grown, it becomes one with what lies under it. Keys are in the order in which they first came.
  */
+import { atOnce, forEach, type Sliced } from "../time/slices.ts";
 
 /** Undefined stands for a key that is gone. */
 export type Changes<V extends object> = ReadonlyMap<string, V | undefined>;
 
-/** A layer of more keys than this is copied too often. */
+/** A layer of more keys than this is copied too often, unless what lies under it is so large that copying that is worse. */
 const LAYER_MAX = 1024;
+const LAYER_PART_MAX = 1 / 8;
+
+/** So many keys are copied or compared between two pauses. */
+const KEYS_A_STEP = 1000;
 
 const NO_CHANGES = new Map<string, never>();
 
@@ -18,22 +23,32 @@ export function withChanges<V extends object>(
   map: ReadonlyMap<string, V>,
   changes: Changes<V>,
 ): ReadonlyMap<string, V> {
+  return atOnce(changing(map, changes));
+}
+
+/** As {@link withChanges}, with pauses. */
+export function* changing<V extends object>(
+  map: ReadonlyMap<string, V>,
+  changes: Changes<V>,
+): Sliced<ReadonlyMap<string, V>> {
   if (changes.size === 0) return map;
   const { base, layer } = partsOf(map);
   const upper = new Map<string, V | undefined>(layer);
-  for (const [key, value] of changes) {
+  yield* forEach(changes, KEYS_A_STEP, ([key, value]) => {
     if (value === undefined && !base.has(key)) upper.delete(key);
     else upper.set(key, value);
-  }
-  return upper.size > LAYER_MAX ? folded(base, upper) : new LayeredMap(base, upper);
+  });
+  const isLarge = upper.size > Math.max(LAYER_MAX, base.size * LAYER_PART_MAX);
+  return isLarge ? yield* folding(base, upper) : new LayeredMap(base, upper);
 }
 
-function folded<V extends object>(base: ReadonlyMap<string, V>, layer: Changes<V>): ReadonlyMap<string, V> {
-  const map = new Map(base);
-  for (const [key, value] of layer) {
+function* folding<V extends object>(base: ReadonlyMap<string, V>, layer: Changes<V>): Sliced<ReadonlyMap<string, V>> {
+  const map = new Map<string, V>();
+  yield* forEach(base, KEYS_A_STEP, ([key, value]) => map.set(key, value));
+  yield* forEach(layer, KEYS_A_STEP, ([key, value]) => {
     if (value === undefined) map.delete(key);
     else map.set(key, value);
-  }
+  });
   return map;
 }
 
@@ -42,17 +57,36 @@ export function* differingKeys<V extends object>(
   a: ReadonlyMap<string, V>,
   b: ReadonlyMap<string, V>,
 ): Generator<string, void, void> {
-  if (a === b) return;
-  const [before, after] = [partsOf(a), partsOf(b)];
-  // Of versions of one map only what lies over it can differ.
-  const [first, second] = before.base === after.base ? [before.layer, after.layer] : [a, b];
+  const [first, second] = whereTheyMayDiffer(a, b);
   for (const key of first.keys()) if (a.get(key) !== b.get(key)) yield key;
   for (const key of second.keys()) if (!first.has(key) && a.get(key) !== b.get(key)) yield key;
 }
 
+/** As {@link differingKeys}, with pauses. */
+export function* differing<V extends object>(
+  a: ReadonlyMap<string, V>,
+  b: ReadonlyMap<string, V>,
+): Sliced<readonly string[]> {
+  const keys: string[] = [];
+  const [first, second] = whereTheyMayDiffer(a, b);
+  yield* forEach(first.keys(), KEYS_A_STEP, (key) => a.get(key) !== b.get(key) && keys.push(key));
+  yield* forEach(second.keys(), KEYS_A_STEP, (key) => !first.has(key) && a.get(key) !== b.get(key) && keys.push(key));
+  return keys;
+}
+
 /** Whether the two hold the very same objects. */
 export function sameEntries<V extends object>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {
-  return differingKeys(a, b).next().done === true;
+  return a.size === b.size && differingKeys(a, b).next().done === true;
+}
+
+/** Of versions of one map only what lies over it can differ. */
+function whereTheyMayDiffer<V extends object>(
+  a: ReadonlyMap<string, V>,
+  b: ReadonlyMap<string, V>,
+): readonly [Changes<V>, Changes<V>] {
+  if (a === b) return [NO_CHANGES, NO_CHANGES];
+  const [before, after] = [partsOf(a), partsOf(b)];
+  return before.base === after.base ? [before.layer, after.layer] : [a, b];
 }
 
 interface Parts<V extends object> {

@@ -160,7 +160,8 @@ class FolderSource implements Source, StatusWriter {
   }
 
   async forgetDeleted(): Promise<void> {
-    const { complete, services, ipAddressPools } = this.snapshot();
+    // What is written about objects says nothing of whether they are there: nothing needs to be merged for that.
+    const { complete, services, ipAddressPools } = this.#published;
     if (this.#state === undefined || !complete) return;
     await this.#forget(this.#serviceFiles, SERVICES_FOLDER, services);
     await this.#forget(this.#poolFiles, POOLS_FOLDER, ipAddressPools);

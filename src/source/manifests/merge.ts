@@ -2,7 +2,7 @@
 import type { Problem } from "../../net/problem.ts";
 import { OUTPUT_ANNOTATIONS } from "../../pool/claim.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
-import { differingKeys, withChanges } from "../../reconcile/layered-map.ts";
+import { changing, differing } from "../../reconcile/layered-map.ts";
 import type { Service } from "../../service/objects.ts";
 import { sameObjects } from "../../service/slices.ts";
 import { atOnce, forEach, type Sliced } from "../../time/slices.ts";
@@ -171,11 +171,11 @@ function* recombine<T extends object, S extends object>(
   if (before.states === states) return before;
   const { objects } = before;
   const changes = new Map<string, T>();
-  yield* forEach(differingKeys(before.states, states), OBJECTS_A_STEP, (key) => {
+  yield* forEach(yield* differing(before.states, states), OBJECTS_A_STEP, (key) => {
     const [object, state] = [objects.get(key), states.get(key)];
     if (object !== undefined) changes.set(key, state === undefined ? object : merge(object, state));
   });
-  return { objects, states, values: withChanges(before.values, changes) };
+  return { objects, states, values: yield* changing(before.values, changes) };
 }
 
 function withServiceState(service: Service, state: ServiceState): Service {
