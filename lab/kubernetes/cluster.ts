@@ -68,7 +68,7 @@ async function playCluster(lab: string, kubeconfig: string): Promise<never> {
   const copied = new Map<string, string>();
   for (;;) {
     if (!isReal) await applyAll(admin, desiredObjects(sources, source.snapshot()), applied);
-    copyAddresses(paths, source.snapshot(), copied);
+    await copyAddresses(paths, source.snapshot(), copied);
     writeFileSync(paths.clusterReady, "");
     await sleep(POLL_MILLISECONDS);
   }
@@ -124,13 +124,13 @@ async function attempt(path: string, act: () => Promise<void>): Promise<void> {
   }
 }
 
-function copyAddresses(paths: Paths, { services }: Snapshot, copied: Map<string, string>): void {
+async function copyAddresses(paths: Paths, { services }: Snapshot, copied: Map<string, string>): Promise<void> {
   for (const [key, { status, metadata }] of services) {
     const text = JSON.stringify([status, metadata.annotations]);
     if (copied.get(key) === text) continue;
     copied.set(key, text);
     const { annotations } = metadata;
-    writeServiceState(paths.state, key, { ...status, ingress: status.loadBalancer.ingress, annotations });
+    await writeServiceState(paths.state, key, { ...status, ingress: status.loadBalancer.ingress, annotations });
   }
 }
 

@@ -8,12 +8,13 @@ import { assigning, type Claims, type Decision } from "../pool/assign.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { sameEntries } from "../reconcile/layered-map.ts";
 import { failed, type Convergence, type RetryLimits } from "../reconcile/retry.ts";
-import type { ConfigurationStateWrite, Snapshot, Source, StatusWriter } from "../source/source.ts";
+import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { inSlices, Slices, type Pace, type Sliced } from "../time/slices.ts";
 import { configurationProblems } from "./configuration.ts";
 import { lossMessage } from "./plan-pools.ts";
-import { planning, type Operation } from "./plan.ts";
+import { planning } from "./plan.ts";
 import { UntoldEvents } from "./untold.ts";
+import { writeAll, type Write } from "./writing.ts";
 
 const TIMER_MAX_MS = 86_400_000;
 /** A right that is given back is noticed within twenty seconds. */
@@ -36,8 +37,6 @@ export interface ControllerParts {
   /** How its work is spread: with a hundred thousand Services it takes seconds, and others want their turn. */
   readonly pace?: Pace;
 }
-
-type Write = Operation | { readonly type: "configuration"; readonly write: ConfigurationStateWrite };
 
 /** Runs until the signal. The object that is being written is finished first; what was not begun is left to the next run. */
 export async function control(parts: ControllerParts, signal: AbortSignal): Promise<void> {
@@ -89,6 +88,18 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   unsubscribe();
 }
 
+async function apply(
+  operations: readonly Write[],
+  parts: ControllerParts & { readonly untold: UntoldEvents },
+  before: Convergence,
+  signal: AbortSignal,
+): Promise<Convergence> {
+  const failure = await writeAll(operations, parts, signal);
+  if (signal.aborted) return { state: "pending" };
+  if (failure === undefined) return { state: "done" };
+  return failed(before, failure, { now: Date.now(), random: Math.random(), limits: RETRY });
+}
+
 /** The next moment somebody wants the loop to run; a wake-up while it runs is not lost. */
 class Wake {
   #due = false;
@@ -113,109 +124,6 @@ class Wake {
     clearTimeout(timer);
     this.#due = false;
   }
-}
-
-/** In order, because an event explains the write before it. One failure does not keep the others from being written. */
-async function apply(
-  operations: readonly Write[],
-  parts: ControllerParts & { readonly untold: UntoldEvents },
-  before: Convergence,
-  signal: AbortSignal,
-): Promise<Convergence> {
-  const slices = new Slices(parts.pace);
-  let failure: string | undefined;
-  const attempt = async (what: string, write: () => Promise<void>): Promise<string | undefined> => {
-    try {
-      await write();
-      return undefined;
-    } catch (error) {
-      failure = `Cannot write ${what}: ${error instanceof Error ? error.message : String(error)}`;
-      parts.log.error({ event: "writeFailed" }, failure);
-      parts.writeFailed?.();
-      return failure;
-    }
-  };
-  const events: Promise<unknown>[] = [];
-  const stuck = new StuckAddresses();
-  for (const operation of operations) {
-    if (slices.due) await slices.pause();
-    if (signal.aborted) break;
-    if (stuck.stops(operation)) continue;
-    logOperation(operation, parts.log);
-    const writing = attempt(nameOf(operation), () => perform(operation, parts.source));
-    // A source may collect events for a moment; nothing waits for that.
-    if (operation.type === "event")
-      events.push(writing.then((found) => found !== undefined && parts.untold.add(operation, found, Date.now())));
-    else if ((await writing) !== undefined) stuck.add(operation);
-  }
-  await Promise.all(events);
-  if (signal.aborted) return { state: "pending" };
-  await attempt("that deleted objects are forgotten", () => parts.source.forgetDeleted());
-  if (failure === undefined) return { state: "done" };
-  return failed(before, failure, { now: Date.now(), random: Math.random(), limits: RETRY });
-}
-
-/**
- * Addresses that a Service should have given up, and its status could not be written: who takes one has to wait until it can.
- * Of a Service whose status was not written no event tells either.
- */
-class StuckAddresses {
-  readonly #addresses = new Set<string>();
-  readonly #services = new Set<string>();
-
-  stops(operation: Write): boolean {
-    if (operation.type === "event") {
-      const { kind, namespace, name } = operation.write.regarding;
-      return kind === "Service" && this.#services.has(`${namespace}/${name}`);
-    }
-    if (operation.type !== "service" || !operation.takes.some((address) => this.#addresses.has(address))) return false;
-    this.add(operation);
-    return true;
-  }
-
-  add(operation: Write): void {
-    if (operation.type !== "service") return;
-    this.#services.add(operation.key);
-    for (const address of operation.releases) this.#addresses.add(address);
-  }
-}
-
-async function perform(operation: Write, writer: StatusWriter): Promise<void> {
-  switch (operation.type) {
-    case "service":
-      return writer.writeService(operation.key, operation.write);
-    case "pool":
-      return writer.writePool(operation.key, operation.write);
-    case "configuration":
-      return writer.writeConfigurationState(operation.write);
-    case "event":
-      return writer.writeEvent(operation.write);
-  }
-}
-
-function nameOf(operation: Write): string {
-  switch (operation.type) {
-    case "service":
-      return `the status of Service ${operation.key}`;
-    case "pool":
-      return `the status of IPAddressPool ${operation.key}`;
-    case "configuration":
-      return "the ConfigurationState controller";
-    case "event":
-      return `event ${operation.write.reason} about ${operation.write.regarding.kind} ${operation.write.regarding.name}`;
-  }
-}
-
-function logOperation(operation: Write, log: ControllerParts["log"]): void {
-  if (operation.type !== "event") return;
-  const { regarding, type, reason, message } = operation.write;
-  const object = {
-    event: "kubernetesEvent",
-    object: `${regarding.kind} ${regarding.namespace}/${regarding.name}`,
-    reason,
-  };
-  if (type === "Warning") log.warn(object, message);
-  else log.info(object, message);
 }
 
 /** Pools that were deleted or made smaller while in use: by pool, with the Services concerned. */

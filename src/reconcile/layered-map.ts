@@ -11,7 +11,7 @@ export type Changes<V extends object> = ReadonlyMap<string, V | undefined>;
 
 /** A layer of more keys than this is copied too often, unless what lies under it is so large that copying that is worse. */
 const LAYER_MAX = 1024;
-const LAYER_PART_MAX = 1 / 8;
+const LAYER_PART_MAX = 1 / 32;
 
 /** So many keys are copied or compared between two pauses. */
 const KEYS_A_STEP = 1000;

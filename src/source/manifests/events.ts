@@ -41,7 +41,9 @@ type Event = z.infer<typeof eventSchema>;
 export class EventFile {
   readonly #options: EventFileOptions;
   readonly #events: Map<string, Event>;
+  /** The next write, which has not begun. */
   #pending: Promise<void> | undefined;
+  #writing: Promise<unknown> = Promise.resolve();
 
   /** Continues the file of an earlier run, if it can be read. */
   constructor(options: EventFileOptions) {
@@ -83,13 +85,22 @@ export class EventFile {
   /** Resolves when nothing is waiting to be written. */
   async settled(): Promise<void> {
     await this.#pending;
+    await this.#writing;
   }
 
   async #flushSoon(): Promise<void> {
+    const before = this.#writing;
     await new Promise((resolve) => setTimeout(resolve, WRITE_DELAY_MS));
+    // Of the one before its own callers know.
+    await before.catch(() => {});
     this.#pending = undefined;
     const { folder, file } = this.#options;
-    writeAtomically(folder, file, { apiVersion: "v1", kind: "List", items: [...this.#events.values()] });
+    this.#writing = writeAtomically(folder, file, {
+      apiVersion: "v1",
+      kind: "List",
+      items: [...this.#events.values()],
+    });
+    await this.#writing;
   }
 }
 

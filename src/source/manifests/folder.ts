@@ -141,12 +141,12 @@ class FolderSource implements Source, StatusWriter {
 
   async writeService(key: string, status: ServiceStatusWrite): Promise<void> {
     const folder = this.#stateFolder(`status of Service ${key}`);
-    if (this.#serviceFiles?.readNow(writeServiceState(folder, key, status)) === true) this.#changed();
+    if (this.#serviceFiles?.readNow(await writeServiceState(folder, key, status)) === true) this.#changed();
   }
 
   async writePool(key: string, status: PoolStatusWrite): Promise<void> {
     const folder = this.#stateFolder(`status of IPAddressPool ${key}`);
-    if (this.#poolFiles?.readNow(writePoolState(folder, key, status)) === true) this.#changed();
+    if (this.#poolFiles?.readNow(await writePoolState(folder, key, status)) === true) this.#changed();
   }
 
   async writeEvent(event: EventWrite): Promise<void> {
@@ -156,7 +156,7 @@ class FolderSource implements Source, StatusWriter {
 
   async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
     const folder = this.#stateFolder("ConfigurationState controller");
-    writeConfigurationObject(folder, "controller", { "metallb.io/component-type": "controller" }, status);
+    await writeConfigurationObject(folder, "controller", { "metallb.io/component-type": "controller" }, status);
   }
 
   async forgetDeleted(): Promise<void> {
@@ -176,7 +176,7 @@ class FolderSource implements Source, StatusWriter {
     const slices = new Slices();
     for (const key of files.byKey.keys()) {
       if (objects.has(key)) continue;
-      if (files.readNow(removeState(this.#state, folder, key))) this.#changed();
+      if (files.readNow(await removeState(this.#state, folder, key))) this.#changed();
       if (slices.due) await slices.pause();
     }
   }

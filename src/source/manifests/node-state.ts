@@ -5,7 +5,8 @@
  *     servicel2statuses/NODE_NAMESPACE_NAME.json     configurationstates/speaker-NODE.json
  *     servicebgpstatuses/NODE_NAMESPACE_NAME.json    events-NODE.json
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -68,7 +69,7 @@ class NodeStateFolder implements NodeStatusWriter {
   }
 
   async writeL2Status(service: string, status: L2StatusWrite | undefined): Promise<void> {
-    this.#l2.write(service, status);
+    await this.#l2.write(service, status);
   }
 
   bgpStatuses(): ReadonlyMap<string, BgpStatusWrite> {
@@ -76,7 +77,7 @@ class NodeStateFolder implements NodeStatusWriter {
   }
 
   async writeBgpStatus(service: string, status: BgpStatusWrite | undefined): Promise<void> {
-    this.#bgp.write(service, status);
+    await this.#bgp.write(service, status);
   }
 
   async silentAbout(service: string, nodes: readonly string[]): Promise<readonly string[]> {
@@ -89,7 +90,7 @@ class NodeStateFolder implements NodeStatusWriter {
   async writeConfigurationState(status: ConfigurationStateWrite): Promise<void> {
     const name = `speaker-${this.#node}`;
     const labels = { "metallb.io/component-type": "speaker", "metallb.io/node-name": this.#node };
-    attempt(`ConfigurationState ${name}`, () => writeConfigurationObject(this.#folder, name, labels, status));
+    await attempt(`ConfigurationState ${name}`, () => writeConfigurationObject(this.#folder, name, labels, status));
   }
 
   async writeEvent(event: EventWrite): Promise<void> {
@@ -101,9 +102,9 @@ class NodeStateFolder implements NodeStatusWriter {
   }
 }
 
-function attempt(what: string, write: () => void): void {
+async function attempt(what: string, write: () => Promise<unknown>): Promise<void> {
   try {
-    write();
+    await write();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`Cannot write the ${what}: ${reason}`, { cause });
@@ -124,18 +125,18 @@ class StatusFolder<Write> {
     this.written = readStatuses(kind, this.#folder, node);
   }
 
-  write(service: string, write: Write | undefined): void {
+  async write(service: string, write: Write | undefined): Promise<void> {
     const { kind, prefix } = this.#kind;
     const file = fileName(`${this.#node}/${service}`);
-    attempt(`${kind} of Service ${service}`, () => {
+    await attempt(`${kind} of Service ${service}`, async () => {
       if (write === undefined) {
-        rmSync(join(this.#folder, file), { force: true });
+        await rm(join(this.#folder, file), { force: true });
         return;
       }
       const name = statusName(prefix, this.#node, service);
       const metadata = { name, namespace: SYSTEM_NAMESPACE, labels: statusLabels(this.#node, service) };
       const status = statusFields(this.#kind, this.#node, service, write);
-      writeAtomically(this.#folder, file, { apiVersion: "metallb.io/v1beta1", kind, metadata, status });
+      await writeAtomically(this.#folder, file, { apiVersion: "metallb.io/v1beta1", kind, metadata, status });
     });
     if (write === undefined) this.written.delete(service);
     else this.written.set(service, write);

@@ -5,7 +5,8 @@
  *     services/NAMESPACE_NAME.json   ipaddresspools/NAMESPACE_NAME.json   configurationstates/controller.json   events.json
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { metadataSchema, objectKey, serviceStatusSchema, type ServiceStatus } from "../../service/objects.ts";
@@ -67,7 +68,7 @@ export function prepareStateFolder(folder: string): void {
   }
 }
 
-export function writeServiceState(folder: string, key: string, write: ServiceStatusWrite): string {
+export function writeServiceState(folder: string, key: string, write: ServiceStatusWrite): Promise<string> {
   const kept = Object.entries(write.annotations).filter(([, value]) => value !== undefined);
   const metadata = { ...metadataOf(key), annotations: Object.fromEntries(kept) };
   const status = { loadBalancer: { ingress: write.ingress }, conditions: write.conditions };
@@ -79,7 +80,7 @@ export function writeServiceState(folder: string, key: string, write: ServiceSta
   });
 }
 
-export function writePoolState(folder: string, key: string, write: PoolStatusWrite): string {
+export function writePoolState(folder: string, key: string, write: PoolStatusWrite): Promise<string> {
   const status = {
     assignedIPv4: int64(write.assignedIPv4),
     assignedIPv6: int64(write.assignedIPv6),
@@ -93,36 +94,39 @@ export function writePoolState(folder: string, key: string, write: PoolStatusWri
 }
 
 /** Named `controller`, or `speaker-NODE`; in the folder `configurationstates`. */
-export function writeConfigurationObject(
+export async function writeConfigurationObject(
   folder: string,
   name: string,
   labels: Readonly<Record<string, string>>,
   status: ConfigurationStateWrite,
-): void {
+): Promise<void> {
   const metadata = { name, namespace: SYSTEM_NAMESPACE, labels };
   const object = { apiVersion: "metallb.io/v1beta1", kind: "ConfigurationState", metadata, status };
-  writeAtomically(join(folder, CONFIGURATION_FOLDER), fileName(name), object);
+  await writeAtomically(join(folder, CONFIGURATION_FOLDER), fileName(name), object);
 }
 
 /** Returns the name of the file that is gone. */
-export function removeState(folder: string, subfolder: string, key: string): string {
+export async function removeState(folder: string, subfolder: string, key: string): Promise<string> {
   const name = fileName(key);
-  rmSync(join(folder, subfolder, name), { force: true });
+  await rm(join(folder, subfolder, name), { force: true });
   return name;
 }
 
-/** Writes beside the file and renames. Returns the name, for whoever wants to read it at once. */
-export function writeAtomically(folder: string, name: string, value: unknown): string {
+/**
+ * Writes beside the file and renames. Resolves with the name, for whoever wants to read it at once. A disk may let one wait for
+ * a second, so nobody waits for it on the spot. Whoever writes one file again does so when this has ended.
+ */
+export async function writeAtomically(folder: string, name: string, value: unknown): Promise<string> {
   const temporary = join(folder, `.${name}.${process.pid}.new`);
   const text = `${JSON.stringify(value, undefined, 2)}\n`;
   try {
-    writeFileSync(temporary, text);
+    await writeFile(temporary, text);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(temporary, text);
+    await mkdir(folder, { recursive: true });
+    await writeFile(temporary, text);
   }
-  renameSync(temporary, join(folder, name));
+  await rename(temporary, join(folder, name));
   return name;
 }
 
