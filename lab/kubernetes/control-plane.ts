@@ -48,7 +48,7 @@ export function writeKubeletClientCertificate(folder: string): void {
 export const KUBELET_CLIENT = { key: "kubelet-client.key", certificate: "kubelet-client.crt" } as const;
 
 /** Further arguments of an API server without nodes: nobody runs the controller that makes service accounts for Pods. */
-const ALONE = [
+export const ALONE: readonly string[] = [
   "--authorization-mode=RBAC",
   "--disable-admission-plugins=ServiceAccount",
   "--endpoint-reconciler-type=none",

@@ -4,11 +4,12 @@
  */
 import { createSign } from "node:crypto";
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import {
+  ALONE,
   apiServerAt,
   apiServerCommand,
   etcdCommand,
@@ -35,16 +36,25 @@ export interface TestApiServer {
   stop(): Promise<void>;
 }
 
-/** `users`: names such as `system:serviceaccount:metallb-system:fairlead-agent`; there is `admin` besides. */
-export async function startApiServer(users: readonly string[]): Promise<TestApiServer> {
+/**
+ * `users`: names such as `system:serviceaccount:metallb-system:fairlead-agent`; there is `admin` besides. `clientAuthority`: PEM text,
+ * whose certificates are users as well.
+ */
+export async function startApiServer(
+  users: readonly string[],
+  { clientAuthority }: { readonly clientAuthority?: string } = {},
+): Promise<TestApiServer> {
   const folder = mkdtempSync(join(tmpdir(), "fl-apiserver-"));
+  const authorityFile = join(folder, "clients.crt");
+  if (clientAuthority !== undefined) writeFileSync(authorityFile, clientAuthority);
+  const more = clientAuthority === undefined ? ALONE : [...ALONE, `--client-ca-file=${authorityFile}`];
   const tokens = writeSecrets(folder, users);
   const ports: Ports = { etcd: await freePort(), etcdPeer: await freePort(), api: await freePort() };
   const etcd = run(folder, etcdCommand(folder, ports));
   let server: ChildProcess | undefined;
   const as = (user: string): ApiServer => apiServerAt(folder, ADDRESS, ports.api, tokens.get(user) ?? "");
   const startServer = async (): Promise<void> => {
-    const started = run(folder, apiServerCommand(folder, ADDRESS, ports));
+    const started = run(folder, apiServerCommand(folder, ADDRESS, ports, more));
     server = started;
     await waitUntilReady(as("admin"), () => started.exitCode !== null).catch((cause: unknown) => {
       const log = readFileSync(join(folder, "kube-apiserver.log"), "utf8");

@@ -3,6 +3,7 @@
  * rotated. Elsewhere: a kubeconfig, read by the official client library, which is loaded only then: it knows every way to
  * log in, and costs 80 MB that an agent in a cluster does not need (docs/decisions).
  */
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { RequestOptions } from "node:https";
 import { join } from "node:path";
@@ -53,16 +54,46 @@ export function inClusterServer(
   };
 }
 
-/** The current context of a kubeconfig file. Rejects with an Error that names the file. */
+/**
+ * The current context of a kubeconfig file. Rejects with an Error that names the file. When it has changed it is read anew: who
+ * rotates tokens and certificates writes them there. What was read last is good until then, also while the file is half written.
+ */
 export async function kubeconfigServer(path: string): Promise<ApiServer> {
   const { KubeConfig } = await import("@kubernetes/client-node");
-  const config = new KubeConfig();
-  try {
-    config.loadFromFile(path);
-  } catch (cause) {
-    throw new Error(`Cannot read the kubeconfig ${path}: ${reasonOf(cause)}`, { cause });
-  }
-  return serverOf(config, `the kubeconfig ${path}`);
+  const load = (): { readonly text: string; readonly server: ApiServer } => {
+    try {
+      const config = new KubeConfig();
+      const text = readFileSync(path, "utf8");
+      config.loadFromFile(path);
+      return { text, server: serverOf(config, `the kubeconfig ${path}`) };
+    } catch (cause) {
+      throw new Error(`Cannot read the kubeconfig ${path}: ${reasonOf(cause)}`, { cause });
+    }
+  };
+  let loaded = load();
+  const { url, namespace } = loaded.server;
+  return {
+    url,
+    namespace,
+    credentials: async () => {
+      // Programs that make tokens remember them in what was loaded: loaded anew only where the text is another.
+      if (tryRead(() => readFileSync(path, "utf8")) === loaded.text) return loaded.server.credentials();
+      try {
+        const next = load();
+        const found = await next.server.credentials();
+        loaded = next;
+        return found;
+      } catch (error) {
+        const last = await loaded.server.credentials();
+        if (hasEnded(last)) throw error;
+        return last;
+      }
+    },
+  };
+}
+
+function hasEnded({ cert }: Credentials): boolean {
+  return cert !== undefined && new X509Certificate(cert).validToDate.getTime() < Date.now();
 }
 
 /** Of the current context. Throws an Error that says what is wrong with `name`. */
