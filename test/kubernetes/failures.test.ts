@@ -7,7 +7,13 @@ import { openConnection } from "../../src/source/kubernetes/connection.ts";
 import { openKubernetesSource } from "../../src/source/kubernetes/source.ts";
 import type { Source, StatusWriter } from "../../src/source/source.ts";
 import { startApiServer, type TestApiServer } from "./api-server.ts";
-import { installDefinitions, makeNamespace, putObject, removeObject } from "../../lab/kubernetes/objects.ts";
+import {
+  installDefinitions,
+  makeNamespace,
+  putObject,
+  removeObject,
+  type Manifest,
+} from "../../lab/kubernetes/objects.ts";
 import { startProxy, type Proxy } from "./proxy.ts";
 
 let server: TestApiServer;
@@ -150,6 +156,45 @@ describe("a source that begins", () => {
       await begun.close();
     }
   });
+});
+
+describe("an API server that knows no selector of Services by their type", () => {
+  const BY_TYPE = "fieldSelector=spec.type";
+  const rows: readonly (readonly [string, (path: string) => boolean])[] = [
+    ["refuses to list by it", (path) => path.includes(BY_TYPE)],
+    ["lists by it, and refuses to watch", (path) => path.includes(BY_TYPE) && path.includes("watch=true")],
+  ];
+  for (const [what, isRefused] of rows)
+    it(`${what} (400): is asked for all Services, and nothing is missed or named a problem`, async () => {
+      const earlier = await makeService();
+      const body = '{"kind":"Status","message":"field label not supported: spec.type"}';
+      let refused = 0;
+      proxy.interfere((_, path) => {
+        if (!decodeURIComponent(path).includes("/services") || !isRefused(decodeURIComponent(path))) return undefined;
+        refused += 1;
+        return { status: 400, body };
+      });
+      await using opened = new AsyncDisposableStack();
+      const agent = openKubernetesSource({
+        connection: openConnection(proxy.server, { pingMilliseconds: 300 }),
+        namespace: SYSTEM_NAMESPACE,
+        component: "fairlead-agent",
+        instance: "old",
+      });
+      opened.defer(() => agent.close());
+      await until(agent, ({ complete, services }) => complete && services.has(earlier), "everything");
+      // Of another type: the agent is told of all, and has to know what they are.
+      const name = `internal-${(count += 1)}`;
+      const spec = { type: "ClusterIP", ports: [{ port: 80, protocol: "TCP" }] };
+      await putObject(server.admin, { ...serviceNamed(name), spec } as Manifest);
+      await until(agent, ({ services }) => services.get(`default/${name}`)?.spec.type === "ClusterIP", name);
+      const later = await makeService();
+      await until(agent, ({ services }) => services.has(later), later);
+      await removeObject(server.admin, serviceNamed(later.slice("default/".length)));
+      await until(agent, ({ services }) => !services.has(later), "its end");
+      assert.deepEqual(agent.snapshot().problems, []);
+      assert.equal(refused, 1, "it is not asked so again");
+    });
 });
 
 describe("an object that cannot be read", () => {
