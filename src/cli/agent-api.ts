@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import {
   BGP_PCAP_PATH,
+  ENDED_TRAILER,
   MONITOR_PATH,
   type ApiDocuments,
   type DrainRequest,
@@ -48,13 +49,16 @@ async function documentOf<P extends keyof ApiDocuments>(
   }
 }
 
+/** Of a capture file, before its first packet. */
+const PCAP_HEADER_BYTES = 24;
+
 /** How many packets there are for one event; 0: none. */
 export interface Sampling {
   readonly flows: number;
   readonly drops: number;
 }
 
-/** Events as they happen, until `stop`. Fails when the agent ends the stream. */
+/** Events as they happen, until `stop`. Fails when the agent ends the stream; one that ends with its ticket goes on with another. */
 export async function* monitorEvents(
   agent: Agent,
   sampling: Sampling,
@@ -64,19 +68,34 @@ export async function* monitorEvents(
   for await (const line of streamOf(agent, { path, stop, read: linesOf })) yield JSON.parse(line) as MonitorEvent;
 }
 
-/** Pieces of a capture file, until `stop`. Fails when the agent ends the stream. */
+/** Pieces of a capture file, until `stop`. Fails and goes on as {@link monitorEvents} does: its file has one header all the same. */
 export function pcapPieces(agent: Agent, peer: string | undefined, stop: AbortSignal): AsyncGenerator<Uint8Array> {
   const path = `${BGP_PCAP_PATH}${peer === undefined ? "" : `?peer=${encodeURIComponent(peer)}`}`;
-  return streamOf(agent, { path, stop, read: (response) => response as AsyncIterable<Uint8Array> });
+  const read = (response: IncomingMessage, isFirst: boolean): AsyncIterable<Uint8Array> =>
+    isFirst ? response : withoutHeader(response);
+  return streamOf(agent, { path, stop, read });
 }
 
 interface Stream<Piece> {
   readonly path: string;
   readonly stop: AbortSignal;
-  readonly read: (response: IncomingMessage) => AsyncIterable<Piece>;
+  readonly read: (response: IncomingMessage, isFirst: boolean) => AsyncIterable<Piece>;
 }
 
-async function* streamOf<Piece>(agent: Agent, { path, stop, read }: Stream<Piece>): AsyncGenerator<Piece> {
+async function* streamOf<Piece>(agent: Agent, stream: Stream<Piece>): AsyncGenerator<Piece> {
+  for (let isFirst = true; !stream.stop.aborted; isFirst = false) {
+    const goesOn: boolean = yield* readOnce(agent, stream, isFirst);
+    if (stream.stop.aborted || goesOn) continue;
+    throw new CommandFailure(EXIT.unreachable, `The agent ${agent.where} ended the stream: it has probably stopped`);
+  }
+}
+
+/** True: it ended with its ticket, and whoever still may goes on with another. */
+async function* readOnce<Piece>(
+  agent: Agent,
+  { path, stop, read }: Stream<Piece>,
+  isFirst: boolean,
+): AsyncGenerator<Piece, boolean> {
   const response = await agent.open(path);
   if (response.statusCode !== 200) throw refused(agent, path, response, await bodyOf(response, agent));
   // A quiet network is no reason to hang up.
@@ -84,15 +103,23 @@ async function* streamOf<Piece>(agent: Agent, { path, stop, read }: Stream<Piece
   const hangUp = (): void => void response.destroy();
   stop.addEventListener("abort", hangUp, { once: true });
   try {
-    yield* read(response);
+    yield* read(response, isFirst);
   } catch (cause) {
     if (!stop.aborted) throw unreachable(agent, cause);
   } finally {
     stop.removeEventListener("abort", hangUp);
     response.destroy();
   }
-  if (!stop.aborted)
-    throw new CommandFailure(EXIT.unreachable, `The agent ${agent.where} ended the stream: it has probably stopped`);
+  return response.trailers[ENDED_TRAILER] !== undefined;
+}
+
+async function* withoutHeader(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let left = PCAP_HEADER_BYTES;
+  for await (const piece of pieces) {
+    const rest = piece.subarray(Math.min(left, piece.length));
+    left -= piece.length - rest.length;
+    if (rest.length > 0) yield rest;
+  }
 }
 
 /** Complete, non-empty lines. (node:readline never ends when its input is destroyed.) */

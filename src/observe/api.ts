@@ -8,6 +8,7 @@ import { createConnection, type ListenOptions } from "node:net";
 import { dirname } from "node:path";
 import {
   BGP_PCAP_PATH,
+  ENDED_TRAILER,
   METRICS_PATH,
   MONITOR_PATH,
   type ApiDocuments,
@@ -79,6 +80,14 @@ export function answerRequest(handlers: ApiHandlers, request: IncomingMessage, r
   const { changes } = handlers;
   if (request.method !== "POST" || !isChange(changes, pathname)) return handle(handlers, request, response);
   change(changes[pathname], request, response).catch((error: unknown) => fail(handlers, pathname, response, error));
+}
+
+/** Ends a stream that would go on, and says why to who reads trailers. */
+export function endStream(response: ServerResponse, reason: string): void {
+  // Before the head is out there is nothing to explain: the answer is on its way.
+  if (response.headersSent && response.getHeader("trailer") !== undefined)
+    response.addTrailers({ [ENDED_TRAILER]: reason.replaceAll(/[^\x20-\x7e]/g, "?") });
+  response.end();
 }
 
 export function refuse(response: ServerResponse, status: number, error: string): void {
@@ -205,24 +214,28 @@ function monitor(handlers: ApiHandlers, query: Query, response: ServerResponse):
   if (flows === undefined || drops === undefined) {
     return answer(response, 400, { error: "flows and drops are whole numbers: one packet in N is shown, 0 is none" });
   }
+  response.setHeader("trailer", ENDED_TRAILER);
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   response.flushHeaders();
   const stop = handlers.monitor({ flows, drops }, (event) => {
-    if (response.writableLength < MONITOR_BACKLOG_MAX) response.write(`${JSON.stringify(event)}\n`);
+    if (!response.writableEnded && response.writableLength < MONITOR_BACKLOG_MAX)
+      response.write(`${JSON.stringify(event)}\n`);
   });
   response.once("close", stop);
 }
 
 function capture(handlers: ApiHandlers, peer: string | undefined, response: ServerResponse): void {
   const take = (piece: Uint8Array): boolean => {
-    if (response.writableLength >= PCAP_BACKLOG_MAX) return false;
+    if (response.writableEnded || response.writableLength >= PCAP_BACKLOG_MAX) return false;
     response.write(piece);
     return true;
   };
   response.setHeader("content-type", "application/vnd.tcpdump.pcap");
+  response.setHeader("trailer", ENDED_TRAILER);
   try {
     response.once("close", handlers.bgpPcap(peer, take));
   } catch (error) {
+    response.removeHeader("trailer");
     if (error instanceof BadRequest) return answer(response, 400, { error: error.message });
     return fail(handlers, BGP_PCAP_PATH, response, error);
   }

@@ -6,7 +6,7 @@
 import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ListenAddress } from "../net/listen.ts";
-import { answerRequest, refuse, type ApiHandlers } from "./api.ts";
+import { answerRequest, endStream, refuse, type ApiHandlers } from "./api.ts";
 import type { Log } from "./log.ts";
 
 /** What a request wants: to read, or to change. */
@@ -28,7 +28,12 @@ export interface RemoteApi {
   readonly access: Access;
   readonly handlers: ApiHandlers;
   readonly log: Log;
+  /** How often it is asked again whether who reads a stream still may. */
+  readonly recheckMilliseconds?: number;
 }
+
+/** Beside the half minute for which a yes is remembered. */
+const RECHECK_MS = 10_000;
 
 /** What one host can hold of this agent. */
 const CONNECTIONS_MAX = 128;
@@ -59,7 +64,7 @@ export async function serveRemoteApi(listen: ListenAddress, api: RemoteApi): Pro
 }
 
 async function admit(
-  { access, handlers, log }: RemoteApi,
+  { access, handlers, log, recheckMilliseconds = RECHECK_MS }: RemoteApi,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -67,9 +72,23 @@ async function admit(
   if (typeof ticket !== "string")
     return refuse(response, 401, `a ticket is needed in the header ${TICKET_HEADER}: \`kubectl fairlead\` gets one`);
   const changes = request.method !== "GET";
-  const admitted = await access(ticket, changes ? "update" : "get");
+  const verb = changes ? "update" : "get";
+  const admitted = await access(ticket, verb);
   if (admitted.status !== 200) return refuse(response, admitted.status, admitted.reason);
   // Reading changes nothing, and a status page would fill the log.
   if (changes) log("remoteChange", { user: admitted.user, method: request.method, path: request.url });
   answerRequest(handlers, request, response);
+  endWithRight(response, () => access(ticket, verb), recheckMilliseconds);
+}
+
+/** A stream must not outlive the ticket that opened it, nor the right behind it. */
+function endWithRight(response: ServerResponse, ask: () => ReturnType<Access>, everyMilliseconds: number): void {
+  if (response.writableEnded) return;
+  const look = async (): Promise<void> => {
+    const found = await ask();
+    // Where the API server cannot be asked, the ticket is good until its own end.
+    if ((found.status === 401 || found.status === 403) && !response.writableEnded) endStream(response, found.reason);
+  };
+  const timer = setInterval(() => void look(), everyMilliseconds);
+  response.once("close", () => clearInterval(timer));
 }

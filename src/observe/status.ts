@@ -32,6 +32,9 @@ export interface ApiDocuments {
 export const MONITOR_PATH = "/v1/monitor";
 /** `GET /v1/bgp/pcap?peer=NAME`: a capture file (pcap) of BGP messages, until the client closes; without a name, of all peers. */
 export const BGP_PCAP_PATH = "/v1/bgp/pcap";
+
+/** The trailer of a stream that an agent ends although there is more to tell: why. */
+export const ENDED_TRAILER = "fairlead-ended";
 export const METRICS_PATH = "/metrics";
 
 export interface ApiError {

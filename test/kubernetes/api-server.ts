@@ -30,6 +30,12 @@ export interface TestApiServer {
   as(user: string): ApiServer;
   /** The same, with a token of a service account that the API server takes for so long. */
   asServiceAccount(name: string, namespace: string, seconds: number): Promise<ApiServer>;
+  /** A token of a service account for this audience, which the API server takes until then, and for a minute more. */
+  ticket(
+    account: { readonly name: string; readonly namespace: string },
+    audience: string,
+    seconds: number,
+  ): Promise<string>;
   /** Kills the API server; etcd goes on. */
   stopServer(): Promise<void>;
   startServer(): Promise<void>;
@@ -63,16 +69,23 @@ export async function startApiServer(
   };
   await startServer();
   const admin = openConnection(as("admin"));
+  const token = async (
+    account: Omit<Account, "uid">,
+    good: { readonly audience: string; readonly seconds: number },
+  ): Promise<string> => {
+    const path = `/api/v1/namespaces/${account.namespace}/serviceaccounts/${account.name}`;
+    const { body } = await admin.request({ method: "GET", path });
+    const { uid } = (body as { readonly metadata: { readonly uid: string } }).metadata;
+    return signToken(readFileSync(join(folder, "service-accounts.pem"), "utf8"), { ...account, uid }, good);
+  };
   return {
     admin,
     as,
     asServiceAccount: async (name, namespace, seconds) => {
-      const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`;
-      const { body } = await admin.request({ method: "GET", path });
-      const { uid } = (body as { readonly metadata: { readonly uid: string } }).metadata;
-      const key = readFileSync(join(folder, "service-accounts.pem"), "utf8");
-      return apiServerAt(folder, ADDRESS, ports.api, signToken(key, { name, namespace, uid }, seconds));
+      const endsIn = { seconds: seconds - LEEWAY_SECONDS, audience: ISSUER };
+      return apiServerAt(folder, ADDRESS, ports.api, await token({ name, namespace }, endsIn));
     },
+    ticket: (account, audience, seconds) => token(account, { audience, seconds }),
     stopServer: () => end(server),
     startServer,
     stop: async () => {
@@ -87,20 +100,26 @@ export async function startApiServer(
 /** Past its end a token is taken for a minute more, in case of clocks that differ; TokenRequest makes none shorter than ten. */
 const LEEWAY_SECONDS = 60;
 
+interface Account {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+}
+
 /** As the API server makes them: RFC 7519, RS256. */
 function signToken(
   key: string,
-  { name, namespace, uid }: { readonly name: string; readonly namespace: string; readonly uid: string },
-  seconds: number,
+  { name, namespace, uid }: Account,
+  { audience, seconds }: { readonly audience: string; readonly seconds: number },
 ): string {
   const now = Math.floor(Date.now() / 1000);
   const claims = {
     iss: ISSUER,
-    aud: [ISSUER],
+    aud: [audience],
     sub: `system:serviceaccount:${namespace}:${name}`,
     iat: now - 3600,
     nbf: now - 3600,
-    exp: now - LEEWAY_SECONDS + seconds,
+    exp: now + seconds,
     "kubernetes.io": { namespace, serviceaccount: { name, uid } },
   };
   const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");

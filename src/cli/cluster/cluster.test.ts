@@ -1,8 +1,9 @@
 /** `kubectl fairlead`: the commands over a cluster, against an API server that carries requests to agents. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { test } from "node:test";
-import type { ApiDocuments, MonitorEvent } from "../../observe/status.ts";
+import { ENDED_TRAILER, type ApiDocuments, type MonitorEvent } from "../../observe/status.ts";
 import { fairlead, type Run, type Surroundings } from "../agent.fixture.ts";
 import { documents, troubledStatus } from "../documents.fixture.ts";
 import { startCluster, type FakeAgent, type FakeCluster } from "./cluster.fixture.ts";
@@ -203,6 +204,70 @@ test("node drain without a name drains nobody where there are several", async ()
   const { code, stderr } = await kubectl(cluster, "node drain");
   assert.deepEqual([code, stderr], [2, "Choose a node with --node: worker1, worker2\n"]);
   assert.ok(!cluster.asked.some((each) => each.includes("/proxy/")));
+});
+
+/** A stream that ends with its ticket, as often as there are pieces; the last goes on. */
+function endingStream(pieces: readonly (string | Buffer)[]): (response: ServerResponse) => void {
+  const left = [...pieces];
+  return (response) => {
+    response.setHeader("trailer", ENDED_TRAILER);
+    response.write(left.shift() ?? "");
+    if (left.length === 0) return;
+    response.addTrailers({ [ENDED_TRAILER]: "the ticket has expired" });
+    response.end();
+  };
+}
+
+const ticketsAsked = (cluster: FakeCluster): number => cluster.asked.filter((each) => each.includes("/token")).length;
+
+test("monitor goes on with another ticket when one has ended, and nobody notices", async () => {
+  const line = (device: string): string => `${JSON.stringify({ verdict: "forwarded", device })}\n`;
+  const answer = endingStream([line("eth1"), line("eth2"), line("eth3")]);
+  await using cluster = await startCluster([{ node: "worker1", answer }]);
+  const { code, stdout, stderr } = await kubectl(cluster, "monitor --count 3 -o json");
+  const devices = stdout
+    .trim()
+    .split("\n")
+    .map((text) => (JSON.parse(text) as { device: string }).device);
+  assert.deepEqual([code, devices, stderr], [0, ["eth1", "eth2", "eth3"], ""]);
+  assert.equal(ticketsAsked(cluster), 3);
+});
+
+test("monitor ends where the next ticket is refused, and says by whom and why", async () => {
+  const answer = endingStream([`${JSON.stringify({ verdict: "forwarded", device: "eth1" })}\n`, "", ""]);
+  await using cluster = await startCluster([{ node: "worker1", answer }]);
+  cluster.refuse = (_, path) => {
+    if (!path.includes("/token") || ticketsAsked(cluster) < 2) return undefined;
+    return {
+      status: 403,
+      body: { kind: "Status", message: 'User "jane" cannot create resource "serviceaccounts/token"' },
+    };
+  };
+  const { code, stderr } = await kubectl(cluster, "monitor -o json --node worker1");
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^Cannot get a ticket of fairlead-viewer for worker1: User "jane" cannot create .*; ask for the role/,
+  );
+});
+
+test("monitor does not go on with an agent that has stopped", async () => {
+  const answer = (response: ServerResponse): void => void response.end('{"verdict":"forwarded"}\n');
+  await using cluster = await startCluster([{ node: "worker1", answer }]);
+  const { code, stderr } = await kubectl(cluster, "monitor -o json --node worker1");
+  assert.deepEqual([code, stderr], [3, "The agent on worker1 ended the stream: it has probably stopped\n"]);
+});
+
+test("bgp pcap goes on in the same file when its ticket has ended, whose header is there once", async () => {
+  const header = Buffer.alloc(24, 7);
+  const answer = endingStream([
+    Buffer.concat([header, Buffer.from("one")]),
+    Buffer.concat([header, Buffer.from("two")]),
+    Buffer.concat([header, Buffer.from("three")]),
+  ]);
+  await using cluster = await startCluster([{ node: "worker1", answer }]);
+  const { code, stdout } = await kubectl(cluster, "bgp pcap - --seconds 1");
+  assert.deepEqual([code, stdout], [0, `${header.toString("latin1")}onetwothree`]);
 });
 
 test("monitor shows what happens on all nodes, each line with its node, until there were enough", async () => {
