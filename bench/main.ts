@@ -18,6 +18,7 @@ import { removeLeftovers } from "./leftovers.ts";
 import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { measureProgramming } from "./program.ts";
 import { median, quantile, ratio, spread } from "./statistics.ts";
+import { measureTakeover, TAKEOVERS } from "./takeover.ts";
 import { measureTold, TOLD_INPUTS } from "./told.ts";
 import { measureTraffic } from "./traffic.ts";
 import { measureXdp } from "./xdp.ts";
@@ -54,6 +55,10 @@ const PARTS = {
   kubernetes: {
     description: "a real API server: an agent with 10,000 Services and 500 nodes, event to map, Service to first byte",
     run: printKubernetes,
+  },
+  takeover: {
+    description: "a real API server: from the end of the acting controller until another has given an address",
+    run: printTakeover,
   },
   told: { description: "what telling a BGP peer 100,000 routes costs", run: printTold },
   bgp: { description: "100,000 routes to FRR, beside GoBGP", run: printBgp },
@@ -268,6 +273,19 @@ async function printKubernetes(): Promise<void> {
       const name = what === "assigned" ? "until its address is in the status" : "until the first byte of an answer";
       return [name, spread(values), quantile(values, 0.99).toFixed(0), what === "answered" ? "median < 150" : ""];
     }),
+  );
+}
+
+async function printTakeover({ rounds }: Options): Promise<void> {
+  const rows: string[][] = [];
+  for (const row of TAKEOVERS) {
+    const samples = await measureTakeover(row, rounds);
+    rows.push([row.name, median(samples).toFixed(0), Math.max(...samples).toFixed(0), "< 5000"]);
+  }
+  print(
+    "The acting controller ends: until a Service made then has an address, ms",
+    ["", "median", "worst", "aim"],
+    rows,
   );
 }
 
