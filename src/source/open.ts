@@ -3,7 +3,6 @@ import type { Problem } from "../net/problem.ts";
 import { inClusterServer, kubeconfigServer, type ApiServer } from "./kubernetes/credentials.ts";
 import { openConnection, type Connection } from "./kubernetes/connection.ts";
 import { openKubernetesSource } from "./kubernetes/source.ts";
-import { openFolderSource } from "./manifests/folder.ts";
 import type { Source, StatusWriter } from "./source.ts";
 
 export interface OriginOptions {
@@ -75,6 +74,8 @@ export async function openOrigin(origin: Origin, { component, instance, log }: O
   const logging = log === undefined ? {} : { log };
   if (origin.type === "folder") {
     const { manifests, state } = origin;
+    // Loaded only then: it reads YAML, which costs an agent in a cluster memory for nothing.
+    const { openFolderSource } = await import("./manifests/folder.ts");
     const source = await openFolderSource({ manifests, ...(state === undefined ? {} : { state }), ...logging });
     return { source, kubernetes: undefined };
   }

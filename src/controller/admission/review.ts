@@ -1,7 +1,7 @@
 /** AdmissionReview (admission.k8s.io/v1) in and out. Pure; whatever comes in has an answer. */
 import { z } from "zod";
 import { admit, type Admission, type ConfigurationCollection, type Proposal } from "../../announce/admission.ts";
-import { decodeObject } from "../../source/manifests/decode.ts";
+import { decodeObject } from "../../source/manifests/decode-object.ts";
 import type { Snapshot } from "../../source/source.ts";
 
 export interface ReviewContext {

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../net/problem.ts";
 import { withChanges } from "../../reconcile/layered-map.ts";
-import { decodeObject, type DecodedObject, type DecodeProblem } from "../manifests/decode.ts";
+import { decodeObject, type DecodedObject, type DecodeProblem } from "../manifests/decode-object.ts";
 import type { Collection, ObjectOf } from "../manifests/kinds.ts";
 import type { Resource } from "./kinds.ts";
 import type { Change } from "./reflector/driver.ts";

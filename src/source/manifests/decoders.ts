@@ -10,9 +10,8 @@ import {
   looksLikeJson,
   YAML_BYTES_MAX,
   type Decoded,
-  type DecodedObject,
-  type DecodeProblem,
 } from "./decode.ts";
+import type { DecodedObject, DecodeProblem } from "./decode-object.ts";
 import type { Decoder, Entry, Reading } from "./files.ts";
 import type { ManifestEntry } from "./merge.ts";
 import { SMALL_BYTES_MAX } from "./read-file.ts";

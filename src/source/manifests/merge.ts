@@ -7,7 +7,7 @@ import type { Service } from "../../service/objects.ts";
 import { sameObjects } from "../../service/slices.ts";
 import { atOnce, forEach, type Sliced } from "../../time/slices.ts";
 import type { Snapshot } from "../source.ts";
-import type { DecodedObject } from "./decode.ts";
+import type { DecodedObject } from "./decode-object.ts";
 import type { Reading } from "./files.ts";
 import { COLLECTIONS, type Collection, type ObjectOf } from "./kinds.ts";
 import type { PoolState, ServiceState } from "./state.ts";

@@ -12,7 +12,7 @@ import { z } from "zod";
 import { metadataSchema, objectKey, serviceStatusSchema, type ServiceStatus } from "../../service/objects.ts";
 import { poolStatusSchema, type PoolStatus } from "../../pool/objects.ts";
 import type { ConfigurationStateWrite, PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
-import { digestOf } from "./decode.ts";
+import { digestOf } from "./decode-object.ts";
 import type { Entry, Reading } from "./files.ts";
 import { share } from "./share.ts";
 
