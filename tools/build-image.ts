@@ -4,7 +4,7 @@
  *
  *     layer 1   a minimal Debian with libbpf, iproute2 and certificates (mmdebstrap)
  *     layer 2   Node.js and the packages that are needed at run time
- *     layer 3   src/ without tests, the compiled BPF objects, bin/
+ *     layer 3   src/ without tests and types, the compiled BPF objects, bin/
  *
  * No compiler and no package manager's lists are in it. Files have the time of the last commit, so that the same commit and
  * the same packages give the same archive.
@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { stripTypes } from "./strip-types.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const APP = "opt/fairlead";
@@ -94,6 +95,7 @@ function stageProgram(folder: string): void {
   run("make", ["--silent", "-C", "bpf"]);
   const isTest = (path: string): boolean => /\.(test|fixture)\.ts$|\/testdata(\/|$)/.test(path);
   cpSync(join(ROOT, "src"), join(folder, "src"), { recursive: true, filter: (path) => !isTest(path) });
+  stripTypes(join(folder, "src"));
   cpSync(join(ROOT, "bpf/build"), join(folder, "bpf/build"), {
     recursive: true,
     filter: (path) => !path.endsWith(".kernel"),

@@ -36,7 +36,7 @@ test("the Containerfile starts the program as npm run image does", () => {
 test("the Containerfile copies what is there and is not ignored, and of the first stage nothing but the program", () => {
   const copies = firstStage.filter((line) => line.startsWith("COPY "));
   const sources = copies.flatMap((line) => line.split(/\s+/).slice(1, -1));
-  assert.deepEqual(sources, ["package.json", "package-lock.json", "bin", "src", "bpf"]);
+  assert.deepEqual(sources, ["package.json", "package-lock.json", "bin", "src", "tools/strip-types.ts", "bpf"]);
   const ignored = new Set(readProjectFile(".containerignore").split("\n"));
   for (const source of sources) assert.ok(existsSync(join(ROOT, source)) && !ignored.has(source), source);
   assert.deepEqual(
@@ -49,6 +49,8 @@ test("the Containerfile leaves out of src what npm run image leaves out", () => 
   assert.ok(builder.includes(String.raw`/\.(test|fixture)\.ts$|\/testdata(\/|$)/`));
   const steps = firstStage.join("\n");
   for (const name of ["'*.test.ts'", "'*.fixture.ts'", "testdata"]) assert.ok(steps.includes(`-name ${name}`), name);
+  assert.match(steps, /node strip-types\.ts src/);
+  assert.ok(builder.includes('stripTypes(join(folder, "src"))'));
   assert.match(steps, /npm ci --omit=dev --ignore-scripts/);
   assert.ok(builder.includes('"ci", "--omit=dev", "--ignore-scripts"'));
 });

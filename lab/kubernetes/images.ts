@@ -8,7 +8,7 @@ import { PAUSE_IMAGE } from "./node-files.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** What the image of Fairlead is made of. */
-const SOURCES = ["src", "bin", "bpf", "package-lock.json", "tools/build-image.ts"];
+const SOURCES = ["src", "bin", "bpf", "package-lock.json", "tools/build-image.ts", "tools/strip-types.ts"];
 
 /** The archive of `npm run image`, built anew when something that goes into it is younger. */
 export function fairleadArchive(): string {
