@@ -2,6 +2,7 @@
  * Gives memory back after large passes: reading and programming ten thousand Services leaves a heap twice as large as what
  * lives in it, and V8 sees no reason to shrink it while there is memory in the machine. The datapath does not wait for us.
  */
+import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -16,6 +17,8 @@ export function trimMemorySoon(after: keyof typeof QUIET_MS): void {
 }
 
 function collect(): void {
+  // What was loaded on the way is kept for the next agent also where this one does not end in peace.
+  flushCompileCache();
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as (options: { type: "major"; flavor: "last-resort" }) => void;
   gc({ type: "major", flavor: "last-resort" });

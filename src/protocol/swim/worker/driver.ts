@@ -7,6 +7,7 @@
  */
 import { getRandomValues } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { address as addressOf, formatAddress, type Address, type Family } from "../../../net/address.ts";
 import { systemClock } from "../../../time/clock.ts";
@@ -29,6 +30,8 @@ interface Agent {
 }
 
 function run(options: WorkerOptions, agent: Agent): void {
+  // A thread keeps its own, and is seldom asked to end.
+  flushCompileCache();
   let state = initialState(options.timing, systemClock.now());
   let cancel = (): void => {};
   const sockets = new Map<Family, Socket>();
