@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { z } from "zod";
-import { assign } from "../pool/assign.ts";
+import { assign, type Decision } from "../pool/assign.ts";
 import { ipAddressPoolSchema } from "../pool/objects.ts";
 import { objectKey, serviceSchema } from "../service/objects.ts";
 import { openFolderSource } from "../source/manifests/folder.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
-import { atOnce } from "../time/slices.ts";
+import { atOnce, type Sliced } from "../time/slices.ts";
 import { control } from "./controller.ts";
 import { DEFAULT_TIMING } from "../source/kubernetes/lease/machine.ts";
 import { runController, type ControllerOptions } from "./main.ts";
@@ -89,6 +89,30 @@ test("controller: it writes nothing when it starts again on what it wrote", asyn
     assert.deepEqual(written.splice(0), expected);
   }
 });
+
+test("controller: it decides once about what came, and not about what it wrote because of it", async (t) => {
+  const { manifests, file, state } = folders(t, POOL + service("a"));
+  const source = await openFolderSource({ manifests: [manifests], state });
+  t.after(() => source.close());
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const decided: number[] = [];
+  const counting = (decision: Decision): Sliced<void> => {
+    decided.push(decision.assignments.size);
+    return nothingSliced();
+  };
+  const running = control({ ...recorded(source, []), decided: counting }, stop.signal);
+  await until(source, (s) => ip(s, "default/a") !== undefined);
+  writeFileSync(file, POOL + service("a") + service("b"));
+  await until(source, (s) => ip(s, "default/b") !== undefined);
+  // One more turn of the loop, for a decision that should not come.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  stop.abort();
+  await running;
+  assert.deepEqual(decided, [1, 2]);
+});
+
+function* nothingSliced(): Sliced<void> {}
 
 test("controller: what cannot be written is tried again, and does not keep others from being written", async (t) => {
   const { manifests, state } = folders(t, POOL + service("a") + service("b"));

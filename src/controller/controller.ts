@@ -6,11 +6,11 @@ import type { Logger } from "pino";
 import { formatProblem, type Problem } from "../net/problem.ts";
 import { assigning, type Claims, type Decision } from "../pool/assign.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
-import { sameEntries } from "../reconcile/layered-map.ts";
 import { failed, type Convergence, type RetryLimits } from "../reconcile/retry.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { inSlices, Slices, type Pace, type Sliced } from "../time/slices.ts";
 import { configurationProblems } from "./configuration.ts";
+import { sameButForWrites, sameInputs } from "./inputs.ts";
 import { lossMessage } from "./plan-pools.ts";
 import { planning } from "./plan.ts";
 import { UntoldEvents } from "./untold.ts";
@@ -81,11 +81,24 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
       convergence = await apply(operations, { ...parts, untold }, convergence, signal);
       parts.converged?.(convergence);
       parts.told?.(untold.failure);
-      seen = snapshot;
+      seen = await decidedAbout(snapshot, operations, convergence, parts);
     }
     if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence, again));
   }
   unsubscribe();
+}
+
+/** Of which snapshot the decision holds: also of the one with what was written because of it, if nothing else is different there. */
+async function decidedAbout(
+  snapshot: Snapshot,
+  operations: readonly Write[],
+  convergence: Convergence,
+  { source, pace }: ControllerParts,
+): Promise<Snapshot> {
+  const now = source.snapshot();
+  return convergence.state === "done" && (await inSlices(sameButForWrites(snapshot, now, operations), pace))
+    ? now
+    : snapshot;
 }
 
 async function apply(
@@ -142,19 +155,6 @@ function tell(now: readonly Problem[], before: readonly Problem[], log: Controll
     if (!texts.has(formatProblem(problem)))
       log.info({ event: "problemSolved", problem }, `Solved: ${formatProblem(problem)}`);
   return now;
-}
-
-/** Endpoints and nodes come and go far more often than what addresses depend on. */
-function sameInputs(a: Snapshot, b: Snapshot): boolean {
-  return (
-    a.complete === b.complete &&
-    sameEntries(a.services, b.services) &&
-    sameEntries(a.ipAddressPools, b.ipAddressPools) &&
-    sameEntries(a.namespaces, b.namespaces) &&
-    sameEntries(a.communities, b.communities) &&
-    JSON.stringify(a.problems) === JSON.stringify(b.problems) &&
-    (a.reserved === b.reserved || JSON.stringify([...a.reserved]) === JSON.stringify([...b.reserved]))
-  );
 }
 
 /** Milliseconds until something is due by itself. A timer holds 24 days; waking too early does no harm. */

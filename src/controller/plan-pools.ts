@@ -34,7 +34,7 @@ export function* planPools(snapshot: Snapshot, decision: Decision, now: Date): S
       ...exhausted(pool?.key === key ? decision.exhausted.get(pool) : undefined),
     ].map((condition) => dated(condition, object.status?.conditions ?? [], now));
     const write: PoolStatusWrite = { ...counters(counts), conditions, ...coolDownOf(key, object, decision) };
-    const changed = differs(object, write);
+    const changed = poolStatusDiffers(object, write);
     if (changed) operations.push({ type: "pool", key, write });
     const events = changed ? news(object, conditions) : [];
     const lost = pool?.key === key ? losses.get(object.metadata.name) : undefined;
@@ -97,7 +97,8 @@ function counters(counts: PoolCounts): Pick<PoolStatusWrite, Counter> {
 const COUNTERS = ["assignedIPv4", "assignedIPv6", "availableIPv4", "availableIPv6"] as const;
 type Counter = (typeof COUNTERS)[number];
 
-function differs({ status }: IPAddressPool, write: PoolStatusWrite): boolean {
+/** Whether the pool does not say yet what is to be written. */
+export function poolStatusDiffers({ status }: IPAddressPool, write: PoolStatusWrite): boolean {
   if (status === undefined || conditionText(status.conditions) !== conditionText(write.conditions)) return true;
   if (JSON.stringify(status.coolDown) !== JSON.stringify(write.coolDown)) return true;
   // Compared as numbers, because that is what reading leaves of an int64.

@@ -59,7 +59,7 @@ export function* planning(snapshot: Snapshot, decision: Decision, now: Date): Sl
       assignment === undefined
         ? clearing(service, decision.loadBalancerClass)
         : statusOf(service, assignment, decision.loadBalancerClass, now);
-    const changed = write !== undefined && differs(service, write);
+    const changed = write !== undefined && statusDiffers(service, write);
     const before = addressesOf(service.status.loadBalancer.ingress);
     const established = isEstablished(service);
     const change = { key, before, after: changed ? addressesOf(write.ingress) : before, established };
@@ -139,7 +139,8 @@ function foreignConditions(service: Service): readonly Condition[] {
   return service.status.conditions.filter((c) => c.type !== ADDRESS_ASSIGNED && c.type !== REQUEST_MET);
 }
 
-function differs(service: Service, write: ServiceStatusWrite): boolean {
+/** Whether the Service does not say yet what is to be written. The times of conditions do not count. */
+export function statusDiffers(service: Service, write: ServiceStatusWrite): boolean {
   const { loadBalancer, conditions } = service.status;
   const { annotations } = service.metadata;
   if (Object.entries(write.annotations).some(([name, value]) => annotations[name] !== value)) return true;

@@ -81,6 +81,7 @@ export class World {
   settle(): void {
     this.#writes = [];
     if (!this.#running) return;
+    let mustBeLast = false;
     for (let pass = 0; ; pass += 1) {
       const snapshot = this.snapshot();
       this.#decided = this.decision();
@@ -95,8 +96,10 @@ export class World {
       }
       if (snapshot.complete) this.#forgetDeleted(snapshot);
       if (operations.length === 0) return;
-      if (pass === PASSES_MAX)
+      if (pass === PASSES_MAX || mustBeLast)
         throw new Error(`The controller does not converge: ${inspect(operations, { depth: 9 })}`);
+      // It does not decide about what it has written itself, unless that gave an address up (src/controller/inputs.ts).
+      mustBeLast = !operations.some((operation) => operation.type === "service" && operation.releases.length > 0);
     }
   }
 
