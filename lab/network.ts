@@ -158,6 +158,13 @@ async function loadPassingProgram(plan: Plan, bpffs: string): Promise<string | u
   return pin;
 }
 
+/**
+ * Least, first and most bytes that a client's connection may have under way. A veth with XDP holds 256 packets and drops the next without holding
+ * up its sender, as a NIC would: a reader that had to wait for a CPU and then catches up (up to 32 MB by default) would have them dropped, and with
+ * them the SYN of whoever opens a connection in that moment. About a hundred packets are on their way with this, whoever waits.
+ */
+const CLIENT_RECEIVE_BUFFER = "4096 131072 262144";
+
 function creationScript(plan: NamespacePlan, passing: string | undefined): string {
   const attach =
     passing === undefined ? [] : plan.passing.map((device) => `link set dev ${device} xdpdrv pinned ${passing}`);
@@ -172,7 +179,7 @@ function creationScript(plan: NamespacePlan, passing: string | undefined): strin
 
 /** /proc/sys/net shows the namespace of the process that looks. */
 function settings(plan: NamespacePlan): readonly string[] {
-  const set = (path: string, value: number): string =>
+  const set = (path: string, value: number | string): string =>
     `for f in /proc/sys/net/${path}; do [ ! -e $f ] || echo ${value} > $f; done`;
   if (plan.kind === "segment") {
     // A switch has no addresses and no IP rules of its own.
@@ -184,6 +191,7 @@ function settings(plan: NamespacePlan): readonly string[] {
     ...(plan.kind === "router"
       ? [set("ipv4/fib_multipath_hash_policy", 1), set("ipv6/fib_multipath_hash_policy", 1)]
       : []),
+    ...(plan.kind === "client" ? [set("ipv4/tcp_rmem", CLIENT_RECEIVE_BUFFER)] : []),
     // Duplicate address detection would keep every link-local address unusable for a second or two.
     set("ipv6/conf/*/accept_dad", 0),
     set("ipv6/conf/*/router_solicitations", 0),

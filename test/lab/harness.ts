@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { access, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { z } from "zod";
 import { captureCommand } from "../../lab/capture.ts";
 import { EVERYTHING_READY, type Conditions } from "../../lab/cluster-objects.ts";
 import { drawScene } from "../../lab/draw.ts";
@@ -55,6 +56,8 @@ export interface LabOptions {
 
 /** Adds a test to a suite. Tests that more than one scene passes are functions of this: test/lab/suites/. */
 export type DefineTest = (name: string, body: (lab: TestLab) => Promise<void>) => void;
+
+const devices = z.array(z.object({ ifname: z.string(), stats64: z.object({ tx: z.object({ dropped: z.number() }) }) }));
 
 let counter = 0;
 
@@ -302,7 +305,8 @@ export class TestLab {
 
   /** Throws the error again with all that helps to understand it. */
   async explain(error: unknown): Promise<never> {
-    const parts = [drawScene(this.lab.scene).join("\n"), ...(await this.#logs()), await this.#packets()];
+    const drawing = drawScene(this.lab.scene).join("\n");
+    const parts = [drawing, ...(await this.#logs()), await this.#fullCables(), await this.#packets()];
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n\n${parts.join("\n\n")}`, {
       cause: error,
     });
@@ -315,6 +319,20 @@ export class TestLab {
       return `── ${file}\n${await tailOfLog(this.lab, host, program, 30)}`;
     });
     return Promise.all(shown);
+  }
+
+  /** Where a cable had no room for packets: of those that are missing there, no program of ours knows. */
+  async #fullCables(): Promise<string> {
+    const texts = await Promise.all(
+      this.lab.plan.namespaces.map(async ({ member, namespace }) => {
+        const { stdout } = await runIn(namespace, ["ip", "-stats", "-json", "link"]);
+        return devices
+          .parse(JSON.parse(stdout === "" ? "[]" : stdout))
+          .filter(({ stats64 }) => stats64.tx.dropped > 0)
+          .map(({ ifname, stats64 }) => `${member} ${ifname}: ${stats64.tx.dropped}`);
+      }),
+    );
+    return ["── packets dropped because a cable was full or unplugged", ...texts.flat()].join("\n");
   }
 
   async #packets(): Promise<string> {

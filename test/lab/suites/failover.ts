@@ -184,7 +184,10 @@ function failuresOf(results: readonly RequestResult[]): readonly RequestResult[]
   return results.filter((each) => !each.ok).slice(0, 3);
 }
 
-/** How often the client has sent a SYN again, which its kernel does after a second without an answer (RFC 6298 §2): lost packets. */
+/**
+ * How often the client has sent a SYN again: its kernel does so after a second without an answer (RFC 6298 §2), and at once when a pod that still rests on
+ * another client's connection from that port (TIME_WAIT) answers with an ACK of that one. Either is a packet of ours gone wrong.
+ */
 async function synRetransmissions(lab: TestLab): Promise<number> {
   const lines = (await lab.exec(lab.client, "cat", "/proc/net/netstat")).stdout.split("\n");
   const [names, values] = lines.filter((line) => line.startsWith("TcpExt:")).map((line) => line.split(" "));
