@@ -69,7 +69,7 @@ struct backend {
 	__u8 state; /* enum backend_state */
 	__u8 local; /* 1: runs on this node */
 	__u32 generation; /* changes when the row is given to another backend */
-	__u32 snat_cursor; /* written by the datapath only: next source port, least recently used first */
+	__u32 snat_cursor; /* written by the datapath only: next source port, least recently used first; 0: begin anywhere */
 	__u32 reserved;
 } WIDE;
 

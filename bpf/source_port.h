@@ -67,6 +67,18 @@ __noinline int take_port(struct scratch *s, __u64 now_ns, bool client_port)
 }
 
 /*
+ * The next port towards a backend. What is gone through anew begins somewhere else: this node may have used the first ports a moment ago, before its
+ * maps were lost or the backend got another row, and the backend still rests on them (TIME_WAIT).
+ */
+static __always_inline __be16 next_port(struct backend *b)
+{
+	if (!b->snat_cursor)
+		b->snat_cursor = bpf_get_prandom_u32();
+	/* Two CPUs may read the same port here: has_twin() tells. An atomic addition would wait for the cells being written. */
+	return bpf_htons(snat_port_min + (b->snat_cursor++ & snat_port_mask));
+}
+
+/*
  * The client's own port where its address is kept, else the least recently used of this node's range (random ports meet the
  * backend's TIME_WAIT far more often). A flood can take all ports towards a backend, but not keep them.
  */
@@ -81,8 +93,7 @@ static __always_inline enum verdict claim_source_port(struct visit *v, struct sc
 			return VERDICT_FORWARDED;
 	}
 	for (int i = 0; i < SOURCE_PORT_TRIES; i++) {
-		/* Two CPUs may read the same port here: has_twin() tells. An atomic addition would wait for the cells being written. */
-		__be16 port = bpf_htons(snat_port_min + (b->snat_cursor++ & snat_port_mask));
+		__be16 port = next_port(b);
 
 		set_ports(key, b->port, port, key->protocol);
 		set_deltas(&s->reply, key);

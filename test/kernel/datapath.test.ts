@@ -159,6 +159,25 @@ for (const f of FAMILIES)
         assert.equal(`${out.destination}:${out.destinationPort}`, `${OTHER_REMOTE[f]}:9090`);
       });
 
+      test("in maps that are new the ports towards a backend do not begin where they began last: it may rest on those", () => {
+        const [id = 0] = world.frontend({
+          address: ADDRESS[f],
+          port: 80,
+          protocol,
+          backends: [{ address: REMOTE[f], port: 8080 }],
+        });
+        const portOf = (sourcePort: number): number =>
+          expect(world.run(toService(f, { protocol, sourcePort })), "tx", "VERDICT_FORWARDED").sourcePort ?? 0;
+        const pairs = Array.from({ length: 8 }, (_, n) => {
+          world.forgetPorts(id);
+          return [portOf(41000 + 2 * n), portOf(41001 + 2 * n)] as const;
+        });
+        const begun = pairs.map(([first]) => first);
+        assert.ok(new Set(begun).size > 4, `begun at ${begun.join(", ")}`);
+        assert.ok(begun.every((port) => port >= 12288 && port < 12288 + 16384));
+        for (const [first, second] of pairs) assert.equal(second, first === 28671 ? 12288 : first + 1);
+      });
+
       test("two addresses in front of one pod do not mix up a client that uses the same port for both", () => {
         world.endpoint(LOCAL_POD[f]);
         for (const address of [ADDRESS[f], SECOND[f]])

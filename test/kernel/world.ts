@@ -62,6 +62,8 @@ export interface World {
   frontend(spec: FrontendSpec): number[];
   backendState(id: number, state: keyof typeof backend_state): void;
   giveBackend(id: number, address: string, port: number): void;
+  /** As in maps that are new; else the ports towards a backend begin with the first. */
+  forgetPorts(id: number): void;
   endpoint(address: string): void;
   announce(address: string, ifindex?: number): void;
   /** The rows of the map `announced`. */
@@ -141,6 +143,7 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
         false,
         maps.backends.getUint32(id * backend.size + backend.offset.generation, true) + 1,
       ),
+    forgetPorts: (id) => maps.backends.setUint32(id * backend.size + backend.offset.snat_cursor, 0, true),
     endpoint: (of) => maps.endpoint(of, uplink.podIfindex),
     announce: (what, ifindex = uplink.ifindex) => maps.announce(what, ifindex),
     announced: () => maps.announced(),
@@ -172,6 +175,9 @@ export function openWorld(rodata: Readonly<Record<string, number>> = {}): World 
   world.reset();
   return world;
 }
+
+/** A cursor that has gone round: the next port is the first of the range, as in no map that is new. */
+const FIRST_PORT = 1 << 14;
 
 type Programs = Readonly<Record<"xdp" | "netdev" | "pod", LoadedObject>>;
 
@@ -297,6 +303,8 @@ function fillable(object: LoadedObject) {
       for (const map of ["frontends", "flows", "fragments", "announced", "devices", "endpoints", "drops"])
         for (const [key] of object.map(map).entries()) object.map(map).delete(key);
       new Uint8Array(backends.buffer).fill(0, 0, backend.size * 256);
+      for (let id = 0; id < 256; id += 1)
+        backends.setUint32(id * backend.size + backend.offset.snat_cursor, FIRST_PORT, true);
       for (const map of ["flow_buckets", "flow_cells"]) new Uint8Array(object.map(map).mmap()).fill(0);
       new Uint8Array(filterBits.buffer).fill(0, 0, address_filter.size);
       new Uint8Array(stampView.buffer).fill(0, 0, runtime.size);
