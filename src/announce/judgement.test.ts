@@ -179,3 +179,14 @@ test("suspicions: names that nobody has and pools that nobody announces, and not
   ]);
   assert.deepEqual(suspicions(objectsOf({ pools: pool("10.0.0.0/24"), ads: { all: {} } })), []);
 });
+
+test("suspicions: an address that every router of a network has, where layer 2 announces it", () => {
+  const pools = { ...pool("2001:db8:1::/120"), fine: { addresses: ["2001:db8:2::1-2001:db8:2::9"] } };
+  assert.match(
+    suspicions(objectsOf({ pools, l2: { all: {} } }))
+      .map(formatProblem)
+      .join("\n"),
+    /^IPAddressPool metallb-system\/p: spec\.addresses: 2001:db8:1:: is the subnet-router anycast address of 2001:db8:1::\/64[^\n]*$/,
+  );
+  assert.deepEqual(suspicions(objectsOf({ pools, ads: { all: {} } })), []);
+});

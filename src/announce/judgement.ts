@@ -1,5 +1,7 @@
 /** Everything that is wrong with the configuration as a whole - pools, advertisements, peers - by the rules that the programs follow. Pure. */
 import { problemsAbout, type Problem } from "../net/problem.ts";
+import { anycastWarning } from "../pool/anycast.ts";
+import type { IPAddressPool } from "../pool/objects.ts";
 import { parsePools } from "../pool/pools.ts";
 import { duplicatesInSelectors, matchesAny } from "../service/selector.ts";
 import { parseBgpConfiguration, type BgpObjects } from "./bgp/configuration.ts";
@@ -49,7 +51,30 @@ export function suspicions(objects: ConfigurationObjects): readonly Problem[] {
     ...missing(`BGPAdvertisement ${key}`, "spec.ipAddressPools", spec.ipAddressPools, pools, "IPAddressPool"),
     ...missing(`BGPAdvertisement ${key}`, "spec.peers", spec.peers, peers, "BGPPeer"),
   ]);
-  return [...ofL2, ...ofBgp, ...unannounced(objects)];
+  return [...ofL2, ...ofBgp, ...unannounced(objects), ...routersAddresses(objects)];
+}
+
+function routersAddresses({ ipAddressPools, namespaces, l2Advertisements }: ConfigurationObjects): readonly Problem[] {
+  return parsePools(ipAddressPools, namespaces).pools.flatMap(({ key, ranges }) => {
+    const object = ipAddressPools.get(key);
+    const message = object !== undefined && isCovered(object, l2Advertisements) ? anycastWarning(ranges) : undefined;
+    return message === undefined ? [] : [{ subject: `IPAddressPool ${key}`, path: "spec.addresses", message }];
+  });
+}
+
+interface SelectsPools {
+  readonly spec: Pick<L2Advertisement["spec"], "ipAddressPools" | "ipAddressPoolSelectors">;
+}
+
+/** Whether one of these advertisements is about the pool; one that names none is about all. */
+export function isCovered({ metadata }: IPAddressPool, advertisements: ReadonlyMap<string, SelectsPools>): boolean {
+  return advertisements
+    .values()
+    .some(({ spec: { ipAddressPools: names, ipAddressPoolSelectors: selectors } }) =>
+      names.length + selectors.length === 0
+        ? true
+        : names.includes(metadata.name) || matchesAny(selectors, metadata.labels),
+    );
 }
 
 function unannounced({
@@ -57,13 +82,8 @@ function unannounced({
   l2Advertisements,
   bgpAdvertisements,
 }: ConfigurationObjects): readonly Problem[] {
-  const advertisements = [...l2Advertisements.values(), ...bgpAdvertisements.values()];
-  return [...ipAddressPools].flatMap(([key, { metadata }]) => {
-    const covered = advertisements.some(({ spec: { ipAddressPools: names, ipAddressPoolSelectors: selectors } }) =>
-      names.length + selectors.length === 0
-        ? true
-        : names.includes(metadata.name) || matchesAny(selectors, metadata.labels),
-    );
+  return [...ipAddressPools].flatMap(([key, pool]) => {
+    const covered = isCovered(pool, l2Advertisements) || isCovered(pool, bgpAdvertisements);
     const message =
       "no L2Advertisement and no BGPAdvertisement covers it: its addresses are assigned, but nobody announces them";
     return covered ? [] : [{ subject: `IPAddressPool ${key}`, message }];

@@ -6,6 +6,9 @@ export const POOL_VALID = "fairlead.io/Valid";
 /** Of a pool. True, and only then present: a Service waits because nothing is left. */
 export const POOL_EXHAUSTED = "fairlead.io/Exhausted";
 
+/** Of a pool. True, and only then present: layer 2 announces an address of it that every router of its network answers for. */
+export const POOL_ANYCAST = "fairlead.io/SubnetRouterAnycast";
+
 /** The time of a condition is when its status last changed, not when it was last written. Long messages are cut. */
 export function dated(condition: Condition, before: readonly Condition[], now: Date): Condition {
   const same = before.find((b) => b.type === condition.type && b.status === condition.status);

@@ -2,14 +2,17 @@
 import { formatAddress, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { Decision } from "../pool/assign.ts";
+import { isCovered } from "../announce/judgement.ts";
+import { anycastWarning } from "../pool/anycast.ts";
 import type { PoolCounts } from "../pool/counts.ts";
 import { formatCoolDown } from "../pool/cool-down.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
+import type { Pool } from "../pool/pools.ts";
 import type { Loss } from "../pool/work.ts";
 import { objectKey, type Condition } from "../service/objects.ts";
 import type { EventWrite, PoolStatusWrite, Snapshot } from "../source/source.ts";
 import { forEach, type Sliced } from "../time/slices.ts";
-import { conditionText, dated, POOL_EXHAUSTED, POOL_VALID } from "./conditions.ts";
+import { conditionText, dated, POOL_ANYCAST, POOL_EXHAUSTED, POOL_VALID } from "./conditions.ts";
 import type { Operation } from "./plan.ts";
 
 const INT64_MAX = (1n << 63n) - 1n;
@@ -32,11 +35,18 @@ export function* planPools(snapshot: Snapshot, decision: Decision, now: Date): S
     const conditions = [
       ...invalid(problems.get(`IPAddressPool ${objectKey(object)}`) ?? []),
       ...exhausted(pool?.key === key ? decision.exhausted.get(pool) : undefined),
+      ...anycast(pool?.key === key && isCovered(object, snapshot.l2Advertisements) ? pool : undefined),
     ].map((condition) => dated(condition, object.status?.conditions ?? [], now));
     const write: PoolStatusWrite = { ...counters(counts), conditions, ...coolDownOf(key, object, decision) };
     const changed = poolStatusDiffers(object, write);
     if (changed) operations.push({ type: "pool", key, write });
-    const events = changed ? news(object, conditions) : [];
+    // That an address may be answered by others is a remark, no event.
+    const events = changed
+      ? news(
+          object,
+          conditions.filter(({ type }) => type !== POOL_ANYCAST),
+        )
+      : [];
     const lost = pool?.key === key ? losses.get(object.metadata.name) : undefined;
     if (lost !== undefined) events.push({ reason: "AddressesLost", message: lossMessage(lost) });
     for (const { reason, message } of events)
@@ -56,6 +66,12 @@ function exhausted(families: readonly Family[] | undefined): readonly Condition[
   if (families === undefined) return [];
   const message = `no ${families.join(" and ")} left, and Services wait`;
   return [{ type: POOL_EXHAUSTED, status: "True", reason: "PoolExhausted", message }];
+}
+
+function anycast(pool: Pool | undefined): readonly Condition[] {
+  const message = pool === undefined ? undefined : anycastWarning(pool.ranges);
+  if (message === undefined) return [];
+  return [{ type: POOL_ANYCAST, status: "True", reason: "SubnetRouterAnycast", message }];
 }
 
 function invalid(problems: readonly Problem[]): readonly Condition[] {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
@@ -10,6 +11,13 @@ function policies(): readonly number[] {
     return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[38]);
   });
 }
+
+test("a thread of a process without CAP_SYS_NICE goes on as it was, and says so", () => {
+  const url = new URL("thread-priority.ts", import.meta.url).href;
+  const code = `import(${JSON.stringify(url)}).then((m) => process.stdout.write(m.runThreadBeforeOthers()))`;
+  const words = ["--bounding-set=-sys_nice", "--inh-caps=-sys_nice", process.execPath, "--eval", code];
+  assert.equal(execFileSync("setpriv", words, { encoding: "utf8" }), "ordinary");
+});
 
 test("a thread that runs before others is the one that asked, and no other", async () => {
   assert.ok(policies().every((policy) => policy === 0));

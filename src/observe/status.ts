@@ -77,7 +77,7 @@ export interface StatusDocument {
 }
 
 export interface HazardRow {
-  /** `StrictARP`, `AddressHeld`, `AddressAnswered`, `ReversePathFilter`, `Forwarding`, `MTU`, `GenericXDP` */
+  /** `StrictARP`, `AddressHeld`, `AddressAnswered`, `SubnetRouterAnycast`, `BackendUnreachable`, `ReversePathFilter`, `Forwarding`, `MTU`, `GenericXDP`, `BFDPriority` */
   readonly check: string;
   /** `advice`: it works, not as well as it could. */
   readonly level: "problem" | "advice";

@@ -164,6 +164,19 @@ describe("a value", () => {
     );
   });
 
+  it("that leaves SYS_NICE out leaves nothing else out", () => {
+    const capabilities = (...set: readonly string[]): readonly string[] => {
+      const { securityContext } = containerOf(render(...set), "DaemonSet") as Container & {
+        readonly securityContext: { readonly capabilities: { readonly add: readonly string[] } };
+      };
+      return securityContext.capabilities.add;
+    };
+    const expected = ["BPF", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "PERFMON"];
+    assert.deepEqual(capabilities(), [...expected, "SYS_NICE"]);
+    assert.deepEqual(capabilities("speaker.realTime=false"), expected);
+    assert.deepEqual(capabilities("speaker.realTime=false", "speaker.handover=true"), [...expected, "SYS_ADMIN"]);
+  });
+
   const secretsRule = (...set: readonly string[]): unknown => {
     const { rules } = find(render(...set), "Role", "fairlead-agent");
     return (rules as readonly { readonly resources: readonly string[] }[]).find(({ resources }) =>

@@ -4,6 +4,7 @@
  * left are devices that do not, machines without an agent, and programs that announce by themselves.
  */
 import { formatAddress, parseAddress } from "../../net/address.ts";
+import { anycastOf } from "../../pool/anycast.ts";
 import type { DeviceSettings, ForeignAnswer, Hazard, HazardFacts } from "./facts.ts";
 
 /** kube-proxy in IPVS mode holds every Service address on it, on every node. */
@@ -13,7 +14,28 @@ const ARP_ANNOUNCE_BEST = 2;
 const NAMED_MAX = 3;
 
 export function findAnswering(facts: HazardFacts): readonly Hazard[] {
-  return [...facts.links.flatMap((link) => heldOn(link, facts)), ...answered(facts)];
+  return [...facts.links.flatMap((link) => heldOn(link, facts)), ...answered(facts), ...ofAllRouters(facts)];
+}
+
+/** The first address of a segment's own network. */
+function ofAllRouters(facts: HazardFacts): readonly Hazard[] {
+  return facts.links.flatMap(({ name, addresses }): readonly Hazard[] => {
+    const shared = new Set(addresses.flatMap((address) => anycastOf(address) ?? []));
+    const here = facts.announced.filter(({ address, devices }) => devices.includes(name) && shared.has(address));
+    if (here.length === 0) return [];
+    const found = here.map(({ address }) => address);
+    return [
+      {
+        check: "SubnetRouterAnycast",
+        // Who answers in fact is found by asking: AddressAnswered.
+        level: "advice",
+        subject: name,
+        message: `${named(found, facts)} is the first address of a network of ${name}, which belongs to all its routers (RFC 4291 §2.6.1): each of them answers for it, and so does the kernel of a node without an agent`,
+        todo: "Let the pool begin with the next address, as a range; the Service gets another one.",
+        addresses: found,
+      },
+    ];
+  });
 }
 
 function heldOn({ name, addresses }: HazardFacts["links"][number], facts: HazardFacts): readonly Hazard[] {

@@ -5,7 +5,42 @@ const STRICT = 1;
 const FAMILIES = ["IPv4", "IPv6"] as const;
 
 export function findCarrying(facts: HazardFacts): readonly Hazard[] {
-  return [...notForwarding(facts), ...filtered(facts), ...narrow(facts), ...slow(facts)];
+  return [
+    ...notForwarding(facts),
+    ...withoutWay(facts),
+    ...filtered(facts),
+    ...narrow(facts),
+    ...slow(facts),
+    ...unpunctual(facts),
+  ];
+}
+
+/** A route that refuses - `unreachable`, `blackhole`, `prohibit` - hides the default route behind it; no route at all is the same. */
+function withoutWay({ lostBackends, announced, routed }: HazardFacts): readonly Hazard[] {
+  return lostBackends.map(({ node, address, refusal }): Hazard => {
+    return {
+      check: "BackendUnreachable",
+      level: routed || announced.length > 0 ? "problem" : "advice",
+      subject: `${node} ${address.includes(":") ? "IPv6" : "IPv4"}`,
+      message: `there is no way to its pods (${address}: ${refusal}): connections that come in here and are given to one of them fail`,
+      todo: `Repair the route (\`ip route get ${address}\`, \`ip route show table all\`): the pod network or BGP should have made one; a route of type unreachable or blackhole hides the default route.`,
+      addresses: [],
+    };
+  });
+}
+
+function unpunctual({ bfdPriority }: HazardFacts): readonly Hazard[] {
+  if (bfdPriority === undefined || bfdPriority === "realTime") return [];
+  return [
+    {
+      check: "BFDPriority",
+      level: "advice",
+      subject: "bfd",
+      message: `the kernel refuses real-time scheduling for BFD (it is ${bfdPriority} now): on a busy node packets may be late, and sessions with short intervals go down`,
+      todo: "Give the agent CAP_SYS_NICE (the chart does, unless speaker.realTime is false), or let BFD profiles be slower: 300 ms × 3 is safe.",
+      addresses: [],
+    },
+  ];
 }
 
 /** Also what bpf_fib_lookup() finds is not used from a device that does not forward. */
@@ -59,7 +94,7 @@ function narrow({ devices, announced, routed, backendWays }: HazardFacts): reado
             check: "MTU",
             level: "advice",
             subject: `${name} ${device}`,
-            message: `packets of up to ${mtu} bytes come in, the way over ${device} to pods of ${ways.map(({ node }) => node).join(", ")} takes ${found}: larger ones are refused with "packet too big"`,
+            message: `packets of up to ${mtu} bytes come in, the way over ${device} to pods of ${[...new Set(ways.map(({ node }) => node))].join(", ")} takes ${found}: larger ones are refused with "packet too big"`,
             todo: `Give ${device} the MTU of ${name}, or pods one of at most ${found}; clients' firewalls must let ICMP "fragmentation needed" through.`,
             addresses: [],
           },

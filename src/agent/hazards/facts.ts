@@ -17,10 +17,13 @@ export type HazardCheck =
   | "StrictARP" // kube-proxy in IPVS mode has addresses of Services, and kernels answer ARP for them
   | "AddressHeld" // another device of this node has a Service's address
   | "AddressAnswered" // somebody else on the segment answers for it
+  | "SubnetRouterAnycast" // every router on the segment may answer for it
+  | "BackendUnreachable" // no way to the pods of another node
   | "ReversePathFilter"
   | "Forwarding"
   | "MTU"
-  | "GenericXDP";
+  | "GenericXDP"
+  | "BFDPriority"; // BFD waits for its turn like everything else
 
 export interface HazardFacts {
   /** Those that carry the programs. */
@@ -44,8 +47,12 @@ export interface HazardFacts {
   readonly families: { readonly IPv4: boolean; readonly IPv6: boolean };
   /** Devices of IPv4's default route. */
   readonly defaultDevices: readonly string[];
-  /** To a backend of each other node. */
+  /** To a backend of each family of each other node. */
   readonly backendWays: readonly { readonly node: string; readonly device: string; readonly mtu: number }[];
+  /** Those of them that there is no way to; `refusal` in the kernel's words. */
+  readonly lostBackends: readonly { readonly node: string; readonly address: string; readonly refusal: string }[];
+  /** How the thread of BFD sessions is scheduled; undefined: there are none. */
+  readonly bfdPriority: "realTime" | "nice" | "ordinary" | undefined;
   readonly answers: readonly ForeignAnswer[];
 }
 

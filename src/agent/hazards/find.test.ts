@@ -43,6 +43,8 @@ const WELL: HazardFacts = {
   families: { IPv4: true, IPv6: true },
   defaultDevices: ["eth0"],
   backendWays: [{ node: "worker2", device: "eth0", mtu: 1500 }],
+  lostBackends: [],
+  bfdPriority: "realTime",
   answers: [],
 };
 
@@ -218,6 +220,7 @@ const ROWS: readonly Row[] = [
       backendWays: [
         { node: "worker2", device: "vxlan0", mtu: 1450 },
         { node: "worker3", device: "vxlan0", mtu: 1450 },
+        { node: "worker3", device: "vxlan0", mtu: 1450 },
         { node: "worker4", device: "eth0", mtu: 1500 },
       ],
     },
@@ -233,6 +236,41 @@ const ROWS: readonly Row[] = [
     facts: { announced: [], backendWays: [{ node: "worker2", device: "vxlan0", mtu: 1450 }] },
     found: [],
   },
+
+  // BackendUnreachable
+  {
+    name: "no way to pods of another node",
+    facts: { lostBackends: [{ node: "worker3", address: "10.244.3.3", refusal: "No route to host" }] },
+    found: [["problem BackendUnreachable worker3 IPv4", /no way to its pods \(10\.244\.3\.3: No route to host\)/]],
+  },
+  {
+    name: "the same on a node that announces nothing yet",
+    facts: {
+      announced: [],
+      lostBackends: [{ node: "worker3", address: "10.244.3.3", refusal: "Invalid argument" }],
+    },
+    found: [["advice BackendUnreachable worker3 IPv4", /Invalid argument/]],
+  },
+
+  // SubnetRouterAnycast
+  {
+    name: "the first address of the segment's network",
+    facts: { announced: [{ address: "fc00::", devices: ["eth0"] }] },
+    found: [["advice SubnetRouterAnycast eth0", /^fc00:: is the first address of a network of eth0/]],
+  },
+  {
+    name: "the same address on a device that has no part in that network",
+    facts: { announced: [{ address: "fc00::", devices: ["eth1"] }] },
+    found: [],
+  },
+
+  // BFDPriority
+  {
+    name: "BFD that waits for its turn",
+    facts: { bfdPriority: "ordinary" },
+    found: [["advice BFDPriority bfd", /refuses real-time scheduling for BFD \(it is ordinary now\)/]],
+  },
+  { name: "no BFD at all", facts: { bfdPriority: undefined }, found: [] },
 
   // GenericXDP
   {

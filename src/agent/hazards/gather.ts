@@ -8,8 +8,8 @@ import { linkRefusal } from "../devices.ts";
 import type { AgentState } from "../state.ts";
 import type { DeviceSettings, ForeignAnswer, HazardFacts } from "./facts.ts";
 
-/** Routes are looked up to so many nodes. */
-const WAYS_MAX = 64;
+/** Routes are looked up to so many backends. */
+const WAYS_MAX = 128;
 
 const LEADS_TO_PODS = new RegExp(EXCLUDED_INTERFACES);
 
@@ -37,6 +37,11 @@ export async function gatherFacts(state: AgentState, answers: readonly ForeignAn
       const mtu = found.way.mtu ?? links.find(({ name }) => name === device)?.mtu;
       return mtu === undefined ? [] : [{ node, device, mtu }];
     }),
+    lostBackends: backends.flatMap(({ node, address }, index) => {
+      const found = ways[index];
+      return found === undefined || found.ok ? [] : [{ node, address, refusal: found.refusal }];
+    }),
+    bfdPriority: state.bgp?.watch.bfd?.view().priority,
     answers,
   };
 }
@@ -98,19 +103,16 @@ function familiesOf({ forwarding }: AgentState): HazardFacts["families"] {
   return { IPv4: families.has("IPv4"), IPv6: families.has("IPv6") };
 }
 
-/** One for each other node. */
+/** One of each family for each other node. */
 function remoteBackends({ forwarding }: AgentState): readonly { readonly node: string; readonly address: string }[] {
-  const found = new Map<string, string>();
+  const found = new Map<string, { readonly node: string; readonly address: string }>();
   for (const frontends of forwarding.frontends.values())
     for (const { backends } of frontends)
       for (const { nodeName, local, address } of backends) {
-        if (local || nodeName === undefined || found.has(nodeName)) continue;
-        found.set(nodeName, formatAddress(address));
-        if (found.size === WAYS_MAX) return pairs(found);
+        const key = `${address.family} ${nodeName}`;
+        if (local || nodeName === undefined || found.has(key)) continue;
+        found.set(key, { node: nodeName, address: formatAddress(address) });
+        if (found.size === WAYS_MAX) return [...found.values()];
       }
-  return pairs(found);
-}
-
-function pairs(found: ReadonlyMap<string, string>): readonly { readonly node: string; readonly address: string }[] {
-  return [...found].map(([node, address]) => ({ node, address }));
+  return [...found.values()];
 }

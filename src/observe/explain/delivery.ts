@@ -44,19 +44,25 @@ function explainPorts(
     const todo = "Compare the name and the targetPort of the Service's port with the ports of its EndpointSlices.";
     return all ? failed(found, { details, todo }) : warning(found, { details, todo });
   }
-  const lost = announcesHere ? here.routes.filter(({ refusal }) => refusal !== undefined) : [];
+  const lost = here.routes.filter(({ refusal }) => refusal !== undefined);
   const ways = here.routes.map(({ backend, way, refusal }) => `${backend}: ${refusal ?? way}`);
   const lines = [...details, ...ways];
   if (lost.length > 0) {
     const todo =
       "Give this node a route to the pods, or repair what is between: Fairlead reads the routing table and adds nothing.";
     const found = `${counted(lost.length, "backend")} of ${here.routes.length} cannot be reached from here`;
+    // Nothing comes in here now; but this node may be the next.
+    if (!announcesHere) return local ? well(readyText(reachable), lines) : warning(found, { details: lines, todo });
     return lost.length === here.routes.length
       ? failed(found, { details: lines, todo })
       : warning(found, { details: lines, todo });
   }
+  return well(readyText(reachable), lines);
+}
+
+function readyText(reachable: readonly EndpointFacts[]): string {
   const nodes = [...new Set(reachable.map(({ node }) => node ?? "an unknown node"))].toSorted();
-  return well(`${reachable.length} ready on ${listed(nodes)}`, lines);
+  return `${reachable.length} ready on ${listed(nodes)}`;
 }
 
 function describe({ address, pod, node, state, nodeGone }: EndpointFacts): string {

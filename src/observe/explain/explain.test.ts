@@ -104,3 +104,28 @@ describe("hazards of the node", () => {
     });
   });
 });
+
+describe("backends without a way to them", () => {
+  const explained = (refusal: string | undefined, policy: "Cluster" | "Local"): ExplainStep | undefined => {
+    const { object } = FACTS;
+    assert.ok(object !== undefined);
+    const routes = [{ backend: "10.244.2.2", way: "none", refusal }];
+    const facts = {
+      ...FACTS,
+      object: { ...object, spec: { ...object.spec, externalTrafficPolicy: policy } },
+      here: { ...FACTS.here, routes },
+    };
+    return explain(facts, [branch("l2", "elsewhere")]).steps.find(({ step }) => step === "endpoints");
+  };
+
+  test("are a warning on a node that announces nothing: it may be the next", () => {
+    const step = explained("No route to host", "Cluster");
+    assert.deepEqual([step?.result, step?.found], ["warning", "1 backend of 1 cannot be reached from here"]);
+    assert.ok(step?.details.includes("10.244.2.2: No route to host"));
+  });
+
+  test("are none where there is a way, nor where a node forwards to its own pods only", () => {
+    assert.equal(explained(undefined, "Cluster")?.result, "ok");
+    assert.equal(explained("No route to host", "Local")?.result, "ok");
+  });
+});

@@ -32,11 +32,10 @@ export function startBfd(options: BfdOptions = {}): Bfd {
   const worker = new Worker(new URL("./worker/driver.ts", import.meta.url), { workerData, name: "bfd" });
   const listeners = new Set<() => void>();
   const asking: ((details: readonly BfdDetails[]) => void)[] = [];
-  let sessions: BfdView["sessions"] = [];
+  let view: BfdView = { sessions: [] };
   let parked: readonly ParkedSession[] = [];
   let stopping = false;
   const tell = (message: ToWorker): void => worker.postMessage(message);
-  const fail = options.onFailure ?? rethrow;
   const exited = new Promise<void>((resolve) => {
     worker.once("exit", () => {
       for (const answer of asking.splice(0)) answer([]);
@@ -46,8 +45,11 @@ export function startBfd(options: BfdOptions = {}): Bfd {
 
   worker.on("message", (message: FromWorker) => {
     switch (message.type) {
+      case "started":
+        view = { ...view, priority: message.priority };
+        return;
       case "changed":
-        sessions = message.sessions;
+        view = { ...view, sessions: message.sessions };
         for (const listener of listeners) listener();
         return;
       case "details":
@@ -57,12 +59,7 @@ export function startBfd(options: BfdOptions = {}): Bfd {
         parked = message.parked;
     }
   });
-  worker.on("error", (error) =>
-    fail(error instanceof Error ? error : new Error(`The BFD worker failed: ${String(error)}`)),
-  );
-  worker.on("exit", (code) => {
-    if (!stopping && code === 0) fail(new Error("The BFD worker ended although nobody asked it to"));
-  });
+  onFailure(worker, () => stopping, options.onFailure ?? rethrow);
 
   return {
     setSessions: (wanted) => tell({ type: "sessions", sessions: wanted }),
@@ -70,7 +67,7 @@ export function startBfd(options: BfdOptions = {}): Bfd {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    view: () => ({ sessions }),
+    view: () => view,
     details: () =>
       stopping
         ? Promise.resolve([])
@@ -86,6 +83,15 @@ export function startBfd(options: BfdOptions = {}): Bfd {
       return parked;
     },
   };
+}
+
+function onFailure(worker: Worker, isStopping: () => boolean, fail: (error: Error) => void): void {
+  worker.on("error", (error) =>
+    fail(error instanceof Error ? error : new Error(`The BFD worker failed: ${String(error)}`)),
+  );
+  worker.on("exit", (code) => {
+    if (!isStopping() && code === 0) fail(new Error("The BFD worker ended although nobody asked it to"));
+  });
 }
 
 function rethrow(error: Error): never {

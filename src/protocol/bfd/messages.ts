@@ -2,6 +2,9 @@
 import type { BfdSessionConfig } from "./config.ts";
 import type { BfdDetails, BfdSessionView, ParkedSession } from "./view.ts";
 
+/** `nice`: only before others of its session; `ordinary`: like everything else. */
+export type ThreadPriority = "realTime" | "nice" | "ordinary";
+
 /** The worker's `workerData`. */
 export interface WorkerOptions {
   readonly parked: readonly ParkedSession[];
@@ -22,6 +25,8 @@ export type ToWorker =
   | { readonly type: "stop"; readonly mode: StopMode };
 
 export type FromWorker =
+  /** Once, at the start: what the kernel made of the wish to run before others. */
+  | { readonly type: "started"; readonly priority: ThreadPriority }
   /** After every change of a state; the whole truth. */
   | { readonly type: "changed"; readonly sessions: readonly BfdSessionView[] }
   | { readonly type: "details"; readonly sessions: readonly BfdDetails[] }

@@ -1,10 +1,13 @@
 /** What the agent and its operator see of BFD. */
 import type { Instant } from "../../time/instant.ts";
+import type { ThreadPriority } from "./messages.ts";
 import type { Remote } from "./session.ts";
 import type { BfdState, Diagnostic } from "./packet.ts";
 
 export interface BfdView {
   readonly sessions: readonly BfdSessionView[];
+  /** How its thread is scheduled; absent: it has not said yet. */
+  readonly priority?: ThreadPriority;
 }
 
 export interface BfdSessionView {

@@ -14,6 +14,28 @@ export function testHazards(it: DefineTest): void {
     for (const node of lab.nodes) assert.deepEqual(await hazards(lab, node), [], node);
   });
 
+  it("a node whose route to another's pods refuses them says so, whatever its default route is, and to who asks why", async (lab) => {
+    const address = await lab.address("dual-stack");
+    const announcer = await lab.announcer(address, 80);
+    const socket = `--socket ${lab.lab.paths.socket(announcer)}`;
+    const rows = (await lab.agent(announcer, "/v1/bpf/lb"))?.filter((row) => row.address === address) ?? [];
+    const pod = rows.flatMap(({ backends }) => backends).find(({ local }) => !local)?.address ?? "";
+    const network = pod.replace(/\.\d+$/, "");
+    const ways = [`${network}.0/25`, `${network}.128/25`];
+    for (const way of ways) {
+      const made = await lab.exec(announcer, "ip", "route", "add", "unreachable", way);
+      assert.equal(made.status, 0, made.stderr);
+    }
+    const hazard = await waitForHazard(lab, announcer, "BackendUnreachable ");
+    assert.ok(hazard.message.includes(`there is no way to its pods (${network}.`), hazard.message);
+    assert.match(hazard.message, /: No route to host\)/);
+    assert.equal(hazard.level, "problem");
+    const explained = await fairlead(`explain ${address} ${socket}`);
+    assert.match(explained.stdout, /cannot be reached from here/);
+    for (const way of ways) await lab.exec(announcer, "ip", "route", "del", "unreachable", way);
+    await waitForNone(lab, announcer);
+  });
+
   it("a node without its agent that has an address is seen by the announcer, and not when its agent is back", async (lab) => {
     const address = await lab.address("dual-stack");
     const announcer = await lab.announcer(address, 80);
@@ -70,8 +92,9 @@ export function testHazards(it: DefineTest): void {
 }
 
 /** Undefined: its agent does not answer. */
+/** Without what the pool of the examples brings along: it begins with the first address of its segment's network. */
 async function hazards(lab: TestLab, node: string): Promise<readonly HazardRow[] | undefined> {
-  return (await lab.agent(node, "/v1/status"))?.hazards;
+  return (await lab.agent(node, "/v1/status"))?.hazards.filter(({ check }) => check !== "SubnetRouterAnycast");
 }
 
 async function waitForHazard(lab: TestLab, node: string, start: string): Promise<HazardRow> {

@@ -32,7 +32,7 @@ const PARK_LOOK_MILLISECONDS = 10;
 const LISTEN_AGAIN_MILLISECONDS = 5000;
 
 function run(options: WorkerOptions, agent: Agent): void {
-  runThreadBeforeOthers();
+  agent.postMessage({ type: "started", priority: runThreadBeforeOthers() });
   const worker = new BfdWorker(options, (message) => agent.postMessage(message));
   agent.on("message", (message) => {
     switch (message.type) {
