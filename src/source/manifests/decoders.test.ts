@@ -33,6 +33,17 @@ test("a large list is decoded an object at a time, with pauses in between", asyn
   assert.ok(pauses >= 1000, `${pauses} pauses`);
 });
 
+test("a slice does not begin anew with every document of YAML: of thousands of small ones there are pauses too", async () => {
+  let now = 0;
+  let pauses = 0;
+  // A slice holds ten looks at the clock, and a document is looked at less often.
+  const pace: Pace = { sliceMilliseconds: 10, now: () => (now += 1), pause: async () => void (pauses += 1) };
+  const documents = services(1000).map((object) => `# in YAML\n${JSON.stringify(object)}\n`);
+  const reading = await decode(documents.join("---\n"), [], pace);
+  assert.equal(reading.entries.length, 1000);
+  assert.ok(pauses > 50, `${pauses} pauses`);
+});
+
 test("a large file says the same as if it were small", async () => {
   const items = [
     ...services(50),

@@ -1,7 +1,7 @@
 /** How the bytes of files become entries: manifests in slices, large YAML in a thread of its own; state, which is small, at once. */
 import type { Problem } from "../../net/problem.ts";
 import type { Service } from "../../service/objects.ts";
-import { inSlices, type Pace } from "../../time/slices.ts";
+import { inSlices, type Pace, type Sliced } from "../../time/slices.ts";
 import {
   decodingJson,
   decodeManifest,
@@ -15,7 +15,7 @@ import type { DecodedObject, DecodeProblem } from "./decode-object.ts";
 import type { Decoder, Entry, Reading } from "./files.ts";
 import type { ManifestEntry } from "./merge.ts";
 import { SMALL_BYTES_MAX } from "./read-file.ts";
-import { yamlAsJson } from "./yaml-conversion.ts";
+import { yamlAsJson, type ConvertedDocument } from "./yaml-conversion.ts";
 
 export const manifestDecoder: Decoder<ManifestEntry> = {
   smallBytesMax: YAML_BYTES_MAX,
@@ -48,12 +48,21 @@ async function decodeLarge(bytes: Buffer, known: ReadonlyMap<string, ManifestEnt
     found.report({ document: 1, message: "is not complete: the JSON ends inside of something", broken: true });
     return found;
   }
-  for (const [index, document] of (await yamlAsJson(bytes)).entries()) {
+  await inSlices(decodingDocuments(await yamlAsJson(bytes), found, known), pace);
+  return found;
+}
+
+function* decodingDocuments(
+  documents: readonly ConvertedDocument[],
+  found: Findings,
+  known: ReadonlyMap<string, ManifestEntry>,
+): Sliced<void> {
+  for (const [index, document] of documents.entries()) {
     const number = index + 1;
     if ("fault" in document) found.report({ document: number, message: document.fault, broken: true });
-    else await inSlices(decodingDocument(Buffer.from(document.json.buffer), number, found, known), pace);
+    else yield* decodingDocument(Buffer.from(document.json.buffer), number, found, known);
+    yield;
   }
-  return found;
 }
 
 function* decodingDocument(
