@@ -3,6 +3,7 @@
  * for the agent's libraries, and `--help` for nobody's.
  */
 import { Command, CommanderError } from "commander";
+import { candidatesFor, COMPLETE, drawCandidates } from "./completion.ts";
 import { ownVersion } from "./own-version.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
@@ -16,6 +17,29 @@ interface Entry {
 
 /** Runs one command line (without node and script) and returns the exit status. Bugs are thrown. */
 export async function runCli(words: readonly string[], world: World): Promise<number> {
+  if (words[0] === COMPLETE) return complete(words.slice(words[1] === "--" ? 2 : 1), world);
+  const program = await programFor(words, world);
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return world.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return exitCodeOf(error);
+    if (!(error instanceof CommandFailure)) throw error;
+    world.stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
+}
+
+/** A shell asks what may follow. */
+async function complete(words: readonly string[], world: World): Promise<number> {
+  // The word that is being typed asks for nothing yet.
+  const program = await programFor(words.slice(0, -1), world);
+  world.stdout.write(drawCandidates(candidatesFor(program, words)));
+  return EXIT.ok;
+}
+
+/** With everything below the command that is asked for; of the others their names. */
+async function programFor(words: readonly string[], world: World): Promise<Command> {
   const program = new Command(world.program)
     .description("A load balancer for clusters and machines that have no cloud")
     .version(await ownVersion(), "-V, --version", "show the version of this program")
@@ -35,15 +59,7 @@ export async function runCli(words: readonly string[], world: World): Promise<nu
   const here = entries.filter(({ machineOnly = false }) => world.reach === "machine" || !machineOnly);
   for (const entry of here) program.addCommand(await commandFor(entry, words, world));
   inheritSettings(program);
-  try {
-    await program.parseAsync(words, { from: "user" });
-    return world.exitCode;
-  } catch (error) {
-    if (error instanceof CommanderError) return exitCodeOf(error);
-    if (!(error instanceof CommandFailure)) throw error;
-    world.stderr.write(`${error.message}\n`);
-    return error.exitCode;
-  }
+  return program;
 }
 
 /** A command that is not asked for is only its line in the help. */
@@ -153,6 +169,12 @@ const entries: readonly Entry[] = [
     machineOnly: true,
     summary: "networks of namespaces on this machine, with the real programs in them",
     load: async () => (await import("./lab.ts")).labCommand().addHelpText("after", LAB_EXAMPLE),
+  },
+  {
+    name: "completion",
+    machineOnly: true,
+    summary: "completion for bash, zsh or fish, to be sourced by it",
+    load: async (world) => (await import("./completion.ts")).completionCommand(world),
   },
   {
     name: "version",
