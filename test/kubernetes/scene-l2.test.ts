@@ -1,12 +1,12 @@
 /**
  * What scene l2 shows with a folder of manifests, for a real cluster: the same tests, with kubectl in the folder's place. What cannot be so
- * there is named below with its reason, and nothing else is left out.
+ * there is named below with its reason, and nothing else is left out: bring-up and command are about the lab, not about what runs in it.
  */
 import assert from "node:assert/strict";
 import { labSuite, type DefineTest } from "../lab/harness.ts";
 import { testChanges } from "../lab/suites/change.ts";
 import { testConfigurationStates } from "../lab/suites/configuration.ts";
-import { testAgentsThatReturn, testNodesThatGo } from "../lab/suites/failover.ts";
+import { GRACE_SECONDS, testAgentsThatGo, testAgentsThatReturn, testNodesThatGo } from "../lab/suites/failover.ts";
 import { testHazards } from "../lab/suites/hazards.ts";
 import { testCleanup, testCommands } from "../lab/suites/operator.ts";
 import { testSelection } from "../lab/suites/selection.ts";
@@ -48,3 +48,7 @@ labSuite("what scene l2 shows, in a real cluster", "kubernetes", OFTEN, (it) => 
     assert.deepEqual([...left].toSorted(), [...LEFT_OUT.keys()].toSorted());
   });
 });
+
+const SHORT_GRACE = { agentArguments: ["--grace-seconds", String(GRACE_SECONDS)] };
+
+labSuite("an agent that goes away in a real cluster", "kubernetes", SHORT_GRACE, testAgentsThatGo);
