@@ -2,7 +2,7 @@
 # Builds what a real cluster needs from Go modules, into .cache/kubernetes/bin: the versions that modules/NAME/go.mod names. Each program
 # is built once; what is there is left alone. The first build of everything takes some minutes.
 #
-#     build.sh                   all of it
+#     build.sh                   all of it, and the definitions of others that tests need
 #     build.sh PROGRAM...        only these
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -33,6 +33,12 @@ table=(
   "pause|pause|fairlead/lab/kubernetes/pause|"
 )
 
+# Custom resource definitions of others, which objects of the chart are for: module@version | its sum | files.
+definitions=(
+  "github.com/prometheus-operator/prometheus-operator@v0.92.1|h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc=|example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"
+  "github.com/cert-manager/cert-manager@v1.20.0|h1:czZamsFJ1YdKPhpv+SopJZN9t3W68vQBnFYUevSHGqY=|deploy/crds/cert-manager.io_certificates.yaml deploy/crds/cert-manager.io_issuers.yaml"
+)
+
 say() { printf 'kubernetes: %s\n' "$1" >&2; }
 
 # Debian's Go is too old for today's Kubernetes; PyPI has the real one as a package.
@@ -47,6 +53,24 @@ require_go() {
 
 # What a program is made of: other modules, other tags or another table make another one.
 digest_of() { { find "modules/$2" -type f | sort | xargs cat; printf '%s\n' "$@"; } | sha256sum | cut -d' ' -f1; }
+
+# Fetched, not built: nothing of these modules is run.
+fetch_definitions() {
+  local stamp_file=$cache/built/definitions row module sum files folder
+  [[ -f $stamp_file && $(<"$stamp_file") == "${definitions[*]}" ]] && return
+  require_go
+  mkdir -p "$cache/definitions" "$cache/built"
+  for row in "${definitions[@]}"; do
+    IFS='|' read -r module sum files <<<"$row"
+    say "fetching definitions of $module"
+    local found; found=$(cd / && GOFLAGS=-mod=mod go mod download -json "$module")
+    [[ $found == *"\"Sum\": \"$sum\""* ]] || { say "$module is not what it was: its sum is another than in build.sh"; exit 1; }
+    folder=$(sed -n 's/.*"Dir": "\(.*\)".*/\1/p' <<<"$found")
+    for file in $files; do install -m 644 "$folder/$file" "$cache/definitions/"; done
+  done
+  printf '%s\n' "${definitions[*]}" >"$stamp_file"
+}
+(($# > 0)) || fetch_definitions
 
 wanted=()
 for row in "${table[@]}"; do

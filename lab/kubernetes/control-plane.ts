@@ -9,7 +9,7 @@
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { accessSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { ApiServer } from "../../src/source/kubernetes/credentials.ts";
 
 /** Where build.sh leaves them. */
@@ -142,11 +142,20 @@ export function apiServerAt(folder: string, address: string, port: number, token
 
 /** The path of a program. Throws an Error that says how to get it. */
 export function requireProgram(name: string): string {
-  const path = join(BIN, name);
+  return requireBuilt(join(BIN, name));
+}
+
+/** The folder with definitions of others. Throws an Error that says how to get it. */
+export function requireDefinitions(): string {
+  return requireBuilt(join(BIN, "../definitions"));
+}
+
+function requireBuilt(path: string): string {
   try {
     accessSync(path);
     return path;
   } catch (cause) {
+    const name = basename(path);
     throw new Error(`${name} is not built yet: run lab/kubernetes/build.sh (it takes some minutes, once)`, { cause });
   }
 }
