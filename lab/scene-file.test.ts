@@ -172,7 +172,18 @@ test("a scene fills in device names, pod addresses and what pods listen on", () 
 test("every built-in scene reads without a problem and says what it is", async () => {
   const listed = await listScenes();
   const names = listed.map((each) => each.name);
-  for (const expected of ["bgp", "bird", "bridged", "dualstack", "ibgp", "kubernetes", "l2", "podcidr", "unnumbered"])
+  for (const expected of [
+    "bgp",
+    "bird",
+    "bridged",
+    "dualstack",
+    "ibgp",
+    "kubernetes",
+    "kubernetesbgp",
+    "l2",
+    "podcidr",
+    "unnumbered",
+  ])
     assert.ok(names.includes(expected), expected);
   for (const { name, description } of listed) {
     assert.ok(description.length > 20, name);
