@@ -11,7 +11,10 @@ export function drawTogether(all: readonly StatusDocument[], failures: Failures,
   const rows: readonly Row[] = [...all, ...failures.map(({ node }) => ({ node }))];
   const sorted = rows.toSorted((a, b) => (a.node < b.node ? -1 : 1));
   const problems = told(all.map(({ node, problems }) => [node, problems.map(formatProblem)]));
-  const hazards = told(all.map(({ node, hazards }) => [node, hazards.map(hazardText)]));
+  const ofLevel = (level: HazardRow["level"]): readonly (readonly [string, readonly string[]])[] =>
+    all.map(({ node, hazards }) => [node, hazards.filter((each) => each.level === level).map(hazardText)]);
+  // Problems of any node before the advice of another.
+  const hazards = told([...ofLevel("problem"), ...ofLevel("advice")]);
   const unserved = told(
     all.map(({ node, unserved: { first } }) => [node, first.map(({ service, reason }) => `${service}: ${reason}`)]),
   );

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { AGENT_API_PORT } from "../../lab/cluster-objects.ts";
 import { requireProgram } from "../../lab/kubernetes/control-plane.ts";
+import { memberPlan } from "../../lab/lab.ts";
+import { runIn } from "../../lab/network.ts";
 import { kubeconfigOf } from "../../lab/kubernetes/start.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { TICKET_HEADER } from "../../src/observe/remote-api.ts";
@@ -23,9 +25,15 @@ interface Ran {
 
 /** As a person types it: `kubectl …`. */
 function kubectl(lab: TestLab, user: User, ...words: readonly string[]): Promise<Ran> {
+  return kubectlFor(30_000, lab, user, words);
+}
+
+/** `milliseconds`: how long it may run. */
+function kubectlFor(milliseconds: number, lab: TestLab, user: User, words: readonly string[]): Promise<Ran> {
   const path = `${BIN}:${dirname(requireProgram("kubectl"))}:${process.env["PATH"] ?? ""}`;
   const environment = [`PATH=${path}`, `KUBECONFIG=${kubeconfigOf(lab.lab, user)}`];
-  return lab.exec(CONTROL_PLANE, "env", ...environment, "kubectl", ...words);
+  const { namespace } = memberPlan(lab.lab, CONTROL_PLANE);
+  return runIn(namespace, ["env", ...environment, "kubectl", ...words], { timeoutMilliseconds: milliseconds });
 }
 
 async function well(lab: TestLab, user: User, ...words: readonly string[]): Promise<string> {
@@ -222,5 +230,21 @@ labSuite("kubectl fairlead", "apiserver", { capture: false }, (it) => {
   it("forgets a role that was taken away", async (lab) => {
     await well(lab, "admin", "-n", "metallb-system", "delete", "rolebinding", "jane");
     assert.match(await refused(lab, "viewer", "fairlead", "nodes"), /User "jane" cannot list/);
+  });
+
+  it("ends a stream when the right to it is taken away, by way of the API server, and says who refuses", async (lab) => {
+    const words = ["fairlead", "monitor", "--node", "worker2", "--flows", "1", "--probes", "-o", "json"];
+    // A yes is remembered for half a minute, and asked about every ten seconds.
+    const streaming = kubectlFor(120_000, lab, "admin", words);
+    // Another, begun later, has ended: the agent has admitted the first as well.
+    await well(lab, "admin", ...words, "--count", "20");
+    await well(lab, "admin", "-n", "metallb-system", "delete", "rolebinding", "fairlead-api-viewer");
+    const { status, stdout, stderr } = await streaming;
+    assert.ok(stdout.split("\n").length > 20);
+    assert.equal(status, 1, stderr);
+    assert.match(
+      stderr,
+      /worker2 answered \/v1\/monitor\S* with 403: system:serviceaccount:metallb-system:fairlead-viewer may not get/,
+    );
   });
 });

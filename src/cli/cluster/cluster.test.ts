@@ -42,6 +42,15 @@ test("what is wrong is told once with the nodes that say so, and makes the exit 
   assert.match(stdout, /worker1 +0\.1\.0 +not ready, isolated, stamp run out/);
 });
 
+test("a problem of any node is told before the advice of another", async () => {
+  const hazards = [{ check: "MTU", level: "advice", subject: "eth0", message: "narrow", todo: "More." }] as const;
+  const status = { ...documents["/v1/status"], node: "worker1", hazards };
+  const troubled = agent("worker2", { "/v1/status": { ...troubledStatus, node: "worker2" } });
+  await using cluster = await startCluster([agent("worker1", { "/v1/status": status }), troubled]);
+  const { stdout } = await kubectl(cluster, "status");
+  assert.match(stdout, /Hazards of nodes\n +ReversePathFilter [^]*\n +MTU \(advice\) eth0: narrow/);
+});
+
 test("an agent that does not answer is named, and the others are shown", async () => {
   const silent: FakeAgent = { node: "worker2", pod: { phase: "Pending" } };
   await using cluster = await startCluster([agent("worker1"), silent]);
