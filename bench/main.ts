@@ -3,21 +3,21 @@
  * Medians; what is compared is measured in turns within one run, so that ratios mean something on a busy machine too.
  */
 import { cpus, release } from "node:os";
-import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import { measureAgent } from "./agent.ts";
 import { measureController, type ControllerResult } from "./controller.ts";
 import { measureBfd } from "./bfd.ts";
 import { CONTESTANTS, measureBgp, type BgpResult } from "./bgp.ts";
-import { ELECTION_EVENTS, measureElection } from "./election.ts";
 import { measureFirstByte } from "./first-byte.ts";
 import { INPUTS, measureInput } from "./inputs.ts";
 import { measureLargeCluster } from "./kubernetes.ts";
 import type { LoopDelay } from "./loop-delays.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { print } from "./print.ts";
+import { printElection, printMembership } from "./print-nodes.ts";
 import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { measureProgramming } from "./program.ts";
-import { median, quantile, ratio, spread } from "./statistics.ts";
+import { median, quantile, spread } from "./statistics.ts";
 import { measureTakeover, TAKEOVERS } from "./takeover.ts";
 import { measureTold, TOLD_INPUTS } from "./told.ts";
 import { measureTraffic } from "./traffic.ts";
@@ -40,8 +40,9 @@ const PARTS = {
   pool: { description: "addresses for 10,000 and 100,000 Services, from nothing", run: printPool },
   election: {
     description: "who announces 10,000 addresses among 500 nodes, beside all elections with every name",
-    run: printElection,
+    run: ({ rounds }) => printElection(LARGE, rounds),
   },
+  membership: { description: "what it costs a node to probe 19, 99 and 499 others", run: printMembership },
   agent: { description: "a whole agent with that cluster: start, memory, an edit of a manifest", run: printAgent },
   controller: {
     description:
@@ -154,31 +155,6 @@ async function printPool({ rounds }: Options): Promise<void> {
   print(
     "Addresses for Services that have none: reading them, searching, book-keeping; medians",
     ["pools", "Services", "assigned", "ms", "processor ms", "µs each", "aim", "longest step, ms"],
-    rows,
-  );
-}
-
-async function printElection({ rounds }: Options): Promise<void> {
-  const nodes = 500;
-  const results = Array.from({ length: Math.min(rounds, 3) }, () => measureElection({ ...LARGE, nodes }));
-  const names = { first: "the first", goes: "after a node went", comes: "after it came back" } as const;
-  const rows = ELECTION_EVENTS.map((event) => {
-    const [own, all] = (["own", "all"] as const).map((which) => results.map((result) => result[which][event]));
-    const column = (samples: typeof own, of: "milliseconds" | "hashes" | "longestStepMilliseconds"): number =>
-      median((samples ?? []).map((sample) => sample[of]));
-    return [
-      names[event],
-      spread((own ?? []).map(({ milliseconds }) => milliseconds)),
-      column(own, "hashes"),
-      column(own, "longestStepMilliseconds").toFixed(1),
-      column(all, "milliseconds").toFixed(0),
-      column(all, "hashes"),
-      ratio(column(own, "milliseconds"), column(all, "milliseconds")),
-    ];
-  });
-  print(
-    `Elections of ${LARGE.services} addresses among ${nodes} nodes, as one of them that announces ${results[0]?.won ?? 0}`,
-    ["", "ms", "hashes", "longest step, ms", "with every name, ms", "hashes", "to that"],
     rows,
   );
 }
@@ -371,13 +347,6 @@ async function printTraffic({ rounds, seconds, services }: Options): Promise<voi
       row.gigabitsToRouting,
     ]),
   );
-}
-
-function print(title: string, head: string[], rows: (string | number)[][]): void {
-  const chars = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" }; // no lines between rows
-  const table = new Table({ head, style: { head: [], border: [] }, chars });
-  table.push(...rows);
-  console.log(`${title}\n${table.toString()}\n`);
 }
 
 function positiveInteger(text: string): number {

@@ -13,6 +13,8 @@ export interface Timing {
   /** A probe not answered by then is followed by more at `retryIntervalMilliseconds`: loss is not death. */
   readonly answerTimeoutMilliseconds: number;
   readonly retryIntervalMilliseconds: number;
+  /** Whoever is due within this is asked together with the one that is. */
+  readonly togetherMilliseconds: number;
   /** Silence after which a peer is gone. */
   readonly windowMilliseconds: number;
   /** A peer that fell silent at most so long before or after another did so "at once". */
@@ -30,6 +32,7 @@ export const DEFAULT_TIMING: Timing = {
   jitterFraction: 0.1,
   answerTimeoutMilliseconds: 50,
   retryIntervalMilliseconds: 25,
+  togetherMilliseconds: 5,
   windowMilliseconds: 600,
   atOnceMilliseconds: 300,
   stallMilliseconds: 25,

@@ -217,6 +217,32 @@ describe("a peer", () => {
     }
   });
 
+  test("among hundreds is asked together with those who are due in a moment", () => {
+    const random = seededRandom(7);
+    const names = Array.from({ length: 200 }, (_, index) => `n${index}`);
+    let [state] = step(initialState(DEFAULT_TIMING, instant(0)), peersEvent(names), instant(0), random);
+    const [wakes, sent] = [new Set<number>(), new Map<bigint, number[]>()];
+    for (let now = deadline(state); now !== undefined && now < 10_000; now = deadline(state)) {
+      wakes.add(now);
+      const [next, effects] = step(state, { type: "clock" }, now, random);
+      state = next;
+      for (const effect of effects) {
+        if (effect.type !== "send") continue;
+        sent.set(effect.probe.nonce, [...(sent.get(effect.probe.nonce) ?? []), now]);
+        const probe: Probe = { ...effect.probe, type: "answer", remainingMilliseconds: 60_000 };
+        [state] = step(state, { type: "received", probe }, now, random);
+      }
+    }
+    // Each by itself would be 13,000.
+    assert.ok(wakes.size <= 2010, `${wakes.size} wakes in ten seconds`);
+    for (const times of sent.values())
+      for (const [index, at] of times.slice(1).entries()) {
+        const pause = at - (times[index] ?? 0);
+        assert.ok(pause >= 130 && pause <= 165, `asked after ${pause} ms`);
+      }
+    assert.equal(sent.size, names.length);
+  });
+
   test("that is silent is asked often before it is judged", () => {
     const { asked, log } = play({ peers: { b: until(3000), c: always }, until: 4000 });
     const goneAt = log[0]?.at ?? 0;
@@ -259,7 +285,7 @@ describe("a node that hears nobody", () => {
     },
     {
       name: "is not isolated while a third one answers",
-      scene: { peers: { b: until(3000), c: until(3000), d: always }, until: 9000 },
+      scene: { peers: { b: until(3000), c: until(3200), d: always }, until: 9000 },
       story: ["b gone", "c gone"],
     },
     {

@@ -11,7 +11,7 @@
  */
 import type { Address } from "../../net/address.ts";
 import { sameAddress } from "../../net/address.ts";
-import { earliest, later, type Instant } from "../../time/instant.ts";
+import { later, type Instant } from "../../time/instant.ts";
 import { jittered, type Random } from "../../time/jitter.ts";
 import { UNANSWERED_MIN, type Timing } from "./config.ts";
 import type { Probe } from "./packet.ts";
@@ -83,13 +83,16 @@ export function step(before: State, event: Event, now: Instant, random: Random):
 
 /** The one moment at which the driver must send a `clock` event; undefined: never. */
 export function deadline({ peers, at, timing }: State): Instant | undefined {
-  return earliest(
-    peers.flatMap((peer) => {
-      const verdictAt = later(peer.silentSince, timing.windowMilliseconds);
-      // Moments that have passed without a change wait for something else to happen: a witness, an answer.
-      return [peer.probeAt, ...[verdictAt, peer.expiresAt].filter((moment) => moment !== undefined && moment > at)];
-    }),
-  );
+  let first: Instant | undefined;
+  // Without a list of them all: this is asked hundreds of times a second, of hundreds of peers.
+  for (const { probeAt, silentSince, expiresAt } of peers) {
+    if (first === undefined || probeAt < first) first = probeAt;
+    // Moments that have passed without a change wait for something else to happen: a witness, an answer.
+    const verdictAt = later(silentSince, timing.windowMilliseconds);
+    if (verdictAt > at && verdictAt < first) first = verdictAt;
+    if (expiresAt !== undefined && expiresAt > at && expiresAt < first) first = expiresAt;
+  }
+  return first;
 }
 
 function knownOrNew(
@@ -116,7 +119,8 @@ function knownOrNew(
 /** Requests, answers to nobody and answers to old questions change nothing. */
 function received(state: State, probe: Probe, now: Instant, random: Random): State {
   if (probe.type !== "answer") return state;
-  const peer = state.peers.find(({ nonce }) => nonce === probe.nonce);
+  const index = state.peers.findIndex(({ nonce }) => nonce === probe.nonce);
+  const peer = state.peers[index];
   const answered = peer?.outstanding.find(({ sequence }) => sequence === probe.sequence);
   if (peer === undefined || answered === undefined) return state;
   // What waited for us in a buffer for longer than a window is history.
@@ -134,8 +138,8 @@ function received(state: State, probe: Probe, now: Instant, random: Random): Sta
     probeAt: later(answered.sentAt, jittered(probeIntervalMilliseconds, jitterFraction, random)),
   };
   const reunions = state.reunions + (peer.state === "gone" || state.isolated ? 1 : 0);
-  const others = state.isolated ? (row: PeerRow): PeerRow => heardAgain(row, now) : (row: PeerRow): PeerRow => row;
-  return { ...state, isolated: false, reunions, peers: state.peers.map((row) => (row === peer ? next : others(row))) };
+  const others = state.isolated ? state.peers.map((row) => heardAgain(row, now)) : state.peers;
+  return { ...state, isolated: false, reunions, peers: others.with(index, next) };
 }
 
 /** Answers tell whole milliseconds: of what was left by the last one, so much may have been cut off. */
@@ -206,8 +210,11 @@ function verdict(peer: PeerRow, state: State, now: Instant): "gone" | "isolated"
 
 function probed(state: State, now: Instant, random: Random): readonly [State, readonly Effect[]] {
   const effects: Effect[] = [];
+  // Who wakes to ask one peer asks those too that are next: with hundreds there would be no sleep otherwise.
+  const together = later(now, state.timing.togetherMilliseconds);
+  const isDue = state.peers.some(({ probeAt }) => probeAt <= now);
   const peers = state.peers.map((peer) => {
-    if (peer.probeAt > now) return peer;
+    if (!isDue || peer.probeAt > together) return peer;
     const sequence = (peer.sequence + 1) >>> 0;
     effects.push({
       type: "send",
@@ -243,5 +250,6 @@ function withNews(before: State, after: State, effects: readonly Effect[]): read
 }
 
 function sameNews(a: PeerRow, b: PeerRow | undefined): boolean {
+  if (a === b) return true;
   return a.name === b?.name && a.state === b.state && (a.lastAnswerAt === undefined) === (b.lastAnswerAt === undefined);
 }

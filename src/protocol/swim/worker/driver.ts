@@ -6,7 +6,7 @@
  *           ◄── report ─        ◄── answers ──
  */
 import { getRandomValues } from "node:crypto";
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket, type Socket, type SocketOptions } from "node:dgram";
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { address as addressOf, formatAddress, type Address, type Family } from "../../../net/address.ts";
@@ -17,6 +17,8 @@ import type { Report, ToWorker, WorkerOptions } from "../messages.ts";
 import { decodeProbe, encodeProbe, type Probe } from "../packet.ts";
 
 const SOCKETS = { IPv4: { type: "udp4", wildcard: "0.0.0.0" }, IPv6: { type: "udp6", wildcard: "::" } } as const;
+
+const NUMBERS = { IPv4: 4, IPv6: 6 } as const;
 
 const port = parentPort;
 if (port === null) throw new Error("The membership worker runs only as a worker thread of an agent");
@@ -34,6 +36,7 @@ function run(options: WorkerOptions, agent: Agent): void {
   flushCompileCache();
   let state = initialState(options.timing, systemClock.now());
   let cancel = (): void => {};
+  let arming: NodeJS.Immediate | undefined;
   const sockets = new Map<Family, Socket>();
   const problems = new Map<string, string>();
 
@@ -44,6 +47,12 @@ function run(options: WorkerOptions, agent: Agent): void {
       if (effect.type === "send") send(effect.to, effect.probe);
       else report(true);
     }
+    // Once for all that happens in this turn: answers come in bursts.
+    arming ??= setImmediate(arm);
+  };
+
+  const arm = (): void => {
+    arming = undefined;
     cancel();
     const wakeAt = deadline(state);
     cancel = wakeAt === undefined ? (): void => {} : systemClock.at(wakeAt, () => handle({ type: "clock" }));
@@ -82,6 +91,7 @@ function run(options: WorkerOptions, agent: Agent): void {
       return;
     }
     cancel();
+    clearImmediate(arming);
     clearInterval(freshness);
     for (const socket of sockets.values()) socket.close();
     agent.close();
@@ -99,7 +109,9 @@ function reportOf(state: State, problems: ReadonlyMap<string, string>, changed: 
 
 function openSocket(family: Family, port: number, onMessage: (bytes: Uint8Array) => void): Socket {
   const { type, wildcard } = SOCKETS[family];
-  const socket = createSocket({ type, ipv6Only: family === "IPv6" });
+  // Addresses are no names: nothing is looked up.
+  const lookup: NonNullable<SocketOptions["lookup"]> = (text, _, found) => found(null, text, NUMBERS[family]);
+  const socket = createSocket({ type, ipv6Only: family === "IPv6", lookup });
   socket.on("message", onMessage);
   // Thrown where nobody catches it: it ends the worker, and the agent's thread gets it as the worker's failure.
   socket.on("error", (cause) => {
