@@ -258,6 +258,7 @@ function recorded(
     writeEvent: (event) => source.writeEvent(event),
     writeConfigurationState: (status) => source.writeConfigurationState(status),
     forgetDeleted: () => source.forgetDeleted(),
+    merged: () => source.merged(),
   };
   return { source: recording, log: QUIET };
 }

@@ -43,6 +43,8 @@ class SlowWriter implements StatusWriter {
 
   async writeConfigurationState(): Promise<void> {}
 
+  async merged(): Promise<void> {}
+
   async forgetDeleted(): Promise<void> {
     this.log.push("forget");
   }

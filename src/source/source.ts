@@ -93,6 +93,8 @@ export interface StatusWriter {
   writeConfigurationState(status: ConfigurationStateWrite): Promise<void>;
   /** Forgets what was written about objects that no longer exist. Call it only for a snapshot that is `complete`. */
   forgetDeleted(): Promise<void>;
+  /** Resolves when what was written is in the snapshot: put together with pauses, where whoever asks for it would do so in one go. */
+  merged(): Promise<void>;
 }
 
 /** What ServiceL2Status says of a Service that this node announces. */

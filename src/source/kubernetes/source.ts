@@ -130,6 +130,9 @@ class KubernetesSource implements Source, StatusWriter {
   /** Status lies in the objects themselves, and goes with them. */
   async forgetDeleted(): Promise<void> {}
 
+  /** Each answer goes into the copy by itself. */
+  async merged(): Promise<void> {}
+
   async close(): Promise<void> {
     clearImmediate(this.#telling);
     this.#listeners.clear();

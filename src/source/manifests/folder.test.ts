@@ -320,3 +320,17 @@ test("writing without a state folder is refused and says so", async (t) => {
     /Cannot write the status of Service default\/a: no state folder was given/,
   );
 });
+
+test("what was written is put together beforehand, also while more is written", async (t) => {
+  const { source } = await bench(t, { "a.yaml": service("a"), "b.yaml": service("b") });
+  await source.writeService("default/a", written);
+  const merging = source.merged();
+  await source.writeService("default/b", { ...written, ingress: [{ ip: "10.0.0.2", ipMode: "VIP" }] });
+  await merging;
+  await source.merged();
+  const snapshot = source.snapshot();
+  const ips = ["default/a", "default/b"].map((key) => snapshot.services.get(key)?.status.loadBalancer.ingress[0]?.ip);
+  assert.deepEqual(ips, ["10.0.0.1", "10.0.0.2"]);
+  await source.merged();
+  assert.equal(source.snapshot(), snapshot);
+});

@@ -167,6 +167,13 @@ class FolderSource implements Source, StatusWriter {
     await this.#forget(this.#poolFiles, POOLS_FOLDER, ipAddressPools);
   }
 
+  async merged(): Promise<void> {
+    if (this.#snapshot !== undefined) return;
+    const [taken, states] = [this.#taken, this.#states()];
+    const snapshot = await inSlices(this.#merger.merging({ ...taken, ...states }));
+    if (this.#taken === taken && this.#isLatest(states)) this.#snapshot ??= snapshot;
+  }
+
   async #forget(
     files: FolderFiles<ServiceState> | FolderFiles<PoolState> | undefined,
     folder: string,
@@ -270,11 +277,14 @@ class FolderSource implements Source, StatusWriter {
     this.#taken = taken;
     this.#merged = { at: performance.now(), milliseconds: performance.now() - start };
     this.#tell(snapshot.problems);
-    const { serviceStates, poolStates } = this.#states();
     // What we have written meanwhile is not in it: whoever asks gets one with it.
-    const isLatest = states.serviceStates === serviceStates && states.poolStates === poolStates;
-    this.#snapshot = isLatest ? snapshot : undefined;
+    this.#snapshot = this.#isLatest(states) ? snapshot : undefined;
     return snapshot;
+  }
+
+  #isLatest({ serviceStates, poolStates }: States): boolean {
+    const now = this.#states();
+    return now.serviceStates === serviceStates && now.poolStates === poolStates;
   }
 
   /** What was taken in, with everything we have written since. */
