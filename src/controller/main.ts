@@ -132,11 +132,14 @@ async function run(
   await Promise.all([leading, serving, keeping, reporting]);
 }
 
-/** What failed once may have been changed by somebody meanwhile, and is well the next time. */
+/** What somebody has changed meanwhile is decided about anew, and well the next time. */
 function lastingFailure(convergence: Convergence): string | undefined {
-  if (convergence.state !== "failed" || convergence.attempts < 2) return undefined;
+  if (convergence.state !== "failed" || convergence.attempts < 2 || CONFLICT.test(convergence.message))
+    return undefined;
   return convergence.message;
 }
+
+const CONFLICT = /\(409 /;
 
 /** Every replica serves it. Loaded only where it is wanted: what makes certificates needs 25 MB. */
 async function serveWebhook(

@@ -29,14 +29,17 @@ export async function openApiServer(world: World, options: ClusterOptions): Prom
   if (server === undefined || !URL.canParse(server))
     throw new CommandFailure(EXIT.usage, `Context "${config.getCurrentContext()}" names no cluster with a server`);
   const url = new URL(server);
-  const identity: RequestOptions = {};
-  try {
-    await config.applyToHTTPSOptions(identity);
-  } catch (cause) {
-    throw new CommandFailure(EXIT.problem, `Cannot log in at ${server}: ${textOf(cause)}`, { cause });
-  }
-  const headers = { ...(identity.headers as Record<string, string>), ...impersonation(options) };
-  return { url, ask: (asking) => send(world, url, { ...identity, headers }, asking) };
+  // Of each request: a stream may last longer than the token it began with. The library remembers what is still good.
+  const identify = async (): Promise<RequestOptions> => {
+    const identity: RequestOptions = {};
+    try {
+      await config.applyToHTTPSOptions(identity);
+    } catch (cause) {
+      throw new CommandFailure(EXIT.problem, `Cannot log in at ${server}: ${textOf(cause)}`, { cause });
+    }
+    return { ...identity, headers: { ...(identity.headers as Record<string, string>), ...impersonation(options) } };
+  };
+  return { url, ask: async (asking) => send(world, url, await identify(), asking) };
 }
 
 /** What `-n` means where it is not given. */

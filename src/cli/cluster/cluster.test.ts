@@ -1,7 +1,10 @@
 /** `kubectl fairlead`: the commands over a cluster, against an API server that carries requests to agents. */
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { ENDED_TRAILER, type ApiDocuments, type MonitorEvent } from "../../observe/status.ts";
 import { fairlead, type Run, type Surroundings } from "../agent.fixture.ts";
@@ -240,6 +243,32 @@ test("monitor goes on with another ticket when one has ended, and nobody notices
     .map((text) => (JSON.parse(text) as { device: string }).device);
   assert.deepEqual([code, devices, stderr], [0, ["eth1", "eth2", "eth3"], ""]);
   assert.equal(ticketsAsked(cluster), 3);
+});
+
+test("monitor logs in anew for another ticket where the token it began with has ended", async (t) => {
+  const answer = endingStream(['{"verdict":"forwarded"}\n', '{"verdict":"forwarded"}\n', '{"verdict":"forwarded"}\n']);
+  await using cluster = await startCluster([{ node: "worker1", answer }]);
+  const folder = mkdtempSync(join(tmpdir(), "fl-login-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  // A token that is over as soon as it was given; each is another.
+  const script = `echo x >> ${folder}/logins; echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"expirationTimestamp":"2020-01-01T00:00:00Z","token":"login-'$(wc -l < ${folder}/logins)'"}}'`;
+  const config = JSON.parse(readFileSync(cluster.kubeconfig, "utf8")) as { users: { name: string; user: unknown }[] };
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: "sh",
+    args: ["-c", script],
+    interactiveMode: "Never",
+  };
+  config.users = config.users.map(({ name }) => ({ name, user: { exec } }));
+  writeFileSync(cluster.kubeconfig, JSON.stringify(config));
+  const { code, stderr } = await kubectl(cluster, "monitor --count 3 -o json");
+  assert.deepEqual([code, stderr], [0, ""]);
+  const shown = cluster.headers.map(({ authorization }) => authorization);
+  // A list of pods, then a ticket and a stream three times.
+  assert.deepEqual(
+    shown,
+    ["1", "2", "3", "4", "5", "6", "7"].map((n) => `Bearer login-${n}`),
+  );
 });
 
 test("monitor ends where the next ticket is refused, and says by whom and why", async () => {
