@@ -57,8 +57,11 @@ interface Part {
 }
 
 const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+const COLLECTIONS: readonly Collection[] = RESOURCES.map(({ collection }) => collection);
 /** What names Secrets, and for which node. */
-const NAMING: ReadonlySet<Collection> = new Set<Collection>(["bgpPeers", "bfdProfiles", "nodes"]);
+const NAMING = ["bgpPeers", "bfdProfiles", "nodes"] as const satisfies readonly Collection[];
+/** The same, to be asked. */
+const IS_NAMING: ReadonlySet<Collection> = new Set(NAMING);
 
 class KubernetesSource implements Source, StatusWriter {
   readonly #options: KubernetesOptions;
@@ -152,7 +155,7 @@ class KubernetesSource implements Source, StatusWriter {
         const { reach } = part;
         part.reach = { what: reach.what, synced, problem, known: reach.known || synced || refused };
         if (!copy.apply(changes) && synced === reach.synced && problem === reach.problem) return;
-        if (NAMING.has(resource.collection)) this.#followNames();
+        if (IS_NAMING.has(resource.collection)) this.#followNames();
         this.#changed();
       },
     });
@@ -183,12 +186,12 @@ class KubernetesSource implements Source, StatusWriter {
   #followNames(): void {
     const part = this.#parts.get("secrets");
     if (part === undefined || this.#secrets === undefined) return;
-    const naming = [...this.#parts].flatMap(([name, each]) => (NAMING.has(name) ? [each.reach] : []));
+    const naming = [...this.#parts].flatMap(([name, each]) => (IS_NAMING.has(name) ? [each.reach] : []));
     const [synced, known] = [naming.every((each) => each.synced), naming.every((each) => each.known)];
     part.reach = { ...part.reach, synced, known };
     if (!synced) return;
     const { component, instance } = this.#options;
-    this.#secrets.follow(secretsNamed(this.#collections(), component === AGENT ? { node: instance } : {}));
+    this.#secrets.follow(secretsNamed(this.#collections(NAMING), component === AGENT ? { node: instance } : {}));
   }
 
   async #apply(collection: Collection, key: string, fields: Raw): Promise<void> {
@@ -221,7 +224,7 @@ class KubernetesSource implements Source, StatusWriter {
     const unreadSecrets = named.filter(({ synced }) => !synced);
     const unreadKinds = parts.filter(({ reach }) => !reach.synced).map(({ resource }) => resource.collection);
     return {
-      ...this.#collections(),
+      ...this.#collections(COLLECTIONS),
       problems: [...reachProblems(this.#reaches()), ...parts.flatMap(({ copy }) => copy.problems)],
       // A Secret that we may not read costs the peer that names it, and nothing else.
       complete:
@@ -232,12 +235,12 @@ class KubernetesSource implements Source, StatusWriter {
     };
   }
 
-  #collections(): Pick<Snapshot, Collection> {
+  #collections<C extends Collection>(names: Iterable<C>): Pick<Snapshot, C> {
     const collections = Object.fromEntries(
-      RESOURCES.map(({ collection }) => [collection, this.#parts.get(collection)?.copy.values ?? NOTHING]),
+      Array.from(names, (name) => [name, this.#parts.get(name)?.copy.values ?? NOTHING]),
     );
     // The schema of a kind fixes the type of everything in its collection; TypeScript cannot follow that through the table.
-    return collections as unknown as Pick<Snapshot, Collection>;
+    return collections as unknown as Pick<Snapshot, C>;
   }
 
   #reaches(): readonly Reach[] {
