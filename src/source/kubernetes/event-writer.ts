@@ -13,6 +13,9 @@ const SERIES_MS = 6 * 60_000;
 /** Of what was said lately; the oldest is forgotten, and would begin a series anew. */
 const KNOWN_MAX = 4096;
 
+/** So many are written at a time: thousands of Services that come together shall not wait behind what is said about them. */
+const LANES = 2;
+
 interface Said {
   readonly path: string;
   readonly count: number;
@@ -24,6 +27,8 @@ export class EventWriter {
   readonly #component: string;
   readonly #instance: string;
   readonly #said = new Map<string, Said>();
+  /** The last of each: the next event goes where one ended longest ago. */
+  readonly #lanes = Array.from({ length: LANES }, () => Promise.resolve());
 
   /** `component`: who says it, `fairlead-controller`; `instance`: which of them. */
   constructor(connection: Pick<Connection, "request">, component: string, instance: string) {
@@ -34,6 +39,13 @@ export class EventWriter {
 
   /** `now` in milliseconds since 1970. Rejects with what the API server found. */
   async write(event: EventWrite, now: number): Promise<void> {
+    const before = this.#lanes.shift() ?? Promise.resolve();
+    const written = before.catch(() => {}).then(() => this.#write(event, now));
+    this.#lanes.push(written);
+    await written;
+  }
+
+  async #write(event: EventWrite, now: number): Promise<void> {
     const identity = JSON.stringify(event);
     const before = this.#said.get(identity);
     const written =
