@@ -81,7 +81,7 @@ static __always_inline void fill_rows(struct scratch *s, const struct packet *p,
 
 /* Fills both rows and finds a place for the reply's. */
 static __always_inline enum verdict claim_way_back(struct visit *v, struct packet *p, struct backend *b, struct ethhdr *eth,
-					   struct scratch *s)
+					   struct scratch *s, __be16 port_before)
 {
 	struct flow *f = &s->forward;
 	enum verdict verdict;
@@ -97,7 +97,7 @@ static __always_inline enum verdict claim_way_back(struct visit *v, struct packe
 	remember_way_back(&s->reply, v, eth);
 	s->reply.flags |= f->flags & (FLOW_SNAT | FLOW_PEER | FLOW_STACK);
 	partner_key(f, p->tuple.protocol, &s->reply_key);
-	verdict = claim_source_port(v, s, b, p->ipv6);
+	verdict = claim_source_port(v, s, b, p->ipv6, port_before);
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
 	set_deltas(f, &p->tuple);
@@ -181,6 +181,7 @@ static __always_inline enum verdict start_flow(struct visit *v, struct packet *p
 	struct scratch *s = bpf_map_lookup_elem(&scratch_space, &zero);
 	enum verdict verdict;
 	struct backend *b;
+	__be16 port;
 
 	if (left_to_stack(v, p)) {
 		/* Or it would catch the packets that follow. */
@@ -203,10 +204,11 @@ static __always_inline enum verdict start_flow(struct visit *v, struct packet *p
 	if (!s)
 		return DROP_INTERNAL;
 	*out = &s->forward;
+	port = port_before(v, p, b, stale);
 	if (stale)
 		remove_flow(stale, &p->tuple);
 	s->place = claim_pair(s, v->now_seconds);
-	verdict = claim_way_back(v, p, b, eth, s);
+	verdict = claim_way_back(v, p, b, eth, s, port);
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
 	if (!store_rows(s, p, hash, v->now_ns))

@@ -79,10 +79,23 @@ static __always_inline __be16 next_port(struct backend *b)
 }
 
 /*
- * The client's own port where its address is kept, else the least recently used of this node's range (random ports meet the
+ * The port of a connection that was reset, for the client that opens it again. A backend that rests on a port (TIME_WAIT) answers a SYN with an ACK of
+ * the connection before; the client resets that one, which ends the rest, and sends its SYN again at once. Another port may be one to rest on.
+ */
+static __always_inline __be16 port_before(const struct visit *v, const struct packet *p, const struct backend *b, const struct flow *stale)
+{
+	if (!stale || !is_syn(p) || (stale->flags & (FLOW_RESET | FLOW_SNAT)) != (FLOW_RESET | FLOW_SNAT))
+		return 0;
+	if (stale->backend_id != v->backend_id || stale->backend_generation != (__u16)b->generation)
+		return 0;
+	return stale->source_port;
+}
+
+/*
+ * The client's own port where its address is kept, else `before` or the least recently used of this node's range (random ports meet the
  * backend's TIME_WAIT far more often). A flood can take all ports towards a backend, but not keep them.
  */
-static __always_inline enum verdict claim_source_port(struct visit *v, struct scratch *s, struct backend *b, bool ipv6)
+static __always_inline enum verdict claim_source_port(struct visit *v, struct scratch *s, struct backend *b, bool ipv6, __be16 before)
 {
 	const __u64 now_ns = v->now_ns;
 	struct flow_key *key = &s->reply_key;
@@ -93,7 +106,7 @@ static __always_inline enum verdict claim_source_port(struct visit *v, struct sc
 			return VERDICT_FORWARDED;
 	}
 	for (int i = 0; i < SOURCE_PORT_TRIES; i++) {
-		__be16 port = next_port(b);
+		__be16 port = i == 0 && before ? before : next_port(b);
 
 		set_ports(key, b->port, port, key->protocol);
 		set_deltas(&s->reply, key);

@@ -108,6 +108,35 @@ inWorld("a flood of SYNs", {}, () => {
   });
 });
 
+inWorld("a connection that is opened again from its port", { snat_port_min: 20000, snat_port_mask: 3 }, () => {
+  test("keeps the port towards a backend that rested on it: the client's reset has woken that", () => {
+    const port = portOf(CLIENT);
+    assert.equal(clientBehind(port, { flags: "A" }), CLIENT);
+    assert.equal(portOf(CLIENT, { flags: "R" }), port);
+    assert.equal(portOf(CLIENT), port);
+    assert.equal(clientBehind(port), CLIENT);
+  });
+
+  test("gets another port where somebody has taken that one meanwhile", () => {
+    const port = portOf(CLIENT);
+    assert.equal(clientBehind(port, { flags: "A" }), CLIENT);
+    portOf(CLIENT, { flags: "R" });
+    for (let n = 1; n <= 3; n += 1) portOf(`172.20.4.${n}`);
+    assert.equal(connect("172.20.4.4"), port);
+    const other = portOf(CLIENT);
+    assert.notEqual(other, port);
+    assert.equal(clientBehind(port, { flags: "A" }), "172.20.4.4");
+    assert.equal(clientBehind(other), CLIENT);
+  });
+
+  test("gets another port after a connection that both ends have closed: the backend may rest on that one", () => {
+    const port = connect(CLIENT);
+    assert.equal(portOf(CLIENT, { flags: "FA" }), port);
+    assert.equal(clientBehind(port, { flags: "FA" }), CLIENT);
+    assert.notEqual(portOf(CLIENT), port);
+  });
+});
+
 inWorld("a table full of connections", {}, () => {
   test("more connections than there are cells all work: the LRU hash takes the rest", () => {
     const clients = Array.from({ length: 2 * PAIRS }, (_, n) => `172.20.1.${n}`);
