@@ -37,8 +37,12 @@ export interface ElectionResult {
 const SELF = "node-0";
 const system = (name: string): object => ({ namespace: "metallb-system", name });
 
-export function measureElection(size: ClusterSize & { readonly nodes: number }): ElectionResult {
-  const input = inputOf(size);
+export interface ElectionSize extends ClusterSize {
+  readonly nodes: number;
+}
+
+export function measureElection(size: ElectionSize): ElectionResult {
+  const input = electionInput(size);
   const names = [...input.nodes.keys()];
   // One that announces a fair share of the addresses, as any other.
   const without = names.toSpliced(Math.floor(names.length / 2), 1);
@@ -95,7 +99,7 @@ function expectAgreement(
   }
 }
 
-function inputOf(size: ClusterSize & { readonly nodes: number }): ElectionInput {
+export function electionInput(size: ElectionSize): ElectionInput {
   const nodes = Array.from({ length: size.nodes }, (_, number) => `node-${number}`);
   const pool = ipAddressPoolSchema.parse({ metadata: system("bench"), spec: { addresses: ["172.16.0.0/16"] } });
   const advertisement = l2AdvertisementSchema.parse({ metadata: system("bench"), spec: { ipAddressPools: ["bench"] } });

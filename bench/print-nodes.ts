@@ -1,7 +1,8 @@
 /** Parts of the benchmark that are about the number of nodes. */
 import type { ClusterSize } from "./cluster.ts";
-import { ELECTION_EVENTS, measureElection } from "./election.ts";
+import { ELECTION_EVENTS, measureElection, type ElectionSize } from "./election.ts";
 import { measureMembership } from "./membership.ts";
+import { measureOvertaking } from "./overtaking.ts";
 import { print } from "./print.ts";
 import { median, ratio, spread } from "./statistics.ts";
 
@@ -27,6 +28,19 @@ export async function printElection(size: ClusterSize, rounds: number): Promise<
     `Elections of ${size.services} addresses among ${nodes} nodes, as one of them that announces ${results[0]?.won ?? 0}`,
     ["", "ms", "hashes", "longest step, ms", "with every name, ms", "hashes", "to that"],
     rows,
+  );
+  await printOvertaking({ ...size, nodes }, 7);
+}
+
+async function printOvertaking(size: ElectionSize, rounds: number): Promise<void> {
+  const { electionMilliseconds, overtaking, waiting } = await measureOvertaking(size, rounds);
+  print(
+    `An endpoint that changes during such an election of ${electionMilliseconds.toFixed(0)} ms, until it is in the map`,
+    ["", "ms", "to that"],
+    [
+      ["as it is", spread(overtaking), ratio(median(overtaking), median(waiting))],
+      ["if it waited for the end", spread(waiting), ""],
+    ],
   );
 }
 
