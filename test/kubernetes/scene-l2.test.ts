@@ -14,10 +14,6 @@ import { testServices } from "../lab/suites/services.ts";
 
 const LEFT_OUT: ReadonlyMap<string, string> = new Map([
   [
-    "explain: a backend without a route",
-    "a node of a real cluster has a default route, without which its agent is cut off from the API server",
-  ],
-  [
     "a broken manifest keeps what was good, and is reported with file and reason",
     "kubectl refuses a file that is no YAML; objects that are wrong have test/kubernetes/bad-input.test.ts",
   ],

@@ -241,12 +241,17 @@ metallb_speaker_announced{${labels}} 1
     await announcedBy(lab, natural);
     const away = lab.lab.scene.hosts.find(({ name, podNetwork }) => podNetwork !== undefined && name !== natural);
     const cidr = away?.podNetwork?.cidrs[0]?.text ?? "";
-    await lab.exec(natural, "ip", "route", "del", cidr);
+    // It hides the default route, where there is one.
+    const made = await lab.exec(natural, "ip", "route", "replace", "unreachable", cidr);
+    assert.equal(made.status, 0, made.stderr);
     await waitFor("a warning", async () => {
       const { document } = await explain(lab, natural);
       const endpoints = document.steps.find(({ step }) => step === "endpoints");
-      return endpoints?.result === "warning" && endpoints.details.join().includes("unreachable") ? true : undefined;
+      return endpoints?.result === "warning" && endpoints.details.join().includes("No route to host")
+        ? true
+        : undefined;
     });
+    await lab.exec(natural, "ip", "route", "del", "unreachable", cidr);
     await lab.exec(natural, "ip", "route", "replace", cidr, "via", lab.hostAddress(away?.name ?? "", "IPv4"));
   });
 
