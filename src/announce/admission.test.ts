@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ipAddressPoolSchema } from "../pool/objects.ts";
+import { nodeSchema } from "../service/objects.ts";
 import { admit, type Admission, type Proposal } from "./admission.ts";
 import { bfdProfileSchema, bgpAdvertisementSchema, bgpPeerSchema, communitySchema } from "./bgp/objects.ts";
 import type { ConfigurationObjects } from "./judgement.ts";
+import { l2AdvertisementSchema } from "./objects.ts";
 
 const SCHEMAS = {
   IPAddressPool: { collection: "ipAddressPools", schema: ipAddressPoolSchema },
+  L2Advertisement: { collection: "l2Advertisements", schema: l2AdvertisementSchema },
   BGPAdvertisement: { collection: "bgpAdvertisements", schema: bgpAdvertisementSchema },
   BGPPeer: { collection: "bgpPeers", schema: bgpPeerSchema },
   BFDProfile: { collection: "bfdProfiles", schema: bfdProfileSchema },
@@ -30,6 +33,12 @@ function clusterOf(rows: readonly Row[]): ConfigurationObjects {
   return { ...objects, namespaces: new Map(), nodes: new Map(), secrets: new Map() } as unknown as ConfigurationObjects;
 }
 
+function nodesOf(labels: Readonly<Record<string, object>>): ConfigurationObjects["nodes"] {
+  return new Map(
+    Object.entries(labels).map(([name, own]) => [name, nodeSchema.parse({ metadata: { name, labels: own } })]),
+  );
+}
+
 function objectOf(kind: Kind, name: string, spec: object, second: number): object {
   const creationTimestamp = new Date(second * 1000).toISOString();
   return SCHEMAS[kind].schema.parse({ metadata: { name, namespace: "sys", creationTimestamp }, spec });
@@ -46,6 +55,8 @@ const pool = (name: string, ...addresses: readonly string[]): Row => ["IPAddress
 interface Case {
   readonly name: string;
   readonly there?: readonly Row[];
+  /** Their labels. */
+  readonly nodes?: Readonly<Record<string, object>>;
   readonly proposed: Row;
   readonly operation?: "UPDATE";
   /** One for each refusal, in order; none: it is allowed. */
@@ -120,12 +131,67 @@ const cases: readonly Case[] = [
     proposed: ["Community", "d", { communities: [{ name: "a", value: "1:2" }] }],
     refused: [/duplicate definition of community "a"/],
   },
+  {
+    name: "an alias that is there twice, large",
+    there: [["Community", "c", { communities: [{ name: "a", value: "large:1:1:1" }] }]],
+    proposed: ["Community", "d", { communities: [{ name: "a", value: "large:1:1:2" }] }],
+    refused: [/duplicate definition of community "a"/],
+  },
+  {
+    name: "a Community that becomes invalid on update, legacy",
+    there: [["Community", "c", { communities: [{ name: "a", value: "1:1" }] }]],
+    proposed: ["Community", "c", { communities: [{ name: "a", value: "99999999:1" }] }],
+    operation: "UPDATE",
+    refused: [/invalid community value: invalid section/],
+  },
+  {
+    name: "a Community that becomes invalid on update, large",
+    there: [["Community", "c", { communities: [{ name: "a", value: "large:1:1:1" }] }]],
+    proposed: ["Community", "c", { communities: [{ name: "a", value: "lrge:1:1:1" }] }],
+    operation: "UPDATE",
+    refused: [/expected community to be of format large/],
+  },
+  {
+    name: "two peers of one address with overlapping node selectors",
+    there: [["BGPPeer", "p", { ...peer, nodeSelectors: [{ matchLabels: { rack: "a" } }] }]],
+    proposed: ["BGPPeer", "q", peer],
+    refused: [/duplicate definition of peer/],
+  },
+  {
+    name: "two peers of one address with disjoint node selectors",
+    there: [["BGPPeer", "p", { ...peer, nodeSelectors: [{ matchLabels: { rack: "a" } }] }]],
+    nodes: { n1: { rack: "a" }, n2: { rack: "b" } },
+    proposed: ["BGPPeer", "q", { ...peer, nodeSelectors: [{ matchLabels: { rack: "b" } }] }],
+    refused: [],
+  },
+  {
+    name: "a peer whose address is none",
+    proposed: ["BGPPeer", "p", { ...peer, peerAddress: "10.0.0" }],
+    refused: [/invalid BGPPeer address "10.0.0"/],
+  },
+  {
+    name: "serviceSelectors with another aggregation length",
+    proposed: ["BGPAdvertisement", "ad", { serviceSelectors: [{ matchLabels: { a: "b" } }], aggregationLength: 24 }],
+    refused: [/serviceSelectors/],
+  },
+  {
+    name: "an L2Advertisement that names a pool twice",
+    proposed: ["L2Advertisement", "l2", { ipAddressPools: ["p", "p"] }],
+    refused: [/duplicate definition of ipAddressPool "p"/],
+  },
+  {
+    name: "an update of an object that does not count twice",
+    there: [["Community", "c", { communities: [{ name: "a", value: "1:1" }] }]],
+    proposed: ["Community", "c", { communities: [{ name: "a", value: "1:2" }] }],
+    operation: "UPDATE",
+    refused: [],
+  },
 ];
 
 describe("an object that is proposed", () => {
-  for (const { name, there = [], proposed, operation, refused } of cases)
+  for (const { name, there = [], nodes = {}, proposed, operation, refused } of cases)
     it(`${refused.length === 0 ? "is allowed" : "is refused"}: ${name}`, () => {
-      const { refusals } = admit(proposal(proposed, operation), clusterOf(there));
+      const { refusals } = admit(proposal(proposed, operation), { ...clusterOf(there), nodes: nodesOf(nodes) });
       assert.equal(refusals.length, refused.length, refusals.join("\n"));
       for (const [index, words] of refused.entries()) assert.match(refusals[index] ?? "", words);
     });

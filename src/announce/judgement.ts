@@ -51,7 +51,17 @@ export function suspicions(objects: ConfigurationObjects): readonly Problem[] {
     ...missing(`BGPAdvertisement ${key}`, "spec.ipAddressPools", spec.ipAddressPools, pools, "IPAddressPool"),
     ...missing(`BGPAdvertisement ${key}`, "spec.peers", spec.peers, peers, "BGPPeer"),
   ]);
-  return [...ofL2, ...ofBgp, ...unannounced(objects), ...routersAddresses(objects)];
+  const doubtful = [...unannounced(objects), ...routersAddresses(objects), ...negativePriorities(objects)];
+  return [...ofL2, ...ofBgp, ...doubtful];
+}
+
+function negativePriorities({ ipAddressPools }: ConfigurationObjects): readonly Problem[] {
+  return [...ipAddressPools].flatMap(([key, { spec }]) => {
+    const { priority = 0 } = spec.serviceAllocation ?? {};
+    const message = `${priority} counts as 0, which comes last; the pool to be tried first has 1`;
+    const path = "spec.serviceAllocation.priority";
+    return priority < 0 ? [{ subject: `IPAddressPool ${key}`, path, message }] : [];
+  });
 }
 
 function routersAddresses({ ipAddressPools, namespaces, l2Advertisements }: ConfigurationObjects): readonly Problem[] {

@@ -11,13 +11,14 @@ import {
   node,
   onNode,
   outcome,
+  pool,
   service,
   sha256,
   slice,
   web,
   world,
 } from "./cluster.fixture.ts";
-import { electAnnouncers } from "./election.ts";
+import { electAnnouncers, emptyElectionMemo } from "./election.ts";
 import { surveyElection } from "./survey.ts";
 
 interface Row {
@@ -229,6 +230,22 @@ describe("L2 preferred", () => {
       outcome: "iris2",
     },
     {
+      name: "labelled node preferred: the label of a preference wins",
+      shape: {
+        nodes: [node("iris1", { edge: "" }), node("iris2")],
+        ads: [ad({ preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { edge: "" } } }] })],
+      },
+      outcome: "iris1",
+    },
+    {
+      name: "labelled node preferred, falls back when the label is removed",
+      shape: {
+        nodes: [node("iris1"), node("iris2")],
+        ads: [ad({ preferredNodeSelectors: [{ weight: 100, preference: { matchLabels: { edge: "" } } }] })],
+      },
+      outcome: "iris2",
+    },
+    {
       name: "fail over when the preferred node is excluded",
       shape: { nodes: [node("iris1", EXCLUDED), node("iris2")], ads: [ad(preferring(100, "iris1"))] },
       outcome: "iris2",
@@ -421,6 +438,71 @@ describe("SortL2Candidates and PreferredScores", () => {
   test("scores of several advertisements add up: 100 and 50", () =>
     assert.equal(order([preferring("worker-b", 100), preferring("worker-b", 50)])[0], "worker-b 150"));
   test("none and no match score 0", () => assert.deepEqual(order([preferring("nobody", 100)]), order([{}])));
+});
+
+describe("Dedup and attachment of L2 advertisements", () => {
+  const scores = (...ads: readonly object[]): string => {
+    const [pool0, ...others] = [
+      pool("pool", ["10.20.30.0/24"], { tier: "gold" }),
+      pool("other", ["10.20.31.0/24"], { tier: "tin" }),
+    ];
+    const shape = web({ pools: [pool0 ?? {}, ...others], ads: ads.map((spec, index) => ad(spec, `ad${index}`)) });
+    const { nodes } = surveyElection("default/web", world(shape), { alive: new Set(["iris1", "iris2"]) }, sha256);
+    return nodes.map(({ name, score }) => `${name} ${score}`).join(", ");
+  };
+  const preferring = { preferredNodeSelectors: [{ weight: 50, preference: { matchLabels: { name: "iris1" } } }] };
+  const rows: readonly { name: string; ads: readonly object[]; scores: string }[] = [
+    { name: "equal advertisements without preferences: as one", ads: [{}, {}], scores: "iris2 0, iris1 0" },
+    {
+      name: "equal advertisements with preferences are never merged",
+      ads: [preferring, preferring],
+      scores: "iris1 100, iris2 0",
+    },
+    {
+      name: "one by name and selector attaches once",
+      ads: [{ ...preferring, ipAddressPools: ["pool"], ipAddressPoolSelectors: [{ matchLabels: { tier: "gold" } }] }],
+      scores: "iris1 50, iris2 0",
+    },
+    {
+      name: "one with two selectors that match attaches once",
+      ads: [{ ...preferring, ipAddressPoolSelectors: [{ matchLabels: { tier: "gold" } }, {}] }],
+      scores: "iris1 50, iris2 0",
+    },
+    {
+      name: "one with two preferences sums",
+      ads: [
+        {
+          preferredNodeSelectors: [
+            { weight: 50, preference: { matchLabels: { name: "iris1" } } },
+            { weight: 7, preference: {} },
+          ],
+        },
+      ],
+      scores: "iris1 57, iris2 7",
+    },
+    {
+      name: "an advertisement of another pool adds nothing",
+      ads: [preferring, { ...preferring, ipAddressPools: ["other"] }],
+      scores: "iris1 50, iris2 0",
+    },
+    {
+      name: "preferences disjoint from the nodeSelectors of their advertisement score nothing",
+      ads: [{}, { ...preferring, ...onNode("iris2") }],
+      scores: "iris2 0, iris1 0",
+    },
+  ];
+  for (const { name, ads, scores: expected } of rows) test(name, () => assert.equal(scores(...ads), expected));
+});
+
+test("re-elect when spec changes at runtime", () => {
+  const preferring = (name: string): object => ({
+    preferredNodeSelectors: [{ weight: 1, preference: { matchLabels: { name } } }],
+  });
+  const memo = emptyElectionMemo();
+  const announcers = ["iris1", "iris2", "iris1"].map(
+    (name) => elect(web({ ads: [ad(preferring(name))] }), memo).get("default/web")?.announcer,
+  );
+  assert.deepEqual(announcers, ["iris1", "iris2", "iris1"]);
 });
 
 test("split brain with mixed advertisements: exactly edge-a announces, from every node's point of view", () => {

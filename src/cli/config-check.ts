@@ -28,7 +28,11 @@ export function checkCommand(world: World): Command {
     )
     .action(async (paths: readonly string[], { output, namespace }: CheckOptions) => {
       const missing = paths.filter((path) => !existsSync(path));
-      if (missing.length > 0) throw new CommandFailure(EXIT.usage, `There is no ${missing.join(" and no ")}`);
+      if (missing.length > 0)
+        throw new CommandFailure(
+          EXIT.usage,
+          `There is no file or folder ${missing.map((path) => JSON.stringify(path)).join(", nor ")}`,
+        );
       const { rows, objects } = await checkManifests(paths, namespace === undefined ? {} : { namespace });
       const errors = rows.filter(({ severity }) => severity === "error").length;
       print(world, output, rows, () => {

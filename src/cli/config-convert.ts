@@ -17,7 +17,7 @@ export function convertCommand(world: World): Command {
     .action((file: string) => {
       const { text, complaints } = convertConfiguration(read(file));
       world.stdout.write(text);
-      for (const { path, message } of complaints) world.stderr.write(`${path === "" ? "" : `${path}: `}${message}\n`);
+      for (const { path, message } of complaints) world.stderr.write(`${path === "" ? file : path}: ${message}\n`);
       if (complaints.length > 0) world.exitCode = EXIT.problem;
     });
 }
@@ -26,7 +26,14 @@ function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = REASONS[code ?? ""] ?? message;
     throw new CommandFailure(EXIT.usage, `Cannot read ${JSON.stringify(file)}: ${reason}`, { cause });
   }
 }
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a folder; name the file with the ConfigMap",
+  EACCES: "you may not read it",
+};

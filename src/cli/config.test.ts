@@ -112,6 +112,76 @@ test("config check: while something cannot be read, nothing is said of what may 
   assert.match(stdout, /\n1 object: 1 problem, no warnings\n$/);
 });
 
+test("config check: a field that the kind does not have is a warning: a mistyped selector would mean everything", async (t) => {
+  const text = `apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: a, labels: {any: thing}}
+spec: {nodeselectors: [{matchLabels: {a: b}}], preferredNodeSelectors: [{weight: 1, preference: {matchLabel: {a: b}}}]}
+---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: metallb.io/v1beta1
+  kind: IPAddressPool
+  metadata: {name: p}
+  spec: {addresses: [10.0.0.0/24], serviceAllocation: {priority: -1, name: x}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, ports: [{port: 80}], trafficDistribution: PreferClose}
+`;
+  const { code, stdout } = await fairlead(`config check -o json ${folder(t, { "a.yaml": text })}`);
+  assert.equal(code, 0);
+  const rows = JSON.parse(stdout) as readonly { document: number; object?: string; path: string; message: string }[];
+  assert.deepEqual(
+    rows.map(({ document, object, path, message }) => [document, object ?? "", `${path}: ${message}`]),
+    [
+      [
+        1,
+        "L2Advertisement default/a",
+        "spec.nodeselectors: is no field here and has no effect: nodeSelectors is probably meant",
+      ],
+      [
+        1,
+        "L2Advertisement default/a",
+        "spec.preferredNodeSelectors[0].preference.matchLabel: is no field here and has no effect: matchLabels is probably meant",
+      ],
+      [
+        2,
+        "",
+        "items[0].spec.serviceAllocation.name: is no field here and has no effect: there are priority, namespaces, namespaceSelectors, serviceSelectors",
+      ],
+      [
+        2,
+        "IPAddressPool default/p",
+        "spec.serviceAllocation.priority: -1 counts as 0, which comes last; the pool to be tried first has 1",
+      ],
+    ],
+  );
+});
+
+test("config check: no shipped manifest of ours has a field that its kind does not have", async () => {
+  const { stdout } = await fairlead(`config check ${join(import.meta.dirname, "../../examples")}/bgp`);
+  assert.doesNotMatch(stdout, /is no field/);
+});
+
+test("config check: a Service that can have no address is an error, a pool that is not there a warning", async (t) => {
+  const service = (name: string, annotations: string): string =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}, annotations: {${annotations}}}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n`;
+  const broken = service("broken", 'metallb.io/loadBalancerIPs: "1.2.3.4,"');
+  const astray = service("astray", "metallb.universe.tf/address-pool: dmo");
+  const { code, stdout } = await fairlead(`config check ${folder(t, { "a.yaml": POOL + broken + astray })}`);
+  assert.equal(code, 1);
+  assert.match(
+    stdout,
+    /Service default\/broken +- +error +it gets no address: invalid requested loadbalancer IPs: "" is/,
+  );
+  assert.match(stdout, /Service default\/astray +- +warning +it asks for the IPAddressPool "dmo", which is not here/);
+  const alone = await fairlead(`config check ${folder(t, { "a.yaml": astray })}`);
+  assert.deepEqual([alone.code, alone.stdout], [0, "1 object: no problems, no warnings\n"]);
+});
+
 const TWO = `${PEER.replace("peerASN: 0", "peerASN: 1").replace("holdTime: 1s", "nodeSelectors: [{matchLabels: {rack: a}}]")}---
 ${PEER.replace("router", "other").replace("peerASN: 0", "peerASN: 1").replace("holdTime: 1s", "nodeSelectors: [{matchLabels: {rack: b}}]")}`;
 const node = (name: string, rack: string): string =>
@@ -161,7 +231,7 @@ test("config check: a folder without manifests is a warning, none at all a usage
   assert.match(empty.stdout, /warning +holds no manifest/);
   const none = await fairlead(`config check ${path}/nowhere`);
   assert.deepEqual([none.code, none.stdout], [2, ""]);
-  assert.match(none.stderr, /There is no .*nowhere/);
+  assert.match(none.stderr, /There is no file or folder ".*nowhere"/);
   assert.equal((await fairlead("config check")).code, 2);
 });
 
@@ -195,5 +265,12 @@ test("config convert: what was lost is on stderr, the rest on stdout; exit 1", a
 test("config convert: a file that is not there is a usage error", async () => {
   const { code, stderr } = await fairlead("config convert /nowhere.yaml");
   assert.equal(code, 2);
-  assert.match(stderr, /Cannot read "\/nowhere.yaml"/);
+  assert.match(stderr, /Cannot read "\/nowhere.yaml": there is no such file/);
+});
+
+test("config convert: a file with nothing to convert is named", async (t) => {
+  const path = folder(t, { "new.yaml": POOL });
+  const { code, stdout, stderr } = await fairlead(`config convert ${path}/new.yaml`);
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /new\.yaml: holds no configuration: neither a ConfigMap with the key "config", nor/);
 });

@@ -194,11 +194,20 @@ describe("the webhook refuses", () => {
     assert.equal((await create("BGPAdvertisement", "x", { communities: ["to-come"] }, { dryRun: "All" })).status, 201);
   });
 
-  it("an object where nobody would read it", async () => {
-    const { status, message } = await create("IPAddressPool", "x", { addresses: ["203.0.113.0/24"] }, {}, "default");
-    assert.equal(status, 422);
-    assert.match(message, /resource must be created in metallb-system namespace/);
-  });
+  const misplaced: Readonly<Record<string, object>> = {
+    IPAddressPool: { addresses: ["203.0.113.0/24"] },
+    L2Advertisement: {},
+    BGPAdvertisement: {},
+    BGPPeer: { myASN: 1, peerASN: 2, peerAddress: "10.0.0.1" },
+    BFDProfile: {},
+    Community: { communities: [] },
+  };
+  for (const [kind, spec] of Object.entries(misplaced))
+    it(`an object where nobody would read it: ${kind}`, async () => {
+      const { status, message } = await create(kind, "x", spec, {}, "default");
+      assert.equal(status, 422);
+      assert.match(message, /resource must be created in metallb-system namespace/);
+    });
 
   it("to delete a BFD profile that a peer uses", async () => {
     await made("BFDProfile", "fast", {});

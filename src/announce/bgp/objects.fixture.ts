@@ -1,6 +1,13 @@
-/** What the schemas of the BGP kinds refuse, and the CRDs made of them too: one row for each rule of a field. */
+/** What the schemas of the configuration kinds refuse, and the CRDs made of them too: one row for each rule of a field. */
 
-export type SchemaName = "BGPPeer" | "BGPPeer v1beta1" | "BGPAdvertisement" | "BFDProfile" | "Community";
+export type SchemaName =
+  | "IPAddressPool"
+  | "L2Advertisement"
+  | "BGPPeer"
+  | "BGPPeer v1beta1"
+  | "BGPAdvertisement"
+  | "BFDProfile"
+  | "Community";
 
 export interface RefusedBySchema {
   readonly kind: SchemaName;
@@ -16,7 +23,51 @@ type Spec = Readonly<Record<string, unknown>>;
 
 const v1beta1Selector = (expression: Spec): Spec => ({ ...peer, nodeSelectors: [{ matchExpressions: [expression] }] });
 
+const preferring = (preference: Spec): Spec => ({ preferredNodeSelectors: [preference] });
+
 export const REFUSED_BY_SCHEMA: readonly RefusedBySchema[] = [
+  {
+    kind: "IPAddressPool",
+    name: "addresses that are text",
+    spec: { addresses: "10.0.0.0/24" },
+    path: "spec.addresses",
+  },
+  {
+    kind: "IPAddressPool",
+    name: "autoAssign that is text",
+    spec: { addresses: ["10.0.0.0/24"], autoAssign: "no" },
+    path: "spec.autoAssign",
+  },
+  {
+    kind: "IPAddressPool",
+    name: "a fractional priority",
+    spec: { addresses: ["10.0.0.0/24"], serviceAllocation: { priority: 1.5 } },
+    path: "spec.serviceAllocation.priority",
+  },
+  {
+    kind: "L2Advertisement",
+    name: "weight 0",
+    spec: preferring({ weight: 0, preference: {} }),
+    path: "spec.preferredNodeSelectors.0.weight",
+  },
+  {
+    kind: "L2Advertisement",
+    name: "weight 101",
+    spec: preferring({ weight: 101, preference: {} }),
+    path: "spec.preferredNodeSelectors.0.weight",
+  },
+  {
+    kind: "L2Advertisement",
+    name: "a preference without weight",
+    spec: preferring({ preference: {} }),
+    path: "spec.preferredNodeSelectors.0.weight",
+  },
+  {
+    kind: "L2Advertisement",
+    name: "a weight without preference",
+    spec: preferring({ weight: 1 }),
+    path: "spec.preferredNodeSelectors.0.preference",
+  },
   { kind: "BGPPeer", name: "no spec.myASN", spec: { peerASN: 1, peerAddress: "10.0.0.1" }, path: "spec.myASN" },
   { kind: "BGPPeer", name: "myASN of 33 bits", spec: { ...peer, myASN: 4_294_967_296 }, path: "spec.myASN" },
   { kind: "BGPPeer", name: "negative myASN", spec: { ...peer, myASN: -1 }, path: "spec.myASN" },
@@ -74,6 +125,14 @@ export const REFUSED_BY_SCHEMA: readonly RefusedBySchema[] = [
     spec: { transmitInterval: 90_000 },
     path: "spec.transmitInterval",
   },
+  {
+    kind: "BFDProfile",
+    name: "receiveInterval 60001",
+    spec: { receiveInterval: 60_001 },
+    path: "spec.receiveInterval",
+  },
+  { kind: "BFDProfile", name: "transmitInterval 9", spec: { transmitInterval: 9 }, path: "spec.transmitInterval" },
+  { kind: "BFDProfile", name: "echoInterval 60001", spec: { echoInterval: 60_001 }, path: "spec.echoInterval" },
   { kind: "BFDProfile", name: "echoInterval 9", spec: { echoInterval: 9 }, path: "spec.echoInterval" },
   { kind: "BFDProfile", name: "detectMultiplier 1", spec: { detectMultiplier: 1 }, path: "spec.detectMultiplier" },
   { kind: "BFDProfile", name: "detectMultiplier 256", spec: { detectMultiplier: 256 }, path: "spec.detectMultiplier" },

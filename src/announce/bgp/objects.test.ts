@@ -7,6 +7,8 @@ import {
   bgpPeerV1Beta1Schema,
   communitySchema,
 } from "./objects.ts";
+import { ipAddressPoolSchema } from "../../pool/objects.ts";
+import { l2AdvertisementSchema } from "../objects.ts";
 import { REFUSED_BY_SCHEMA } from "./objects.fixture.ts";
 
 const metadata = { name: "a", namespace: "metallb-system" };
@@ -67,6 +69,8 @@ test("BFDProfile: nothing is made up for absent intervals", () => {
 });
 
 const schemas = {
+  IPAddressPool: ipAddressPoolSchema,
+  L2Advertisement: l2AdvertisementSchema,
   BGPPeer: bgpPeerSchema,
   "BGPPeer v1beta1": bgpPeerV1Beta1Schema,
   BGPAdvertisement: bgpAdvertisementSchema,

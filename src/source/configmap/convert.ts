@@ -43,7 +43,10 @@ export function convertConfiguration(text: string): Converted {
   });
   const documents = resources.map((resource) => `---\n${stringify(resource, YAML)}`);
   if (resources.length === 0)
-    complaints.push({ path: "", message: `holds no configuration: a ConfigMap with the key "${KEY}"` });
+    complaints.push({
+      path: "",
+      message: `holds no configuration: neither a ConfigMap with the key "${KEY}", nor what MetalLB 0.12 had in it`,
+    });
   return {
     text: documents.join(""),
     objects: resources.length,

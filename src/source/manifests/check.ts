@@ -2,12 +2,17 @@
 import { SECRET_MISSING } from "../../announce/bgp/password.ts";
 import { judgeConfiguration, suspicions } from "../../announce/judgement.ts";
 import type { Problem } from "../../net/problem.ts";
+import { readClaim } from "../../pool/claim.ts";
 import { atOnce } from "../../time/slices.ts";
+import type { Snapshot } from "../source.ts";
+import { isRecord } from "./decode-object.ts";
 import { decodeManifest } from "./decode.ts";
 import { decoderAtOnce } from "./decoders.ts";
 import { FolderFiles, type Reading } from "./files.ts";
 import type { Collection } from "./kinds.ts";
 import { Merger, type ManifestEntry } from "./merge.ts";
+import { unknownFields } from "./unknown-fields.ts";
+import { yamlDocuments, type RawDocument } from "./yaml-documents.ts";
 
 /** What is wrong, and where. */
 export interface CheckRow {
@@ -65,8 +70,10 @@ export async function checkManifests(paths: readonly string[], { namespace }: Ch
   const inputs = { serviceStates: none, poolStates: none, problems: [], complete };
   const snapshot = new Merger().merge({ files, ...inputs });
   rows.push(...judgeConfiguration(snapshot).map((problem) => located(problem, severityOf(problem), places)));
+  rows.push(...impossibleRequests(snapshot).map((problem) => located(problem, "error", places)));
   // What one object refers to may be in one that could not be read.
-  if (complete) rows.push(...suspicions(snapshot).map((problem) => located(problem, "warning", places)));
+  const doubts = complete ? [...suspicions(snapshot), ...unknownPools(snapshot)] : [];
+  rows.push(...doubts.map((problem) => located(problem, "warning", places)));
   return { rows: rows.toSorted(byPlace), objects: places.size };
 }
 
@@ -81,7 +88,59 @@ function decode(text: string, file: string, rows: CheckRow[]): Reading<ManifestE
     };
     rows.push({ severity: broken ? "error" : "warning", ...place, message });
   }
+  rows.push(...mistyped(text, file, new Map(objects.map(({ document, key }) => [document, key]))));
   return { entries: objects.map((object) => ({ ...object, path: file })), problems: [], broken: false };
+}
+
+/** Fields that no kind has, of objects in documents of their own; `keys` by document. */
+function mistyped(text: string, file: string, keys: ReadonlyMap<number, string>): readonly CheckRow[] {
+  return valuesOf(text).flatMap((raw, index) => {
+    const [document, value] = [index + 1, "value" in raw ? raw.value : undefined];
+    const listed = isRecord(value) && Array.isArray(value["items"]) ? value["items"] : undefined;
+    const place = { severity: "warning", file, document } as const;
+    if (listed === undefined) {
+      const object = keys.get(document);
+      const named = object === undefined ? place : { ...place, object };
+      return unknownFields(value).map((found): CheckRow => ({ ...named, ...found }));
+    }
+    return listed.flatMap((item, at) =>
+      unknownFields(item).map(({ path, message }): CheckRow => ({ ...place, path: `items[${at}].${path}`, message })),
+    );
+  });
+}
+
+/** YAML takes a hundred times as long as JSON. */
+function valuesOf(text: string): readonly RawDocument[] {
+  try {
+    return [{ value: JSON.parse(text) }];
+  } catch {
+    return [...yamlDocuments(text)];
+  }
+}
+
+/** Of Services that can have no address, whatever the pools are. */
+function impossibleRequests({ services }: Pick<Snapshot, "services">): readonly Problem[] {
+  return [...services].flatMap(([key, service]) => {
+    if (service.spec.type !== "LoadBalancer") return [];
+    const { fault } = readClaim(service);
+    return fault === undefined ? [] : [{ subject: `Service ${key}`, message: `it gets no address: ${fault.message}` }];
+  });
+}
+
+/** Only where pools are among what is checked: Services often lie elsewhere. */
+function unknownPools({ services, ipAddressPools }: Snapshot): readonly Problem[] {
+  const known = new Set(ipAddressPools.values().map(({ metadata }) => metadata.name));
+  if (known.size === 0) return [];
+  return [...services].flatMap(([key, service]) =>
+    service.spec.type === "LoadBalancer"
+      ? readClaim(service)
+          .wantedPools.filter((name) => !known.has(name))
+          .map((name) => ({
+            subject: `Service ${key}`,
+            message: `it asks for the IPAddressPool "${name}", which is not here`,
+          }))
+      : [],
+  );
 }
 
 /** Secrets seldom lie beside other manifests. */
