@@ -51,7 +51,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     datapath,
     log,
     version,
-    onPass: (result) => measured?.reconciles.inc({ result }),
+    onPass: (result) => measured?.passed(result),
     onGratuitous: (frame) => measured?.gratuitousSent.inc({ ip: addressOfGratuitous(frame) }),
     onFailure: failure.reject,
   });

@@ -298,6 +298,15 @@ test("metrics of pools and Services are served as Prometheus text, and those of 
   assert.doesNotMatch(await metrics.text(), /pool="demo"/);
 });
 
+test("what was handled is counted under MetalLB's names, and what of it could not be written", async () => {
+  const metrics = new ControllerMetrics();
+  metrics.converged({ state: "done" });
+  metrics.converged({ state: "failed", message: "", attempts: 1, retryAt: 0 });
+  const text = await metrics.text();
+  assert.match(text, /^metallb_k8s_client_updates_total 2$/m);
+  assert.match(text, /^metallb_k8s_client_update_errors_total 1$/m);
+});
+
 test("a controller that stands by has read its objects, and counts nothing that another counts", async () => {
   const metrics = new ControllerMetrics();
   metrics.leading(false);

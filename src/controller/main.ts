@@ -96,7 +96,10 @@ async function run(
       decided: (decision: Decision) => metrics.updating(decision),
       writeFailed: () => metrics.writeFailed(),
       judged: (verdict: ConfigurationVerdict) => metrics.judged(verdict),
-      converged: (convergence: Convergence) => hindrances.note("statuses", lastingFailure(convergence)),
+      converged: (convergence: Convergence) => {
+        metrics.converged(convergence);
+        hindrances.note("statuses", lastingFailure(convergence));
+      },
       told: about("events"),
     };
     if (await readyOrAborted(source.ready, term))

@@ -4,6 +4,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import { parseListen } from "../net/listen.ts";
 import type { Decision } from "../pool/assign.ts";
 import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
+import type { Convergence } from "../reconcile/retry.ts";
 import type { Sliced } from "../time/slices.ts";
 import { GAUGES } from "./samples.ts";
 
@@ -46,6 +47,18 @@ export class ControllerMetrics {
 
   readonly #found = new Map<string, number>();
 
+  readonly #updates = new Counter({
+    name: "metallb_k8s_client_updates_total",
+    help: "Changes of objects that were handled; several that come together count once",
+    registers: [this.#registry],
+  });
+
+  readonly #updateErrors = new Counter({
+    name: "metallb_k8s_client_update_errors_total",
+    help: "Of these, those whose result could not be written and is tried again",
+    registers: [this.#registry],
+  });
+
   readonly #failedWrites = new Counter({
     name: "fairlead_controller_failed_writes_total",
     help: "Statuses and events that could not be written; each is tried again",
@@ -56,6 +69,12 @@ export class ControllerMetrics {
   problems(origin: "objects" | "hindrances", count: number): void {
     this.#found.set(origin, count);
     this.#problems.set(this.#found.values().reduce((sum, each) => sum + each, 0));
+  }
+
+  /** What was decided has been written, or could not be. */
+  converged({ state }: Convergence): void {
+    this.#updates.inc();
+    if (state === "failed") this.#updateErrors.inc();
   }
 
   writeFailed(): void {

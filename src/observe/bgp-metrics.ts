@@ -217,6 +217,12 @@ const BFD_TOTALS: readonly BfdMetric[] = [
     value: ({ echo }) => echo.returned,
   },
   { name: "metallb_bfd_echo_packet_output", help: "BFD echo packets sent", value: ({ echo }) => echo.sent },
+  // It begins down, so it came up once more than it left, if it is up.
+  {
+    name: "metallb_bfd_session_up_events",
+    help: "Times BFD came up",
+    value: ({ flaps, state }) => flaps + Number(state === "up"),
+  },
   { name: "metallb_bfd_session_down_events", help: "Times BFD left Up", value: ({ flaps }) => flaps },
 ];
 

@@ -137,6 +137,7 @@ test("BFD sessions are told, also how near they came to their end", async () => 
     'metallb_bfd_control_packet_output{peer="172.16.1.1",vrf=""} 20',
     'metallb_bfd_echo_packet_output{peer="172.16.1.1",vrf=""} 7',
     'metallb_bfd_echo_packet_input{peer="172.16.1.1",vrf=""} 6',
+    'metallb_bfd_session_up_events{peer="172.16.1.1",vrf=""} 3',
     'metallb_bfd_session_down_events{peer="172.16.1.1",vrf=""} 2',
     'fairlead_bfd_longest_gap_milliseconds{peer="172.16.1.1",vrf=""} 61',
     'fairlead_bfd_discarded_packets_total{peer="172.16.1.1",reason="ttl"} 1',
@@ -184,4 +185,17 @@ test("a session that is no longer configured leaves no series behind", async () 
     (await lines(metrics)).filter((line) => line.includes("172.16.1.1")),
     [],
   );
+});
+
+test("passes are counted by their result, and under the names that MetalLB counts its updates by", async () => {
+  const metrics = createMetrics(source({}));
+  for (const result of ["done", "failed", "done"] as const) metrics.passed(result);
+  const found = await lines(metrics);
+  for (const line of [
+    'fairlead_reconciles_total{result="done"} 2',
+    'fairlead_reconciles_total{result="failed"} 1',
+    "metallb_k8s_client_updates_total 3",
+    "metallb_k8s_client_update_errors_total 1",
+  ])
+    assert.ok(found.includes(line), `missing: ${line}`);
 });

@@ -40,7 +40,8 @@ export interface MetricsSource extends BgpMetricsSource {
 
 export interface Metrics {
   readonly gratuitousSent: Counter;
-  readonly reconciles: Counter;
+  /** A pass over the desired state has ended. */
+  passed(result: "done" | "failed"): void;
   /** The text of a scrape. */
   scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -61,13 +62,33 @@ export function createMetrics(source: MetricsSource): Metrics {
       labelNames: ["ip"],
       registers: [register],
     }),
-    reconciles: new Counter({
-      name: "fairlead_reconciles_total",
-      help: "Passes over the desired state, by how they ended",
-      labelNames: ["result"],
-      registers: [register],
-    }),
+    passed: countPasses(register),
     scrape: async () => ({ contentType: register.contentType, text: await register.metrics() }),
+  };
+}
+
+function countPasses(register: Registry): Metrics["passed"] {
+  const registers = [register];
+  const reconciles = new Counter({
+    name: "fairlead_reconciles_total",
+    help: "Passes over the desired state, by how they ended",
+    labelNames: ["result"],
+    registers,
+  });
+  const updates = new Counter({
+    name: "metallb_k8s_client_updates_total",
+    help: "Changes of objects that were handled; several that come together count once",
+    registers,
+  });
+  const errors = new Counter({
+    name: "metallb_k8s_client_update_errors_total",
+    help: "Of these, those that failed and are tried again",
+    registers,
+  });
+  return (result) => {
+    reconciles.inc({ result });
+    updates.inc();
+    if (result === "failed") errors.inc();
   };
 }
 
