@@ -169,14 +169,19 @@ describe("a node whose stack is looked at", () => {
     },
     {
       check: "MTU eth0 eth0",
-      does: "ip route add 10.244.1.0/24 via 192.168.10.9 mtu 1400",
+      does: "ip route replace 10.244.1.0/24 via 192.168.10.9 mtu 1400",
       undoes: "ip route replace 10.244.1.0/24 via 192.168.10.9",
+    },
+    {
+      check: "BackendUnreachable peer IPv4",
+      does: "ip route del 10.244.1.0/24",
+      undoes: "ip route add 10.244.1.0/24 via 192.168.10.9",
     },
     {
       check: "MTU eth0 tunnel0",
       does: `ip link add tunnel0 mtu 1450 type veth peer name tunnel1; ip link set tunnel0 up
         ip route replace 10.244.1.0/24 dev tunnel0`,
-      undoes: "ip link del tunnel0",
+      undoes: "ip link del tunnel0; ip route add 10.244.1.0/24 via 192.168.10.9",
     },
     {
       check: "AddressHeld away0",
@@ -185,6 +190,8 @@ describe("a node whose stack is looked at", () => {
       undoes: "ip link del away0",
     },
   ];
+  before(() => sandbox.run("ip route add 10.244.1.0/24 via 192.168.10.9"));
+
   test("shows that its kernel answers on a device that was left out", async () => {
     sandbox.run(`ip link add left0 type veth peer name veth2; ip link set left0 up
       ip address add 192.168.10.0/32 dev lo; sysctl -qw net.ipv4.conf.all.arp_ignore=0`);
