@@ -8,16 +8,12 @@
  */
 import assert from "node:assert/strict";
 import { access, readFile, readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { z } from "zod";
-import { captureCommand } from "../../lab/capture.ts";
 import { EVERYTHING_READY, type Conditions } from "../../lab/cluster-objects.ts";
-import { drawScene } from "../../lab/draw.ts";
 import { applyFault } from "../../lab/fault.ts";
 import type { Fault } from "../../lab/fault.ts";
 import { kubeletHosts } from "../../lab/kubernetes/start.ts";
-import { bringUp, memberPlan, tailOfLog, takeDown } from "../../lab/lab.ts";
+import { bringUp, memberPlan, takeDown } from "../../lab/lab.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { runIn } from "../../lab/network.ts";
 import {
@@ -30,7 +26,6 @@ import {
   waitForAnnouncers,
 } from "../../lab/observe.ts";
 import type { ServiceAddresses } from "../../lab/observe.ts";
-import { startProgram } from "../../lab/programs.ts";
 import type { RequestPlan, RequestResult } from "../../lab/requester.ts";
 import { routingEnvironment } from "../../lab/routing.ts";
 import { routersOf, waitForNextHops } from "../../lab/routes.ts";
@@ -43,6 +38,7 @@ import { waitFor } from "../../lab/wait.ts";
 import { formatAddress } from "../../src/net/address.ts";
 import type { ApiDocuments } from "../../src/observe/status.ts";
 import type { ClusterAccess, WorkingPod } from "./access.ts";
+import { explanation, startCapture } from "./explanation.ts";
 import { FolderAccess } from "./folder-access.ts";
 import { KubectlAccess } from "./kubectl-access.ts";
 
@@ -56,8 +52,6 @@ export interface LabOptions {
 
 /** Adds a test to a suite. Tests that more than one scene passes are functions of this: test/lab/suites/. */
 export type DefineTest = (name: string, body: (lab: TestLab) => Promise<void>) => void;
-
-const devices = z.array(z.object({ ifname: z.string(), stats64: z.object({ tx: z.object({ dropped: z.number() }) }) }));
 
 let counter = 0;
 
@@ -134,7 +128,7 @@ async function raise(sceneName: string, options: LabOptions): Promise<TestLab> {
     }),
   );
   try {
-    if (options.capture ?? true) await lab.startCapture();
+    if (options.capture ?? true) await startCapture(lab.lab);
     if (agents) await lab.settle();
     return lab;
   } catch (error) {
@@ -288,76 +282,11 @@ export class TestLab {
     });
   }
 
-  /** Everything on the first segment goes to two files of a few megabytes, one after the other, until the lab is taken down. */
-  async startCapture(): Promise<void> {
-    const [segment] = this.lab.scene.segments;
-    if (segment === undefined) return;
-    const command = captureCommand(this.lab, segment, { file: this.#captureFile() });
-    // The options come before the filter: capture() ends with the device when there is none.
-    await startProgram(this.lab.paths.programs, {
-      host: "_test",
-      program: "capture",
-      namespace: undefined,
-      command: [...command, "-C", "8", "-W", "2", "-s", "160", "-Z", "root"],
-      log: this.lab.paths.log("_test", "capture"),
-    });
-  }
-
   /** Throws the error again with all that helps to understand it. */
   async explain(error: unknown): Promise<never> {
-    const drawing = drawScene(this.lab.scene).join("\n");
-    const parts = [drawing, ...(await this.#logs()), await this.#fullCables(), await this.#packets()];
+    const parts = await explanation(this.lab, this.client);
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n\n${parts.join("\n\n")}`, {
       cause: error,
     });
-  }
-
-  async #logs(): Promise<readonly string[]> {
-    const files = (await readdir(this.lab.paths.logs)).toSorted();
-    const shown = files.map(async (file) => {
-      const [host = "", program = ""] = file.split(".");
-      return `── ${file}\n${await tailOfLog(this.lab, host, program, 30)}`;
-    });
-    return Promise.all(shown);
-  }
-
-  /** Where a cable had no room for packets: of those that are missing there, no program of ours knows. */
-  async #fullCables(): Promise<string> {
-    const texts = await Promise.all(
-      this.lab.plan.namespaces.map(async ({ member, namespace }) => {
-        const { stdout } = await runIn(namespace, ["ip", "-stats", "-json", "link"]);
-        return devices
-          .parse(JSON.parse(stdout === "" ? "[]" : stdout))
-          .filter(({ stats64 }) => stats64.tx.dropped > 0)
-          .map(({ ifname, stats64 }) => `${member} ${ifname}: ${stats64.tx.dropped}`);
-      }),
-    );
-    return ["── packets dropped because a cable was full or unplugged", ...texts.flat()].join("\n");
-  }
-
-  async #packets(): Promise<string> {
-    const files = (await readdir(this.lab.paths.root)).filter((file) => file.startsWith("capture.pcap")).toSorted();
-    const texts = await Promise.all(
-      files.map((file) =>
-        this.exec(
-          this.client,
-          "tcpdump",
-          "-n",
-          "-e",
-          "-r",
-          join(this.lab.paths.root, file),
-          "not",
-          "udp",
-          "port",
-          "7956",
-        ),
-      ),
-    );
-    const lines = texts.flatMap((each) => each.stdout.trimEnd().split("\n")).toSorted();
-    return `── the last packets on ${this.lab.scene.segments[0] ?? ""}\n${lines.slice(-60).join("\n")}`;
-  }
-
-  #captureFile(): string {
-    return join(this.lab.paths.root, "capture.pcap");
   }
 }
