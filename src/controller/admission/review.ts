@@ -33,10 +33,22 @@ const reviewSchema = z.object({
   }),
 });
 
+/** What the API server is answered. */
+export interface Review {
+  readonly apiVersion: "admission.k8s.io/v1";
+  readonly kind: "AdmissionReview";
+  readonly response: {
+    readonly uid: string;
+    readonly allowed: boolean;
+    readonly status?: object;
+    readonly warnings?: readonly string[];
+  };
+}
+
 type Request = z.infer<typeof reviewSchema>["request"];
 
 /** The answer to a review, or undefined for what is none. */
-export function review(body: unknown, context: ReviewContext): unknown {
+export function review(body: unknown, context: ReviewContext): Review | undefined {
   const parsed = reviewSchema.safeParse(body);
   if (!parsed.success) return undefined;
   const { request } = parsed.data;

@@ -19,7 +19,7 @@ const BODY_MS_MAX = 10_000;
 export async function serveWebhook(
   listen: ListenAddress,
   certificates: Omit<Certificates, "ca">,
-  answer: (body: unknown) => unknown,
+  answer: (body: unknown) => Promise<unknown>,
 ): Promise<WebhookServer> {
   const { cert, key } = certificates;
   const server = createServer(
@@ -45,7 +45,7 @@ export async function serveWebhook(
 async function respond(
   request: IncomingMessage,
   response: ServerResponse,
-  answer: (body: unknown) => unknown,
+  answer: (body: unknown) => Promise<unknown>,
 ): Promise<void> {
   if (request.method !== "POST" || request.url?.split("?")[0] !== "/validate") {
     response.writeHead(404).end("Only POST /validate is served here\n");
@@ -56,7 +56,7 @@ async function respond(
     response.writeHead(413).end(`A body of at most ${BODY_BYTES_MAX} bytes is read\n`);
     return;
   }
-  const answered = answer(tryParse(body));
+  const answered = await answer(tryParse(body));
   if (answered === undefined) response.writeHead(400).end("An AdmissionReview of admission.k8s.io/v1 is expected\n");
   else response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answered));
 }

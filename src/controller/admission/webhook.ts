@@ -8,7 +8,7 @@ import type { Source } from "../../source/source.ts";
 import { readCertificates } from "./certificate-files.ts";
 import { currentCertificates, publishAuthority } from "./certificate-keeper.ts";
 import type { Certificates } from "../../source/kubernetes/certificates.ts";
-import { review } from "./review.ts";
+import { reviewing } from "./reviewing.ts";
 import { serveWebhook, type WebhookServer } from "./server.ts";
 
 export interface WebhookOptions {
@@ -43,8 +43,7 @@ export async function runWebhook(options: WebhookOptions, signal: AbortSignal): 
     const certificates = await attempt(onProblem, () => look(options));
     if (certificates !== undefined && certificates.cert !== used?.cert) {
       if (server === undefined) {
-        const answer = (body: unknown): unknown =>
-          review(body, { snapshot: source.snapshot(), systemNamespace: namespace, now: new Date() });
+        const answer = (body: unknown): Promise<unknown> => reviewing(body, source, namespace);
         server = await serveWebhook(options.listen, certificates, answer);
         log.info({ event: "webhookServes", port: server.port }, "The webhook serves");
       } else server.setCertificates(certificates);
