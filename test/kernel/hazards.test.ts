@@ -204,6 +204,17 @@ describe("a node whose stack is looked at", () => {
     sandbox.run("ip link del left0; ip address del 192.168.10.0/32 dev lo");
   });
 
+  test("shows BFD without real time while there is a session, and not when the last has gone", async () => {
+    const state = running();
+    const bfd = { sessions: [{}], priority: "nice" };
+    state.bgp = { watch: { bfd: { view: () => bfd } }, desired: { verdicts: new Map() } } as unknown as AgentState["bgp"];
+    const checks = async (): Promise<readonly string[]> =>
+      findHazards(await gatherFacts(state, [])).map(({ check }) => check);
+    assert.deepEqual(await checks(), ["BFDPriority"]);
+    bfd.sessions = [];
+    assert.deepEqual(await checks(), []);
+  });
+
   for (const { check, does, undoes } of rows)
     test(`shows ${check}, and no more when it is put right`, async () => {
       assert.deepEqual(await found(), []);

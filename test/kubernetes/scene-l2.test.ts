@@ -14,10 +14,6 @@ import { testServices } from "../lab/suites/services.ts";
 
 const LEFT_OUT: ReadonlyMap<string, string> = new Map([
   [
-    "BFD profile missing at run time: all agents are Invalid, the controller is not, and all recover",
-    "containers may have no real time where cgroups are the old ones, so BFD leaves an advice that later tests would find",
-  ],
-  [
     "a broken manifest keeps what was good, and is reported with file and reason",
     "kubectl refuses a file that is no YAML; objects that are wrong have test/kubernetes/bad-input.test.ts",
   ],

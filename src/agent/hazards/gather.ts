@@ -41,9 +41,15 @@ export async function gatherFacts(state: AgentState, answers: readonly ForeignAn
       const found = ways[index];
       return found === undefined || found.ok ? [] : [{ node, address, refusal: found.refusal }];
     }),
-    bfdPriority: state.bgp?.watch.bfd?.view().priority,
+    bfdPriority: bfdPriorityOf(state),
     answers,
   };
+}
+
+/** The thread stays when its last session has gone, and then nobody minds how it runs. */
+function bfdPriorityOf({ bgp }: AgentState): HazardFacts["bfdPriority"] {
+  const view = bgp?.watch.bfd?.view();
+  return view === undefined || view.sessions.length === 0 ? undefined : view.priority;
 }
 
 function carrying({ devices }: AgentState, links: readonly Link[]): HazardFacts["devices"] {
