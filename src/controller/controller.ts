@@ -95,6 +95,7 @@ async function decidedAbout(
   convergence: Convergence,
   { source, pace }: ControllerParts,
 ): Promise<Snapshot> {
+  await source.merged();
   const now = source.snapshot();
   return convergence.state === "done" && (await inSlices(sameButForWrites(snapshot, now, operations), pace))
     ? now

@@ -27,6 +27,8 @@ const RETRY_MS = 3000;
 export class Hindrances {
   readonly #options: HindrancesOptions;
   readonly #found = new Map<Work, string>();
+  /** Since when there is any. */
+  #since = new Date(0);
   #changed = Promise.withResolvers<void>();
 
   constructor(options: HindrancesOptions) {
@@ -42,6 +44,7 @@ export class Hindrances {
       this.#found.delete(work);
       log.info({ event: "hindranceEnded", work }, `Solved: ${before}`);
     } else {
+      if (this.#found.size === 0) this.#since = new Date();
       this.#found.set(work, message);
       log.warn({ event: "hindrance", work }, message);
     }
@@ -87,7 +90,12 @@ export class Hindrances {
 
   #condition(): unknown {
     const message = clipped([...this.#found.values()].join("\n"));
-    const lastTransitionTime = new Date().toISOString();
-    return { type: HINDERED, status: "True", reason: "Refused", message, lastTransitionTime };
+    return {
+      type: HINDERED,
+      status: "True",
+      reason: "Refused",
+      message,
+      lastTransitionTime: this.#since.toISOString(),
+    };
   }
 }

@@ -47,7 +47,6 @@ export async function writeAll(
   }
   await writer.ended();
   if (!signal.aborted) await writer.attempt("that deleted objects are forgotten", () => parts.source.forgetDeleted());
-  await parts.source.merged();
   return writer.failure;
 }
 
