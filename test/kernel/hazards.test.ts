@@ -207,7 +207,10 @@ describe("a node whose stack is looked at", () => {
   test("shows BFD without real time while there is a session, and not when the last has gone", async () => {
     const state = running();
     const bfd = { sessions: [{}], priority: "nice" };
-    state.bgp = { watch: { bfd: { view: () => bfd } }, desired: { verdicts: new Map() } } as unknown as AgentState["bgp"];
+    state.bgp = {
+      watch: { bfd: { view: () => bfd } },
+      desired: { verdicts: new Map() },
+    } as unknown as AgentState["bgp"];
     const checks = async (): Promise<readonly string[]> =>
       findHazards(await gatherFacts(state, [])).map(({ check }) => check);
     assert.deepEqual(await checks(), ["BFDPriority"]);
