@@ -1,9 +1,9 @@
 /** A table of results. */
-import Table from "cli-table3";
+import { renderTable } from "../src/cli/table.ts";
 
-export function print(title: string, head: string[], rows: (string | number)[][]): void {
-  const chars = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" }; // no lines between rows
-  const table = new Table({ head, style: { head: [], border: [] }, chars });
-  table.push(...rows);
-  console.log(`${title}\n${table.toString()}\n`);
+type Cells = readonly (string | number)[];
+
+export function print(title: string, head: readonly string[], rows: readonly Cells[]): void {
+  const columns = head.map((name, index) => ({ title: name, cell: (cells: Cells) => String(cells[index] ?? "") }));
+  console.log(`${title}\n${renderTable(columns, rows, (_, text) => text)}`);
 }
