@@ -19,6 +19,8 @@ export interface LargeClusterResult {
 
 const MILLISECONDS_MAX = 900_000;
 const NODE_NETWORK = "10.200.0.0/16";
+/** Of whoever stands for all nodes but the first. */
+export const OTHERS_ADDRESS = "10.200.255.254";
 
 /** On one network: the agent's own is that of the first. */
 export function nodeAddress(number: number): string {
@@ -50,12 +52,12 @@ export async function measureLargeCluster(
     return JSON.parse(stdout) as LargeClusterResult;
   } finally {
     for (const child of children) child.kill("SIGKILL");
-    for (const name of [namespace, others]) execFileSync("ip", ["netns", "del", name]);
+    removeNamespaces([namespace, others]);
   }
 }
 
 /** The second stands for all the other nodes: their addresses are its own. */
-function connectNamespaces(namespace: string, others: string): void {
+export function connectNamespaces(namespace: string, others: string): void {
   for (const name of [namespace, others]) execFileSync("ip", ["netns", "add", name]);
   const ip = (name: string, ...args: readonly string[]): unknown => execFileSync("ip", ["-n", name, ...args]);
   ip(namespace, "link", "add", "node0", "type", "veth", "peer", "name", "others", "netns", others);
@@ -63,8 +65,12 @@ function connectNamespaces(namespace: string, others: string): void {
   ip(namespace, "link", "set", "node0", "up");
   ip(others, "link", "set", "others", "up");
   ip(others, "link", "set", "lo", "up");
-  ip(others, "address", "add", "10.200.255.254/16", "dev", "others");
+  ip(others, "address", "add", `${OTHERS_ADDRESS}/16`, "dev", "others");
   ip(others, "route", "add", "local", NODE_NETWORK, "dev", "lo");
   // All are local but one, and that in the table which is asked first.
   ip(others, "route", "add", `${nodeAddress(0)}/32`, "dev", "others", "table", "local");
+}
+
+export function removeNamespaces(names: readonly string[]): void {
+  for (const name of names) execFileSync("ip", ["netns", "del", name]);
 }

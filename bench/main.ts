@@ -8,7 +8,7 @@ import { removeLeftovers } from "./leftovers.ts";
 import { printPool, printProgramming, printTraffic, printXdp } from "./print-datapath.ts";
 import { printKubernetes, printTakeover } from "./print-kubernetes.ts";
 import { printElection, printMembership } from "./print-nodes.ts";
-import { printAgent, printController, printInputs } from "./print-programs.ts";
+import { printAgent, printController, printInputs, printLargeAgent } from "./print-programs.ts";
 import { printBfd, printBgp, printTold } from "./print-protocols.ts";
 import { LARGE, type Options } from "./sizes.ts";
 
@@ -25,6 +25,10 @@ const PARTS = {
   },
   membership: { description: "what it costs a node to probe 19, 99 and 499 others", run: printMembership },
   agent: { description: "a whole agent with that cluster: start, memory, an edit of a manifest", run: printAgent },
+  "large-agent": {
+    description: "for how long nobody else has a turn in an agent with that cluster and 500 nodes: changes, questions",
+    run: printLargeAgent,
+  },
   controller: {
     description:
       "a whole controller with 100,000 Services and 1,000 pools: how long, and for how long nobody else had a turn",

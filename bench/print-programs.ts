@@ -2,6 +2,7 @@
 import { measureAgent } from "./agent.ts";
 import { measureController, type ControllerResult } from "./controller.ts";
 import { INPUTS, measureInput } from "./inputs.ts";
+import { measureLargeAgent } from "./large-agent.ts";
 import type { LoopDelay } from "./loop-delays.ts";
 import { print } from "./print.ts";
 import { LARGE, type Options } from "./sizes.ts";
@@ -34,6 +35,21 @@ export async function printAgent(): Promise<void> {
       ...[sample.resident, sample.peak, sample.private, sample.mappedTables, sample.files].map((m) => m.toFixed(0)),
     ]),
   );
+}
+
+export async function printLargeAgent(): Promise<void> {
+  const size = { ...LARGE, nodes: 500 };
+  const { moments, memory } = await measureLargeAgent(size);
+  print(
+    `A whole agent with ${size.services} Services of ${size.endpoints} endpoints, ${size.nodes} nodes, layer 2 and a BGP peer`,
+    ["", "nobody else had a turn for at most, ms", "without waiting for a processor", "answered after, ms"],
+    moments.map(({ what, loopDelay: { longest, longestOwn }, milliseconds }) => [
+      what,
+      ...[longest, longestOwn].map((each) => each.toFixed(0)),
+      milliseconds?.toFixed(0) ?? "",
+    ]),
+  );
+  console.log(`Resident ${memory.resident.toFixed(0)} MB, at most ${memory.peak.toFixed(0)}\n`);
 }
 
 export async function printController({ rounds }: Options): Promise<void> {
