@@ -84,9 +84,10 @@ function backendRow({ id, address, port, state, local, generation }: BackendReco
 export function flowRows(state: AgentState, limit: number): FlowRow[] {
   const rows: FlowRow[] = [];
   const nowSeconds = Number(state.nowNs() / 1_000_000_000n);
-  for (const [key, value] of state.maps.allFlows()) {
+  for (const row of state.maps.allFlows()) {
     if (limit !== 0 && rows.length >= limit) break;
-    const flow = decodeFlow(viewOf(key), viewOf(value));
+    if (row === undefined) continue;
+    const flow = decodeFlow(viewOf(row[0]), viewOf(row[1]));
     rows.push({
       protocol: flow.protocol,
       source: formatAddress(flow.source),

@@ -19,8 +19,8 @@ export interface DatapathMaps {
   readonly endpoints: HashTable;
   /** The flow rows that found no cell. */
   readonly flows: HashTable;
-  /** Every row of both flow tables, live or expired; the bytes may be reused for the next. */
-  allFlows(): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** Every row of both flow tables, live or expired; the bytes may be reused for the next. Undefined: so many cells were passed over. */
+  allFlows(): Iterable<readonly [key: Uint8Array, value: Uint8Array] | undefined>;
   /** struct runtime */
   readonly runtime: DataView;
   /** Packets by verdict, those that happened. */
@@ -45,9 +45,12 @@ export function openMaps(map: (name: string) => BpfMap): DatapathMaps {
     flows,
     *allFlows() {
       // Not through mmap: pages once touched would count as this process's memory for ever.
+      let cells = 0;
       for (const [, cell] of map("flow_cells").entries()) {
-        const key = cell.subarray(flow_cell.offset.key, flow_cell.offset.flow);
-        if (key[FLOW_PROTOCOL] !== 0) yield [key, cell.subarray(flow_cell.offset.flow)];
+        if (cell[FLOW_PROTOCOL_IN_CELL] !== 0)
+          yield [cell.subarray(flow_cell.offset.key, flow_cell.offset.flow), cell.subarray(flow_cell.offset.flow)];
+        cells += 1;
+        if (cells % CELLS_A_STEP === 0) yield undefined;
       }
       yield* flows.entries();
     },
@@ -57,7 +60,9 @@ export function openMaps(map: (name: string) => BpfMap): DatapathMaps {
   };
 }
 
-const FLOW_PROTOCOL = flow_key.offset.protocol;
+const FLOW_PROTOCOL_IN_CELL = flow_cell.offset.key + flow_key.offset.protocol;
+/** A pause for others is due after so many. */
+const CELLS_A_STEP = 4096;
 
 function hashTable(map: BpfMap): HashTable {
   return {

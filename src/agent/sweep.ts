@@ -33,10 +33,10 @@ async function sweep(state: AgentState, pause: () => Promise<void>): Promise<voi
   await sweepFlows(state.maps.flows, { nowSeconds, timeouts: FLOW_TIMEOUTS, pause });
   let live = 0;
   let seen = 0;
-  for (const [key, value] of state.maps.allFlows()) {
-    if (!flowExpired(viewOf(key), viewOf(value), nowSeconds, FLOW_TIMEOUTS)) live += 1;
+  for (const row of state.maps.allFlows()) {
     seen += 1;
-    if (seen % SWEEP_ROWS === 0) await pause();
+    if (row !== undefined && !flowExpired(viewOf(row[0]), viewOf(row[1]), nowSeconds, FLOW_TIMEOUTS)) live += 1;
+    if (row === undefined || seen % SWEEP_ROWS === 0) await pause();
   }
   state.flows = live;
 }

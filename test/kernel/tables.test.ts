@@ -10,8 +10,8 @@ import { loadObject } from "../../src/kernel/object.ts";
 const path = fileURLToPath(new URL("../../bpf/build/xdp.bpf.o", import.meta.url));
 const object = loadObject({
   path,
-  maxEntries: { frontends: 64, backends: 64, slots: 1, maglev: 8, flows: 1024, flow_buckets: 128, flow_cells: 1024 },
-  rodata: { flow_bucket_mask: 127, flow_cell_mask: 1023 },
+  maxEntries: { frontends: 64, backends: 64, slots: 1, maglev: 8, flows: 1024, flow_buckets: 1024, flow_cells: 8192 },
+  rodata: { flow_bucket_mask: 1023, flow_cell_mask: 8191 },
 });
 after(() => object.close());
 const maps = openMaps((name) => object.map(name));
@@ -34,13 +34,12 @@ describe("on real maps", () => {
   test("both flow tables are listed, and a row behind the cells can be removed", () => {
     const key = new Uint8Array(flow_key.size).fill(1);
     maps.flows.put(key, new Uint8Array(flow.size), 1);
-    assert.deepEqual(
-      Array.from(maps.allFlows(), ([each]) => each.slice()),
-      [key],
-    );
+    const listed = [...maps.allFlows()].flatMap((row) => (row === undefined ? [] : [row[0].slice()]));
+    assert.deepEqual(listed, [key]);
     maps.flows.remove(key, 1);
     maps.flows.remove(key, 1);
-    assert.deepEqual([...maps.allFlows()], []);
+    // Of eight thousand cells without a flow, two pauses are all there is.
+    assert.deepEqual([...maps.allFlows()], [undefined, undefined]);
   });
 
   test("counters that never grew are not told", () => {
