@@ -6,20 +6,31 @@ import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** After the last large pass: soon, and once more when what it set off (announcing thousands of addresses) is over. */
-const QUIET_MS = { large: [3000, 15_000], small: [15_000] } as const;
-let timers: readonly NodeJS.Timeout[] = [];
+/**
+ * Pauses before each collection. After the last large pass: soon, and again when what it set off (announcing thousands of addresses) is over.
+ * Everything stops for a collection, so it is several times a short one, and not once what V8 calls its last resort: that is up to seven in a row.
+ */
+const PAUSES_MS = { large: [3000, 2000, 10_000, 1000, 1000], small: [15_000] } as const;
+let timer: NodeJS.Timeout | undefined;
 
 /** Collects once nothing has asked for it again for a while. A cluster that changes all the time needs no help: V8 collects by itself. */
-export function trimMemorySoon(after: keyof typeof QUIET_MS): void {
-  for (const timer of timers) clearTimeout(timer);
-  timers = QUIET_MS[after].map((delay) => setTimeout(collect, delay).unref());
+export function trimMemorySoon(after: keyof typeof PAUSES_MS): void {
+  clearTimeout(timer);
+  collectAfter(PAUSES_MS[after]);
+}
+
+function collectAfter([pause, ...more]: readonly number[]): void {
+  if (pause === undefined) return;
+  timer = setTimeout(() => {
+    collect();
+    collectAfter(more);
+  }, pause).unref();
 }
 
 function collect(): void {
   // What was loaded on the way is kept for the next agent also where this one does not end in peace.
   flushCompileCache();
   setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc") as (options: { type: "major"; flavor: "last-resort" }) => void;
-  gc({ type: "major", flavor: "last-resort" });
+  const gc = runInNewContext("gc") as (options: { type: "major" }) => void;
+  gc({ type: "major" });
 }
