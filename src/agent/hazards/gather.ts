@@ -2,7 +2,8 @@
 import { listLinks, type Link } from "../../kernel/links.ts";
 import { findWays, listDefaultDevices } from "../../kernel/routes.ts";
 import { readSysctl } from "../../kernel/sysctl.ts";
-import { formatAddress } from "../../net/address.ts";
+import { formatAddress, type Family } from "../../net/address.ts";
+import { forEach, inSlices, type Sliced } from "../../time/slices.ts";
 import { EXCLUDED_INTERFACES } from "../config.ts";
 import { linkRefusal } from "../devices.ts";
 import type { AgentState } from "../state.ts";
@@ -15,7 +16,7 @@ const LEADS_TO_PODS = new RegExp(EXCLUDED_INTERFACES);
 
 export async function gatherFacts(state: AgentState, answers: readonly ForeignAnswer[]): Promise<HazardFacts> {
   const links = await listLinks();
-  const addresses = serviceAddresses(state);
+  const addresses = await inSlices(serviceAddresses(state));
   const backends = remoteBackends(state);
   const ways = await findWays(backends.map(({ address }) => address));
   return {
@@ -84,29 +85,34 @@ export function readSettings(device: string): DeviceSettings {
   };
 }
 
+/** So many Services are looked at between two pauses. */
+const SERVICES_A_STEP = 256;
+
 /** Without those that no pool of ours has: they are another's business. */
-function serviceAddresses({ announcing, bgp }: AgentState): ReadonlyMap<string, readonly string[]> {
+function* serviceAddresses({ announcing, bgp }: AgentState): Sliced<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, string[]>();
   const note = (service: string, address: string): void => {
-    const services = found.get(address) ?? [];
-    if (!services.includes(service)) found.set(address, [...services, service]);
+    const services = found.get(address);
+    if (services === undefined) found.set(address, [service]);
+    else if (!services.includes(service)) services.push(service);
   };
-  for (const [service, { addresses, reason }] of announcing.elections)
+  yield* forEach(announcing.elections, SERVICES_A_STEP, ([service, { addresses, reason }]) => {
     if (reason !== "ipNotAllowed") for (const address of addresses) note(service, formatAddress(address));
-  for (const [service, { addresses, offers }] of bgp?.desired.verdicts ?? [])
+  });
+  yield* forEach(bgp?.desired.verdicts ?? [], SERVICES_A_STEP, ([service, { addresses, offers }]) => {
     if (offers.length > 0) for (const address of addresses) note(service, formatAddress(address));
+  });
   return found;
 }
 
 function isRouted({ bgp }: AgentState): boolean {
-  return [...(bgp?.desired.verdicts.values() ?? [])].some(({ offers }) => offers.length > 0);
+  return bgp?.desired.verdicts.values().some(({ offers }) => offers.length > 0) ?? false;
 }
 
 function familiesOf({ forwarding }: AgentState): HazardFacts["families"] {
-  const families = new Set(
-    [...forwarding.frontends.values()].flatMap((all) => all.map(({ address }) => address.family)),
-  );
-  return { IPv4: families.has("IPv4"), IPv6: families.has("IPv6") };
+  const has = (family: Family): boolean =>
+    forwarding.frontends.values().some((all) => all.some(({ address }) => address.family === family));
+  return { IPv4: has("IPv4"), IPv6: has("IPv6") };
 }
 
 /** One of each family for each other node. */

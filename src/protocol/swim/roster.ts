@@ -17,7 +17,7 @@ interface KnownPeer {
 }
 
 export class Roster {
-  #peers: readonly Peer[] | undefined;
+  #peers: readonly { readonly peer: Peer; readonly address: string }[] | undefined;
   #report: Report = { isolated: false, reunions: 0, changed: false, peers: [] };
   #complete = false;
   #known: readonly KnownPeer[] | undefined;
@@ -25,7 +25,7 @@ export class Roster {
 
   /** The peers from now on; the worker's reports follow. */
   expect(peers: readonly Peer[]): void {
-    this.#peers = peers;
+    this.#peers = peers.map((peer) => ({ peer, address: formatAddress(peer.address) }));
     this.#forget();
     this.#completeOnce();
   }
@@ -77,8 +77,11 @@ export class Roster {
   }
 
   #join(): readonly KnownPeer[] {
-    const known = new Map(this.#report.peers.map((row) => [`${row.name} ${row.address}`, row]));
-    return (this.#peers ?? []).map((peer) => ({ peer, row: known.get(`${peer.name} ${formatAddress(peer.address)}`) }));
+    const known = new Map(this.#report.peers.map((row) => [row.name, row]));
+    return (this.#peers ?? []).map(({ peer, address }) => {
+      const row = known.get(peer.name);
+      return { peer, row: row?.address === address ? row : undefined };
+    });
   }
 
   #named(): Pick<MembershipView, "alive" | "gone"> {
