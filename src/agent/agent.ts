@@ -16,7 +16,7 @@ import { openStampWriter } from "../kernel/stamp.ts";
 import type { Log } from "../observe/log.ts";
 import type { Access } from "../observe/remote-api.ts";
 import type { DrainDocument } from "../observe/status.ts";
-import { parsingPools } from "../pool/pools.ts";
+import { NO_NAMESPACES, parsingPools } from "../pool/pools.ts";
 import { membershipKey } from "../protocol/swim/config.ts";
 import { startMembership, type Membership, type StopMode } from "../protocol/swim/driver.ts";
 import { openAccess } from "../source/kubernetes/access.ts";
@@ -195,7 +195,7 @@ function preparePass(
     }
     const snapshot = source.snapshot();
     // Read in slices now, so that whoever asks for them later finds them read: a pool may list a hundred thousand entries.
-    yield* parsingPools(snapshot.ipAddressPools, snapshot.namespaces);
+    yield* parsingPools(snapshot.ipAddressPools, NO_NAMESPACES);
     const peers = snapshot.nodes === nodes ? undefined : desiredPeers(snapshot, me.nodeName);
     if (peers !== undefined) {
       membership.setPeers(peers);

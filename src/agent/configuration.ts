@@ -1,6 +1,7 @@
 /** What this node makes of the configuration: everything that concerns it, as MetalLB's speakers judge it, and all that is wrong at once. */
 import { judgeLayer2 } from "../announce/judgement.ts";
 import type { Problem } from "../net/problem.ts";
+import { NO_NAMESPACES } from "../pool/pools.ts";
 import {
   aboutKinds,
   configurationVerdict,
@@ -33,11 +34,13 @@ export class ConfigurationJudge {
 
   /** Everything that is wrong for this node. `bgpProblems`: of peers, their profiles and advertisements. */
   judge(snapshot: Snapshot, bgpProblems: readonly Problem[]): readonly Problem[] {
-    const { ipAddressPools, l2Advertisements, namespaces } = snapshot;
-    const maps = [ipAddressPools, l2Advertisements, namespaces];
+    const { ipAddressPools, l2Advertisements } = snapshot;
+    const maps = [ipAddressPools, l2Advertisements];
     if (!sameObjects(maps, this.#maps)) {
       const objects = maps.flatMap((map): object[] => [...map.values(), SEPARATOR]);
-      if (!sameObjects(objects, this.#objects)) this.#problems = judgeLayer2(snapshot);
+      if (!sameObjects(objects, this.#objects))
+        // Which namespaces a pool is for concerns the controller; what is wrong with it does not depend on them.
+        this.#problems = judgeLayer2({ ...snapshot, namespaces: NO_NAMESPACES });
       this.#objects = objects;
       this.#maps = maps;
     }

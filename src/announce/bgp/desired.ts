@@ -211,7 +211,7 @@ function worldOf(input: BgpInput, me: BgpNode, last: World | undefined): World {
   const text = JSON.stringify([me.name, ignoreExcludeLabel, draining, relevant(node)]);
   if (last !== undefined && last.text === text && sameInput(last.input, input)) return last;
   const before = last === undefined ? {} : { before: last.configuration };
-  const configuration = parseBgpConfiguration(input, { node: me.name, ...before });
+  const configuration = parseBgpConfiguration(objectsOf(input), { node: me.name, ...before });
   const advertisements = [...configuration.advertisements.values()].filter((each) => covers(each.nodeSelectors, node));
   const pools = parsePools(input.ipAddressPools, NO_NAMESPACES);
   return {
@@ -221,22 +221,18 @@ function worldOf(input: BgpInput, me: BgpNode, last: World | undefined): World {
   };
 }
 
+/** Who may *get* an address of a pool is the controller's matter, so namespaces are not asked for here. */
 function objectsOf(input: BgpObjects): BgpObjects {
-  const { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, namespaces, nodes } = input;
-  const objects = { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, namespaces, nodes };
+  const { bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, nodes } = input;
+  const objects = {
+    ...{ bgpPeers, bgpAdvertisements, bfdProfiles, communities, ipAddressPools, secrets, nodes },
+    namespaces: NO_NAMESPACES,
+  };
   return input.unread === undefined ? objects : { ...objects, unread: input.unread };
 }
 
 /** Apart from the nodes, of which only this one matters. */
-const READ = [
-  "bgpPeers",
-  "bgpAdvertisements",
-  "bfdProfiles",
-  "communities",
-  "ipAddressPools",
-  "secrets",
-  "namespaces",
-] as const;
+const READ = ["bgpPeers", "bgpAdvertisements", "bfdProfiles", "communities", "ipAddressPools", "secrets"] as const;
 
 const NONE_UNREAD: ReadonlySet<string> = new Set<string>();
 
