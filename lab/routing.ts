@@ -119,7 +119,8 @@ async function requireReady(lab: RoutingLab, host: Host, program: string, socket
   throw new LabError(`${program} on ${host.name} has not opened ${socket} in ${READY_MILLISECONDS / 1000} s:\n${log}`);
 }
 
-async function writeShell(folder: string, name: string, command: readonly string[]): Promise<void> {
+/** A daemon's own shell in FOLDER/bin, told where its sockets are. */
+export async function writeShell(folder: string, name: string, command: readonly string[]): Promise<void> {
   const file = join(folder, "bin", name);
   await writeFile(file, `#!/bin/sh\nexec ${command.join(" ")} "$@"\n`);
   await chmod(file, 0o755);

@@ -72,6 +72,7 @@ needs=(
   "etcd|etcd-server|the API server of the tests keeps its objects there"
   "mmdebstrap|mmdebstrap|the container image's minimal Debian"
   "promtool|prometheus|checks the chart's alerts: that they are rules, and that they fire"
+  "/usr/lib/frr/frr-reload.py|frr-pythontools|makes FRR read its configuration anew where it speaks for MetalLB"
   "gcc|gcc|runc is built with C"
   "/usr/include/seccomp.h|libseccomp-dev|runc is built with seccomp, which pods ask for"
   "pkg-config|pkg-config|finds libseccomp for it"

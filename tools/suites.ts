@@ -44,15 +44,15 @@ export const SUITES: readonly Suite[] = [
   {
     name: "kubernetes",
     about: "a real API server",
-    files: ["test/kubernetes/!(migrate-helm).test.ts"],
+    files: ["test/kubernetes/!(migrate-helm|migrate-frr).test.ts"],
     concurrency: 1,
     timeoutMinutes: 10,
     named: true,
   },
   {
     name: "migration",
-    about: "MetalLB's own chart handed over in a real cluster, every command as printed",
-    files: ["test/kubernetes/migrate-helm.test.ts"],
+    about: "MetalLB's own chart handed over in a real cluster, every command as printed; its older mode frr",
+    files: ["test/kubernetes/migrate-{helm,frr}.test.ts"],
     concurrency: 1,
     timeoutMinutes: 15,
     named: true,

@@ -26,6 +26,7 @@ function session(name: string, peer: PeerLocation, port = 179): DesiredSession {
 
 const at = (text: string): PeerLocation => ({ type: "address", address: address(text) });
 const calls = (text: string, more: Partial<TcpConnection> = {}): TcpConnection => ({
+  local: address("10.0.0.11"),
   localPort: 40_000,
   peer: address(text),
   peerPort: 179,
@@ -49,6 +50,13 @@ describe("a peer is somebody else's", () => {
     test(name, () => {
       assert.equal(heldBy(session("x", peer, port).config, [connection]) !== undefined, expected);
     });
+
+  test("but from an address of the node that is not ours", () => {
+    const { config } = session("x", at("10.0.0.1"));
+    const from = (text: string): SessionConfig => ({ ...config, sourceAddress: address(text) });
+    assert.equal(heldBy(from("10.0.0.12"), [calls("10.0.0.1")]), undefined);
+    assert.notEqual(heldBy(from("10.0.0.11"), [calls("10.0.0.1")]), undefined);
+  });
 });
 
 let clock: VirtualClock;

@@ -37,11 +37,13 @@ export function takeTurns(options: Options): Turns {
 
 /** The connection that another program has with the peer. */
 export function heldBy(
-  { peer, port }: SessionConfig,
+  { peer, port, sourceAddress }: SessionConfig,
   connections: readonly TcpConnection[],
 ): TcpConnection | undefined {
   return connections.find((each) => {
     if (each.peerPort !== port && each.localPort !== BGP_PORT) return false;
+    // From another address of the node it is another session to the router.
+    if (sourceAddress !== undefined && !sameAddress(each.local, sourceAddress)) return false;
     if (peer.type === "interface") return each.peerDevice === peer.device;
     if (peer.type === "prefix") return prefixContains(peer.prefix, each.peer);
     return sameAddress(each.peer, peer.address) && (peer.device ?? each.peerDevice) === each.peerDevice;

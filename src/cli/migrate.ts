@@ -83,7 +83,7 @@ async function next(world: World, flags: Flags): Promise<void> {
     installation,
     namespace,
     nodes: snapshot.nodes,
-    bgp: snapshot.bgpPeers.size > 0,
+    bgpPeers: snapshot.bgpPeers,
     layer2: snapshot.l2Advertisements.size > 0,
   });
   if (step === undefined) {

@@ -13,14 +13,15 @@ test("connections are read as ss prints them: both families, link-local ones wit
     "",
   ].join("\n");
   const rows = parseConnections(text).map(
-    ({ localPort, peer, peerDevice = "", peerPort }) => `${localPort} ${formatAddress(peer)}%${peerDevice} ${peerPort}`,
+    ({ local, localPort, peer, peerDevice = "", peerPort }) =>
+      `${formatAddress(local)} ${localPort} ${formatAddress(peer)}%${peerDevice} ${peerPort}`,
   );
   assert.deepEqual(rows, [
-    "41234 172.16.1.1% 179",
-    "179 172.16.1.2% 40000",
-    "179 2001:db8::1% 51000",
-    "40001 fe80::1%eth1 179",
-    "179 10.0.0.1% 50000",
+    "172.16.1.11 41234 172.16.1.1% 179",
+    "172.16.1.11 179 172.16.1.2% 40000",
+    "2001:db8::11 179 2001:db8::1% 51000",
+    "fe80::11 40001 fe80::1%eth1 179",
+    "10.0.0.2 179 10.0.0.1% 50000",
   ]);
 });
 

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { parseAddress, type Address } from "../net/address.ts";
 
 export interface TcpConnection {
+  readonly local: Address;
   readonly localPort: number;
   readonly peer: Address;
   /** Of a link-local peer. */
@@ -26,7 +27,7 @@ export function parseConnections(text: string): readonly TcpConnection[] {
     const far = parseEnd(peer);
     if (near === undefined || far === undefined) return [];
     const device = far.device === undefined ? {} : { peerDevice: far.device };
-    return [{ localPort: near.port, peer: far.address, ...device, peerPort: far.port }];
+    return [{ local: near.address, localPort: near.port, peer: far.address, ...device, peerPort: far.port }];
   });
 }
 

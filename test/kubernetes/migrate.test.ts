@@ -89,7 +89,7 @@ async function handOverAndBack(lab: TestLab, nodes: readonly string[]): Promise<
   // And back: what has begun since is ours, and stays with the datapath.
   const ours = startTransfer(lab, { address, port: 80, bytes: 4e9, bytesPerSecond: 10e6 });
   await ours.started;
-  for (const node of nodes) await startSpeaker(lab.lab, node);
+  for (const node of nodes) await startSpeaker(lab.lab, node, "native");
   await isWell("speakers are back");
   for (const node of nodes) {
     await label(lab, node, undefined);

@@ -5,10 +5,12 @@ import {
   applyMetallb,
   kubectl,
   nodesOf,
+  startFrrK8s,
   startKubeProxy,
   startMetallbController,
   startSpeaker,
 } from "../../lab/kubernetes/metallb/start.ts";
+import type { Mode } from "../../lab/kubernetes/metallb/frr.ts";
 import { BIN } from "../../lab/kubernetes/control-plane.ts";
 import { kubeconfigOf, startApiServer } from "../../lab/kubernetes/start.ts";
 import { bringUp, memberPlan, startAgent, startController, takeDown } from "../../lab/lab.ts";
@@ -24,10 +26,17 @@ import { loadScene, TestLab, uniqueName } from "../lab/harness.ts";
 const ROOT = join(import.meta.dirname, "../..");
 const TYPED_MILLISECONDS = 180_000;
 
+interface Metallb {
+  readonly mode: Mode;
+  /** Of its BGPPeers. */
+  readonly gracefulRestart: boolean;
+}
+
 /** A scene with an API server, its agents not started, for one body. */
 export async function withMetallb(
   scene: string,
   body: (lab: TestLab, nodes: readonly string[]) => Promise<void>,
+  how: Metallb = { mode: "native", gracefulRestart: false },
 ): Promise<void> {
   const up = await bringUp({
     name: uniqueName(),
@@ -40,7 +49,7 @@ export async function withMetallb(
   const lab = new TestLab(up);
   try {
     const nodes = nodesOf(up).map(({ name }) => name);
-    await startMetallb(lab, nodes)
+    await startMetallb(lab, nodes, how)
       .then(() => body(lab, nodes))
       .catch((error: unknown) => lab.explain(error));
   } finally {
@@ -49,15 +58,26 @@ export async function withMetallb(
 }
 
 /** MetalLB and kube-proxy serve; every Service has its addresses. */
-async function startMetallb(lab: TestLab, nodes: readonly string[]): Promise<void> {
+async function startMetallb(lab: TestLab, nodes: readonly string[], { mode, gracefulRestart }: Metallb): Promise<void> {
   await startApiServer(lab.lab);
-  await applyMetallb(lab.lab);
+  await applyMetallb(lab.lab, mode);
+  if (gracefulRestart) await askForGracefulRestart(lab);
   await startMetallbController(lab.lab);
   for (const node of nodes) {
     await startKubeProxy(lab.lab, node);
-    await startSpeaker(lab.lab, node);
+    await startSpeaker(lab.lab, node, mode);
+    if (mode === "frr-k8s") await startFrrK8s(lab.lab, node);
   }
   await waitForAddresses(lab.lab, { milliseconds: 60_000 });
+}
+
+/** Before the first session: MetalLB lets nobody change it afterwards. */
+async function askForGracefulRestart({ lab }: TestLab): Promise<void> {
+  const inNamespace = ["--namespace", "metallb-system"];
+  const peers = await kubectl(lab, ["get", "bgppeers", ...inNamespace, "--output=name"]);
+  const patch = JSON.stringify({ spec: { enableGracefulRestart: true } });
+  for (const peer of peers.trim().split("\n"))
+    await kubectl(lab, ["patch", peer, ...inNamespace, "--type=merge", "-p", patch]);
 }
 
 /** What `helm install` would start. */

@@ -13,12 +13,16 @@ command -v go >/dev/null || {
   exit 1
 }
 mkdir -p "$cache/bin" "$cache/metallb"
-for program in controller speaker; do
-  echo "metallb: building $program $version"
+build() {
+  echo "metallb: building $1 (MetalLB $version)"
   # Without C: an image of it has nothing else in it. Into another file first: whoever runs the old one, or has a link to it, keeps it.
-  CGO_ENABLED=0 go build -ldflags "-s -w" -o "$cache/bin/.metallb-$program" "go.universe.tf/metallb/$program"
-  mv "$cache/bin/.metallb-$program" "$cache/bin/metallb-$program"
-done
+  CGO_ENABLED=0 go build -ldflags "-s -w" -o "$cache/bin/.$1" "$2"
+  mv "$cache/bin/.$1" "$cache/bin/$1"
+}
+build metallb-controller go.universe.tf/metallb/controller
+build metallb-speaker go.universe.tf/metallb/speaker
+# What speaks for it in mode frr-k8s.
+build frr-k8s github.com/metallb/frr-k8s/cmd/frr-k8s-controller
 definitions=$(cd definitions && go mod download -json go.universe.tf/metallb | awk -F'"' '$2 == "Dir" { print $4 }')
 rm -rf "$cache/metallb/crds"
 cp -r --no-preserve=mode "$definitions/config/crd" "$cache/metallb/crds"
@@ -26,4 +30,7 @@ module=$(go list -m -f '{{.Dir}}' go.universe.tf/metallb)
 rm -rf "$cache/metallb/manifests" "$cache/metallb/chart"
 cp -r --no-preserve=mode "$module/config/manifests" "$cache/metallb/manifests"
 cp -r --no-preserve=mode "$module/charts/metallb" "$cache/metallb/chart"
+# What makes FRR read its configuration anew, in mode frr and by frr-k8s.
+install -D -m 755 "$module/frr-tools/reloader/frr-reloader.sh" "$cache/metallb/reloader/frr/frr-reloader.sh"
+install -D -m 755 "$(go list -m -f '{{.Dir}}' github.com/metallb/frr-k8s)/cmd/reloader/frr-reloader.sh" "$cache/metallb/reloader/frr-k8s/frr-reloader.sh"
 echo "$wanted" >"$cache/metallb/built"

@@ -3,6 +3,7 @@ module fairlead/lab/kubernetes/metallb
 go 1.26.0
 
 tool (
+	github.com/metallb/frr-k8s/cmd/frr-k8s-controller
 	go.universe.tf/metallb/controller
 	go.universe.tf/metallb/speaker
 )

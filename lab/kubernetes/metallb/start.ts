@@ -13,8 +13,8 @@ import { startProgram, type Program } from "../../programs.ts";
 import { primaryAddress, type Host } from "../../scene.ts";
 import { requireProgram } from "../control-plane.ts";
 import { kubeconfigOf } from "../start.ts";
+import { manifestOf, podCommand, type Mode } from "./frr.ts";
 
-const MANIFEST = join(import.meta.dirname, "../../../.cache/kubernetes/metallb/manifests/metallb-native.yaml");
 const NAMESPACE = "metallb-system";
 const LABELS = { app: "metallb" };
 /** Its controller serves them, and here it runs without. */
@@ -35,9 +35,9 @@ export async function kubectl(lab: Lab, words: readonly string[]): Promise<strin
   return stdout;
 }
 
-/** Its objects: what `kubectl apply -f metallb-native.yaml` leaves, without the webhook. */
-export async function applyMetallb(lab: Lab): Promise<void> {
-  const documents = parseAllDocuments(await readFile(MANIFEST, "utf8"));
+/** Its objects: what `kubectl apply -f metallb-MODE.yaml` leaves, without the webhooks. */
+export async function applyMetallb(lab: Lab, mode: Mode): Promise<void> {
+  const documents = parseAllDocuments(await readFile(manifestOf(mode), "utf8"));
   const objects = (Array.isArray(documents) ? documents : []).map((each) => each.toJS() as Documented);
   const pods = [
     podOf("controller", lab.scene.apiServer ?? ""),
@@ -92,18 +92,28 @@ export function startMetallbController(lab: Lab): Promise<Program> {
   return start(lab, lab.scene.apiServer ?? "", "metallb-controller", words, { METALLB_POD_NAME: "controller" });
 }
 
-export async function startSpeaker(lab: Lab, node: string): Promise<Program> {
+/** In mode frr with FRR beside it; in mode frr-k8s that is a pod of its own. */
+export async function startSpeaker(lab: Lab, node: string, mode: Mode): Promise<Program> {
   const keys = join(lab.paths.kubernetes, "memberlist");
   await mkdir(keys, { recursive: true });
   await writeFile(join(keys, "secretkey"), SECRET);
   const words = ["--port=0", `--namespace=${NAMESPACE}`, "--log-level=info"];
-  return start(lab, node, "metallb-speaker", words, {
+  const settings = {
+    METALLB_BGP_TYPE: mode,
     METALLB_NODE_NAME: node,
     METALLB_POD_NAME: `speaker-${node}`,
     METALLB_ML_BIND_ADDR: addressOf(lab, node),
     METALLB_ML_LABELS: "app=metallb,component=speaker",
     METALLB_ML_SECRET_KEY_PATH: keys,
-  });
+  };
+  const command = commandOf(lab, "metallb-speaker", words, settings);
+  return run(lab, node, "metallb-speaker", mode === "frr" ? await podCommand(lab, node, mode, command) : command);
+}
+
+/** What speaks in mode frr-k8s. */
+export async function startFrrK8s(lab: Lab, node: string): Promise<Program> {
+  const words = [`--node-name=${node}`, `--namespace=${NAMESPACE}`, "--metrics-bind-address=0", "--log-level=info"];
+  return run(lab, node, "frr-k8s", await podCommand(lab, node, "frr-k8s", commandOf(lab, "frr-k8s", words, {})));
 }
 
 /** kube-proxy, which carries what MetalLB brings to a node. */
@@ -131,12 +141,25 @@ function start(
   words: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<Program> {
+  return run(lab, node, program, commandOf(lab, program, words, environment));
+}
+
+function commandOf(
+  lab: Lab,
+  program: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): readonly string[] {
   const settings = Object.entries({ ...environment, KUBECONFIG: kubeconfigOf(lab, "admin") });
+  return ["env", ...settings.map(([name, value]) => `${name}=${value}`), requireProgram(program), ...words];
+}
+
+function run(lab: Lab, node: string, program: string, command: readonly string[]): Promise<Program> {
   return startProgram(lab.paths.programs, {
     host: node,
     program,
     namespace: namespaceOf(lab.name, node),
-    command: ["env", ...settings.map(([name, value]) => `${name}=${value}`), requireProgram(program), ...words],
+    command,
     log: lab.paths.log(node, program),
   });
 }

@@ -1,6 +1,7 @@
 /** The MetalLB of a cluster, as its workloads and ConfigMaps show it, and how far it is handed over. Pure. */
 import { parse } from "yaml";
 import { z } from "zod";
+import { frrConfigurationSchema, sortFrrConfigurations, type FrrConfigurations } from "./frr-configurations.ts";
 
 /** The objects beside the snapshot, as the API server has them. */
 export interface RawWorkloads {
@@ -26,6 +27,8 @@ export interface Workload {
   readonly ready: number;
   /** The release of Helm it is part of. */
   readonly release: string | undefined;
+  /** Its pods, as kubectl's --selector has it. */
+  readonly selector: string;
   /** Where its pods may be, as the object says it. */
   readonly affinity: Affinity;
 }
@@ -37,14 +40,6 @@ export interface Affinity {
       readonly nodeSelectorTerms: readonly { readonly matchExpressions?: readonly unknown[] }[];
     };
   };
-}
-
-/** An object of frr-k8s. */
-export interface FrrConfiguration {
-  readonly namespace: string;
-  readonly name: string;
-  /** Addresses, or interfaces. */
-  readonly neighbors: readonly string[];
 }
 
 export interface Installation {
@@ -59,13 +54,11 @@ export interface Installation {
   readonly interfacesExclude: string | undefined;
   /** There is a ConfigMap with configuration of FRR that somebody wrote by hand. */
   readonly frrExtras: boolean;
-  /** Of frr-k8s: those that speakers write, one for each node, and those of others. */
-  readonly frrConfigurations: {
-    readonly speakers: readonly FrrConfiguration[];
-    readonly others: readonly FrrConfiguration[];
-  };
-  /** The DaemonSet of frr-k8s, where it came with MetalLB. */
-  readonly frrK8s: string | undefined;
+  readonly frrConfigurations: FrrConfigurations;
+  /** Of frr-k8s, where it came with MetalLB: its DaemonSet, in which FRR runs, and what judges its objects. */
+  readonly frrK8s: Workload | undefined;
+  readonly frrK8sJudge: Workload | undefined;
+  readonly frrK8sWebhook: string | undefined;
   /** By Service: the nodes that say that they announce it in layer 2. */
   readonly announcers: ReadonlyMap<string, readonly string[]>;
   readonly webhook: string | undefined;
@@ -95,6 +88,7 @@ const workloadSchema = z.object({
   metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({
     replicas: z.number().default(1),
+    selector: z.object({ matchLabels: z.record(z.string(), z.string()).default({}) }).default({ matchLabels: {} }),
     template: z.object({
       spec: z.object({ containers: z.array(containerSchema), affinity: affinitySchema.default({}) }),
     }),
@@ -123,22 +117,6 @@ const l2StatusSchema = z.object({
   }),
 });
 
-const neighborSchema = z.object({ address: z.string().default(""), interface: z.string().default("") });
-
-const frrConfigurationSchema = z.object({
-  metadata: z.object({ name: z.string(), namespace: z.string().default("") }),
-  spec: z
-    .object({
-      bgp: z
-        .object({ routers: z.array(z.object({ neighbors: z.array(neighborSchema).default([]) })).default([]) })
-        .default({ routers: [] }),
-    })
-    .default({ bgp: { routers: [] } }),
-});
-
-/** `metallb-worker1` is what the speaker on worker1 wants of frr-k8s. */
-const SPEAKERS_PREFIX = "metallb-";
-
 export function readInstallation(raw: RawWorkloads): Installation {
   const controller = findWorkload(raw.deployments, /\/controller(:|@|$)/, "controller");
   const speaker = findWorkload(raw.daemonSets, /\/speaker(:|@|$)/, "speaker");
@@ -146,10 +124,6 @@ export function readInstallation(raw: RawWorkloads): Installation {
   const mode = flag("METALLB_BGP_TYPE");
   const configMaps = parsed(raw.configMaps, configMapSchema);
   const extras = configMaps.find(({ metadata }) => metadata.name === "bgpextras")?.data["extras"] ?? "";
-  const ofFrr = parsed(raw.frrConfigurations, frrConfigurationSchema).map(({ metadata, spec }) => ({
-    ...metadata,
-    neighbors: spec.bgp.routers.flatMap(({ neighbors }) => neighbors.map((each) => each.address || each.interface)),
-  }));
   return {
     controller,
     speaker,
@@ -159,15 +133,19 @@ export function readInstallation(raw: RawWorkloads): Installation {
     ignoresExcludeLabel: ["true", "1"].includes(speaker?.settings.get("--ignore-exclude-lb") ?? ""),
     interfacesExclude: excludedInterfaces(configMaps),
     frrExtras: extras.trim() !== "",
-    frrConfigurations: {
-      speakers: ofFrr.filter(({ name }) => name.startsWith(SPEAKERS_PREFIX)),
-      others: ofFrr.filter(({ name }) => !name.startsWith(SPEAKERS_PREFIX)),
-    },
-    frrK8s: findWorkload(raw.daemonSets, /\/frr-k8s(:|@|$)/, "frr-k8s")?.name,
+    frrConfigurations: sortFrrConfigurations(parsed(raw.frrConfigurations, frrConfigurationSchema)),
+    frrK8s: findWorkload(raw.daemonSets, /\/frr-k8s(:|@|$)/, "frr-k8s"),
+    frrK8sJudge: findWorkload(raw.deployments, /\/frr-k8s(:|@|$)/, "frr-k8s"),
+    frrK8sWebhook: raw.validatingWebhooks.find((name) => name.startsWith("frr-k8s-")),
     announcers: announcersOf(raw.l2Statuses),
     webhook: raw.validatingWebhooks.find((name) => name.startsWith("metallb-")),
     converts: raw.peerConversion === "Webhook",
   };
+}
+
+/** FRR has nobody else to speak for: its pods go where speakers go. */
+export function goesWithSpeakers({ mode, frrK8s, frrConfigurations }: Installation): boolean {
+  return mode === "frr-k8s" && frrK8s !== undefined && frrConfigurations.others.length === 0;
 }
 
 function findWorkload(objects: readonly unknown[], image: RegExp, program: string): Workload | undefined {
@@ -186,6 +164,9 @@ function findWorkload(objects: readonly unknown[], image: RegExp, program: strin
       version: /:v?([^:@/]+)$/.exec(container.image.replace(/@.*/, ""))?.[1] ?? "",
       settings: new Map([...words, ...container.env.map(({ name, value }): [string, string] => [name, value])]),
       release: metadata.annotations["meta.helm.sh/release-name"],
+      selector: Object.entries(spec.selector.matchLabels)
+        .map((each) => each.join("="))
+        .join(),
       affinity: spec.template.spec.affinity,
       pods: status.desiredNumberScheduled ?? spec.replicas,
       ready: status.numberReady ?? status.readyReplicas ?? 0,

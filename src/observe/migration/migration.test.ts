@@ -80,14 +80,49 @@ function withPeer(more = {}): Snapshot {
   return { ...snapshot([]), bgpPeers: new Map([["metallb-system/router", peer]]) };
 }
 
-function frrConfiguration(name: string, addresses: readonly string[] = []): unknown {
-  const neighbors = addresses.map((address) => ({ address, asn: 2 }));
-  return { metadata: { name, namespace: "n" }, spec: { bgp: { routers: [{ asn: 1, neighbors }] } } };
+/** Of frr-k8s: with sessions with these, and whatever else it asks for. */
+function frrConfiguration(
+  name: string,
+  addresses: readonly string[] = [],
+  neighbor = {},
+  router = {},
+  raw = {},
+): unknown {
+  const neighbors = addresses.map((address) => ({ address, asn: 2, ...neighbor }));
+  const nodeSelector = { matchLabels: { "kubernetes.io/hostname": name.replace("metallb-", "") } };
+  return {
+    metadata: { name, namespace: "n" },
+    spec: { bgp: { routers: [{ asn: 1, neighbors, ...router }] }, nodeSelector, raw },
+  };
 }
 
 function inMode(mode: string): RawWorkloads {
   return raw({ daemonSets: [workload("speaker", "m/speaker:v1", [], { METALLB_BGP_TYPE: mode })] });
 }
+
+/** Mode frr-k8s, as MetalLB's own manifests have it, with what speakers and these others want of it. */
+function withFrrK8s(others: readonly unknown[], affinity: unknown = {}): RawWorkloads {
+  const placed = ({ metadata, spec }: ReturnType<typeof workload>, app: string) => {
+    const template = { spec: { ...spec.template.spec, affinity } };
+    return { metadata, spec: { ...spec, template, selector: { matchLabels: { app, component: "x" } } } };
+  };
+  const image = "quay.io/metallb/frr-k8s:v0.0.25";
+  return raw({
+    deployments: [resting, workload("frr-k8s-statuscleaner", image, [])],
+    daemonSets: [
+      placed(workload("speaker", "m/speaker:v1", [], { METALLB_BGP_TYPE: "frr-k8s" }), "metallb"),
+      placed(workload("frr-k8s-daemon", image, []), "frr-k8s"),
+      workload("agent", "fairlead:1", ["agent", "--handover"]),
+    ],
+    frrConfigurations: [frrConfiguration("metallb-a"), ...others],
+    validatingWebhooks: ["metallb-webhook-configuration", "frr-k8s-validating-webhook-configuration"],
+  });
+}
+
+const resting = {
+  ...workload("controller", "m/controller:v1", []),
+  spec: { ...workload("c", "m/controller:v1", []).spec, replicas: 0 },
+};
 
 function rows(objects: Snapshot, workloads = raw()): readonly string[] {
   const facts = { installation: readInstallation(workloads), snapshot: objects, interfacesExclude: LIST.join("|") };
@@ -168,6 +203,47 @@ describe("what differs", () => {
       "act FRRConfiguration n/mine: has a session with 10.0.0.1, as BGPPeers have: a router takes one of a node, and this one stays frr-k8s's",
     ],
     [
+      "an unnumbered session of others with the same router",
+      withPeer({ peerAddress: "", interface: "eth1" }),
+      raw({ frrConfigurations: [frrConfiguration("mine", [""], { interface: "eth1" })] }),
+      "act FRRConfiguration n/mine: has a session with eth1, as BGPPeers have: a router takes one of a node, and this one stays frr-k8s's",
+    ],
+    [
+      "a session of others with the same router, but from another address",
+      withPeer({ sourceAddress: "10.0.0.7" }),
+      raw({ frrConfigurations: [frrConfiguration("mine", ["10.0.0.1"])] }),
+      "differs FRRConfiguration n/mine: is not MetalLB's: frr-k8s goes on with it, and Fairlead does not touch it",
+    ],
+    [
+      "what others let frr-k8s do that we do not",
+      snapshot([]),
+      raw({
+        frrConfigurations: [
+          frrConfiguration(
+            "mine",
+            ["192.0.2.9"],
+            { toReceive: { allowed: { mode: "all" } } },
+            { prefixes: ["198.51.100.0/24"], imports: [{ vrf: "red" }] },
+            { rawConfig: "route-map x" },
+          ),
+        ],
+      }),
+      "differs FRRConfiguration n/mine: is not MetalLB's: frr-k8s goes on with it, and Fairlead does not touch it; it takes routes from 192.0.2.9 (Fairlead takes none), and announces 198.51.100.0/24 (Fairlead: addresses of pools, and pod CIDRs by fairlead.io/advertise), and imports routes from other VRFs (Fairlead does not), and has statements of FRR's own (nothing in Fairlead reads them)",
+    ],
+    [
+      "chosen routes that others take in",
+      snapshot([]),
+      raw({
+        frrConfigurations: [
+          frrConfiguration("metallb-mine-too", ["192.0.2.9"], {
+            toReceive: { allowed: { prefixes: [{ prefix: "0.0.0.0/0" }] } },
+          }),
+          { ...(frrConfiguration("metallb-x") as object), spec: {} },
+        ],
+      }),
+      "differs FRRConfiguration n/metallb-x: is not MetalLB's: frr-k8s goes on with it, and Fairlead does not touch it",
+    ],
+    [
       "a field that frr-k8s ignores",
       withPeer({ sourceAddress: "10.0.0.7" }),
       inMode("frr-k8s"),
@@ -178,6 +254,18 @@ describe("what differs", () => {
       withPeer(),
       inMode("frr"),
       "differs 1 BGPPeer: sessions of mode frr end on each node and begin anew, by the agent itself: a router that does graceful restart keeps the routes in between where the BGPPeer has enableGracefulRestart, else it sends to the other nodes",
+    ],
+    [
+      "frr-k8s that goes with the speakers",
+      withPeer(),
+      withFrrK8s([]),
+      "differs 1 BGPPeer: sessions of mode frr-k8s end on each node and begin anew, by the agent itself: a router that does graceful restart keeps the routes in between where the BGPPeer has enableGracefulRestart, else it sends to the other nodes",
+    ],
+    [
+      "frr-k8s that stays",
+      withPeer(),
+      withFrrK8s([frrConfiguration("mine")]),
+      "differs 1 BGPPeer: sessions of mode frr-k8s end on each node and begin anew, by the agent itself: frr-k8s, which stays, ends them when the speaker's FRRConfiguration is deleted, and the router sends to the other nodes in between",
     ],
     [
       "no MetalLB",
@@ -191,12 +279,16 @@ describe("what differs", () => {
       const all = rows(objects, workloads);
       assert.ok(all.includes(expected), all.join("\n"));
     });
+
+  test("of a BGPPeer that frr-k8s follows as it is, there is nothing to act on", () => {
+    const all = rows(withPeer(), withFrrK8s([]));
+    assert.deepEqual(
+      all.filter((row) => row.startsWith("act")),
+      [],
+    );
+  });
 });
 
-const resting = {
-  ...workload("controller", "m/controller:v1", []),
-  spec: { ...workload("c", "m/controller:v1", []).spec, replicas: 0 },
-};
 const agents = workload("fairlead-agent", "fairlead:0.1.0", ["agent", "--handover"]);
 const besides = raw({ deployments: [resting], daemonSets: [...raw().daemonSets, agents] });
 
@@ -214,7 +306,8 @@ function next(
       return [name, nodeSchema.parse({ metadata: { name, labels: each } })];
     }),
   );
-  return nextStep({ installation, nodes, namespace: "metallb-system", bgp, layer2 });
+  const { bgpPeers } = bgp ? withPeer() : snapshot([]);
+  return nextStep({ installation, nodes, namespace: "metallb-system", bgpPeers, layer2 });
 }
 
 describe("the next step", () => {
@@ -336,18 +429,78 @@ describe("the next step with BGP", () => {
     assert.deepEqual(step?.onEveryNode, ["sysctl -w net.netfilter.nf_conntrack_tcp_loose=0"]);
   });
 
-  test("what the speaker has told frr-k8s goes with it; frr-k8s itself goes at the end, unless others use it", () => {
-    const frr = (others: readonly unknown[]) => ({
-      ...apart,
-      daemonSets: [...apart.daemonSets, workload("frr-k8s", "quay.io/metallb/frr-k8s:v0.0.25", [])],
-      frrConfigurations: [frrConfiguration("metallb-a"), ...others],
+  const affinity = {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key, operator: "DoesNotExist" }] }],
+      },
+    },
+  };
+  const mine = frrConfiguration("mine", ["192.0.2.9"]);
+  const frrCases: readonly (readonly [string, RawWorkloads, Readonly<Record<string, string>>, readonly RegExp[]])[] = [
+    [
+      "frr-k8s for MetalLB alone makes place with the speakers",
+      withFrrK8s([]),
+      {},
+      [/patch daemonset speaker /, /patch daemonset frr-k8s-daemon /],
+    ],
+    ["frr-k8s for others stays", withFrrK8s([mine]), {}, [/patch daemonset speaker /]],
+    [
+      "frr-k8s for MetalLB alone ends with the speaker's pod",
+      withFrrK8s([], affinity),
+      {},
+      [/^kubectl label .* fairlead.io\/handover=bgp fairlead.io\/speaker=gone$/, /^kubectl fairlead bgp peers/],
+    ],
+    [
+      "frr-k8s for others is told when nobody writes it again",
+      withFrrK8s([mine], affinity),
+      {},
+      [
+        /^kubectl label /,
+        /^kubectl -n metallb-system wait pod --for=delete --selector=app=metallb,component=x --field-selector=spec.nodeName=a /,
+        /^kubectl -n n delete frrconfiguration metallb-a$/,
+        /^kubectl fairlead bgp peers/,
+      ],
+    ],
+    [
+      "no session is exchanged where frr-k8s would keep it for others",
+      withFrrK8s([frrConfiguration("mine", ["10.0.0.1"])], affinity),
+      {},
+      [/^# kubectl -n n delete frrconfiguration mine/],
+    ],
+    [
+      "frr-k8s goes at the end, with what judges its objects",
+      withFrrK8s([], affinity),
+      done,
+      [
+        /delete daemonset speaker$/,
+        /delete deployment controller$/,
+        /^kubectl -n n delete frrconfiguration metallb-a$/,
+        /^kubectl delete validatingwebhookconfiguration frr-k8s-validating-webhook-configuration$/,
+        /delete daemonset frr-k8s-daemon$/,
+        /delete deployment frr-k8s-statuscleaner$/,
+      ],
+    ],
+    [
+      "frr-k8s that others use is left at the end",
+      withFrrK8s([mine], affinity),
+      done,
+      [
+        /delete daemonset speaker$/,
+        /delete deployment controller$/,
+        /^kubectl -n n delete frrconfiguration metallb-a$/,
+      ],
+    ],
+  ];
+  for (const [name, workloads, labels, expected] of frrCases)
+    test(name, () => {
+      const commands = next(workloads, [labels], true, false)?.commands ?? [];
+      assert.equal(commands.length, expected.length, commands.join("\n"));
+      for (const [index, each] of expected.entries()) assert.match(commands[index] ?? "", each);
     });
-    assert.match(next(frr([]), [{}], true, false)?.commands[1] ?? "", /-n n delete frrconfiguration metallb-a$/);
-    const last = next(frr([]), [done], true, false)?.commands ?? [];
-    assert.ok(last.includes("kubectl -n metallb-system delete daemonset frr-k8s"), last.join("\n"));
-    assert.ok(last.includes("kubectl -n n delete frrconfiguration metallb-a"), last.join("\n"));
-    const kept = next(frr([frrConfiguration("mine")]), [done], true, false);
-    assert.ok(!kept?.commands.some((each) => each.includes("daemonset frr-k8s")));
-    assert.match(kept?.notes?.join() ?? "", /FRRConfiguration n\/mine/);
+
+  test("which frr-k8s stays, and for whom, is said", () => {
+    const { notes = [] } = next(withFrrK8s([mine], affinity), [done], true, false) ?? {};
+    assert.deepEqual(notes, ["DaemonSet frr-k8s-daemon stays: FRRConfiguration n/mine of others need it."]);
   });
 });

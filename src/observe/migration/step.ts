@@ -1,4 +1,5 @@
 /** A step of a handover, what it depends on, and the labels by which nodes say how far they are. Pure. */
+import type { BGPPeer } from "../../announce/bgp/objects.ts";
 import type { Node } from "../../service/objects.ts";
 import type { Installation } from "./installation.ts";
 
@@ -17,8 +18,7 @@ export interface Progress {
   readonly installation: Installation;
   readonly nodes: ReadonlyMap<string, Node>;
   readonly namespace: string;
-  /** There are BGPPeers. */
-  readonly bgp: boolean;
+  readonly bgpPeers: ReadonlyMap<string, BGPPeer>;
   /** There are L2Advertisements. */
   readonly layer2: boolean;
 }

@@ -1,10 +1,13 @@
 /** What to type next, as far as the cluster has got: each step can be undone by the command beside it. Pure. */
 import { nextBgpStep } from "./bgp-steps.ts";
+import { nameOfFrrConfiguration } from "./frr-configurations.ts";
+import type { Installation } from "./installation.ts";
 import { HANDOVER_LABEL, looseConnections, SPEAKER_LABEL, type Progress, type Step } from "./step.ts";
 
 /** The first that is not done; `undefined`: the handover is complete. */
 export function nextStep(progress: Progress): Step | undefined {
-  const { installation, bgp, layer2 } = progress;
+  const { installation, layer2 } = progress;
+  const bgp = progress.bgpPeers.size > 0;
   const { controller, speaker, agents } = installation;
   if (controller !== undefined && controller.pods > 0) return controllerStep(progress);
   if (agents === undefined)
@@ -59,7 +62,7 @@ function installStep({ installation, namespace }: Progress): Step {
 }
 
 /** The first node that is not handed over. */
-function nextNodeStep({ nodes, bgp, layer2 }: Progress): Step | undefined {
+function nextNodeStep({ nodes, bgpPeers, layer2 }: Progress): Step | undefined {
   const waiting = [...nodes.values()].find(({ metadata }) => metadata.labels[HANDOVER_LABEL] !== "active");
   if (waiting === undefined) return undefined;
   const { name, labels } = waiting.metadata;
@@ -73,19 +76,18 @@ function nextNodeStep({ nodes, bgp, layer2 }: Progress): Step | undefined {
         ? `kubectl label node ${name} ${HANDOVER_LABEL}-`
         : `kubectl label --overwrite node ${name} ${HANDOVER_LABEL}=${before}`,
     ],
-    ...(bgp && layer2
+    ...(bgpPeers.size > 0 && layer2
       ? { notes: ["BGP stays MetalLB's until its speaker leaves the node, which comes after the last node."] }
       : {}),
   };
 }
 
 function removalStep({ installation, namespace }: Progress): Step {
-  const { controller, speaker, frrK8s, frrConfigurations } = installation;
+  const { controller, speaker, frrConfigurations } = installation;
   const release = speaker?.release ?? controller?.release;
   const ours = frrConfigurations.speakers.map(
     (each) => `kubectl -n ${each.namespace} delete frrconfiguration ${each.name}`,
   );
-  const keepsFrr = frrK8s !== undefined && frrConfigurations.others.length > 0;
   return {
     title:
       "Every node is handed over: MetalLB's programs go, its objects stay (helm uninstall would take the CRDs, and all objects with them)",
@@ -94,21 +96,34 @@ function removalStep({ installation, namespace }: Progress): Step {
       ...(controller === undefined ? [] : [`kubectl -n ${namespace} delete deployment ${controller.name}`]),
       // Nobody takes them away, and frr-k8s would announce what they say for ever.
       ...ours,
-      ...(frrK8s === undefined || keepsFrr ? [] : [`kubectl -n ${namespace} delete daemonset ${frrK8s}`]),
+      ...frrK8sRemoval(installation, namespace),
       ...(release === undefined ? [] : [`kubectl -n ${namespace} delete secret -l owner=helm,name=${release}`]),
     ],
     undo: ["# install MetalLB again as before; then take the labels of the nodes away, as its steps were undone"],
-    ...(keepsFrr
-      ? {
-          notes: [
-            `DaemonSet ${frrK8s} stays: ${frrConfigurations.others.map(({ namespace: of, name }) => `FRRConfiguration ${of}/${name}`).join(", ")} of others need it.`,
-          ],
-        }
-      : {}),
+    ...frrK8sNotes(installation),
   };
 }
 
-function finishStep({ namespace, bgp, layer2 }: Progress): Step {
+/** Not where it serves others. Its webhook first, for whoever would ask it in between. */
+function frrK8sRemoval(
+  { frrK8s, frrK8sJudge, frrK8sWebhook, frrConfigurations }: Installation,
+  namespace: string,
+): readonly string[] {
+  if (frrK8s === undefined || frrConfigurations.others.length > 0) return [];
+  return [
+    ...(frrK8sWebhook === undefined ? [] : [`kubectl delete validatingwebhookconfiguration ${frrK8sWebhook}`]),
+    `kubectl -n ${namespace} delete daemonset ${frrK8s.name}`,
+    ...(frrK8sJudge === undefined ? [] : [`kubectl -n ${namespace} delete deployment ${frrK8sJudge.name}`]),
+  ];
+}
+
+function frrK8sNotes({ frrK8s, frrConfigurations: { others } }: Installation): Pick<Step, "notes"> {
+  if (frrK8s === undefined || others.length === 0) return {};
+  const needed = others.map(nameOfFrrConfiguration).join(", ");
+  return { notes: [`DaemonSet ${frrK8s.name} stays: ${needed} of others need it.`] };
+}
+
+function finishStep({ namespace, bgpPeers, layer2 }: Progress): Step {
   return {
     title:
       "When `fairlead status` shows no more packets left_to_stack, the old connections have ended, and agents need not look for them any more",
@@ -116,7 +131,7 @@ function finishStep({ namespace, bgp, layer2 }: Progress): Step {
       `helm upgrade fairlead deploy/helm/fairlead --namespace ${namespace} --reuse-values --set speaker.handover=false --wait`,
       `kubectl label nodes --all ${HANDOVER_LABEL}- ${SPEAKER_LABEL}-`,
     ],
-    ...(bgp && !layer2 ? { onEveryNode: [looseConnections(true)] } : {}),
+    ...(bgpPeers.size > 0 && !layer2 ? { onEveryNode: [looseConnections(true)] } : {}),
     undo: [],
   };
 }
