@@ -7,7 +7,7 @@ import { flow, flow_flag, flow_key, runtime } from "../datapath/abi.generated.ts
 import { viewOf, writeAddress } from "../datapath/encode.ts";
 import { address } from "../net/address.ts";
 import { formatProblem } from "../net/problem.ts";
-import { serviceSchema } from "../service/objects.ts";
+import { serviceSchema, type Service } from "../service/objects.ts";
 import { emptyMemo, placeAnnouncements, type Me } from "./desired.ts";
 import { documents } from "./documents.ts";
 import { metricsSource, addressOfGratuitous } from "./measure.ts";
@@ -158,6 +158,35 @@ describe("documents", () => {
       const [first] = documents(state, me)["/v1/status"](NONE).unserved.first;
       assert.match(first?.reason.replace("no address: ", "") ?? "", reason);
     }
+  });
+
+  test("services that nobody answers for are told by name, the first ten of them", () => {
+    const names = Array.from({ length: 25 }, (_, n) => `default/web${String((n * 7) % 25).padStart(2, "0")}`);
+    const of = (key: string): Service =>
+      serviceSchema.parse({ metadata: { name: key.slice("default/".length) }, spec: { type: "LoadBalancer" } });
+    runPass(parts, world({}, { services: new Map(names.map((key) => [key, of(key)])) }));
+    const { count, first } = documents(state, me)["/v1/status"](NONE).unserved;
+    assert.equal(count, 25);
+    assert.deepEqual(
+      first.map(({ service }) => service),
+      names.toSorted().slice(0, 10),
+    );
+  });
+
+  test("a Service that is announced and has a port that no endpoint has is told with it, and with what else is wrong", async () => {
+    const spec = {
+      type: "LoadBalancer",
+      sessionAffinity: "ClientIP",
+      ports: [
+        { name: "", port: 80 },
+        { name: "odd", port: 81, targetPort: "nobodys" },
+      ],
+    };
+    const status = { loadBalancer: { ingress: [{ ip: "192.168.10.0" }] } };
+    const web = serviceSchema.parse({ metadata: { name: "web" }, spec, status });
+    runPass(parts, world({ web: "192.168.10.0" }, { services: new Map([["default/web", web]]) }));
+    const [row] = await documents(state, me)["/v1/services"](NONE);
+    assert.match(row?.problem ?? "", /^ClientIP is not followed.*; no ready endpoint has port 81\/TCP$/);
   });
 
   test("an address that is asked for but not the one it has is told as such", async () => {

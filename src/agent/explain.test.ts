@@ -10,6 +10,7 @@ import type { SessionView, Speaker } from "../protocol/bgp/speaker.ts";
 import { objectKey, endpointSliceSchema, nodeSchema, serviceSchema } from "../service/objects.ts";
 import { ipAddressPoolSchema } from "../pool/objects.ts";
 import type { Snapshot } from "../source/source.ts";
+import type { TrialFacts } from "../observe/explain/facts.ts";
 import type { ExplainDocument } from "../observe/status.ts";
 import { virtualClock } from "../time/clock.ts";
 import { bgpOf } from "./bgp.ts";
@@ -51,6 +52,8 @@ interface Case {
   readonly otherServices?: readonly object[];
   readonly ask?: string;
   readonly route?: Routing;
+  /** Where connections are not accepted, by address. */
+  readonly trials?: Readonly<Record<string, TrialFacts["outcome"]>>;
   readonly complete?: boolean;
   readonly isolated?: boolean;
   /** Advertisements' specs; a session for each peer, in this state. */
@@ -167,7 +170,10 @@ async function explained(given: Case): Promise<ExplainDocument> {
   given.spoil?.(state);
   const way = { device: "eth0", via: "192.168.10.202", neighbor: "REACHABLE" };
   const query = new URLSearchParams(given.ask ?? "service=default/web");
-  return explainDocument(state, me, new Map(query), async (asked) => asked.map(() => given.route ?? { ok: true, way }));
+  return explainDocument(state, me, new Map(query), {
+    ways: async (asked) => asked.map(() => given.route ?? { ok: true, way }),
+    connections: async (address) => given.trials?.[address] ?? "accepted",
+  });
 }
 
 const ad = (spec: object): object => ({ metadata: metadata("ad"), spec });
@@ -474,14 +480,28 @@ const MISFORTUNES: readonly Misfortune[] = [
     },
     fails: "datapath",
     found: /tables of me are not as they should be/,
-    todo: /status/,
+    todo: /Restart this node's agent/,
   },
   {
     name: "a backend that is not in the slots",
     spoil: ({ maps: { forwarding } }) => void forwarding.slots.window(0, forwarding.slots.length).fill(0),
     fails: "datapath",
     found: /not as they should be/,
-    todo: /status/,
+    todo: /Restart this node's agent/,
+  },
+  {
+    name: "pods that listen on another port",
+    trials: { "10.244.0.2": "refused", "10.244.1.2": "refused" },
+    fails: "endpoints",
+    found: /2 of 2 backends took no connection from here: refused/,
+    todo: /targetPort/,
+  },
+  {
+    name: "pods that do not answer",
+    trials: { "10.244.0.2": "silent", "10.244.1.2": { error: "connect EHOSTUNREACH" } },
+    fails: "endpoints",
+    found: /2 of 2 backends took no connection from here: no answer, connect EHOSTUNREACH/,
+    todo: /NetworkPolicy/,
   },
 ];
 
@@ -530,6 +550,28 @@ describe("explain", () => {
     assert.deepEqual([document.reachable, document.ask], [true, "peer"]);
   });
 
+  test("says of a Service of another class only that", async () => {
+    const document = await explained({ spec: { loadBalancerClass: "other.io/lb" }, ips: [] });
+    assert.deepEqual(
+      results(document).filter((each) => each.endsWith(" failed")),
+      ["service failed"],
+    );
+  });
+
+  test("says what to do about each reason of the controller", async () => {
+    const reasons = ["PoolExhausted", "AddressInUse", "AddressNotInPool", "SomethingNew"];
+    const todos = await Promise.all(
+      reasons.map(async (reason) => {
+        const condition = { type: "fairlead.io/AddressAssigned", status: "False", reason, message: "words" };
+        return step(await explained({ ips: [], conditions: [condition] }), "address")?.todo;
+      }),
+    );
+    assert.match(todos[0] ?? "", /Enlarge the pool/);
+    assert.match(todos[1] ?? "", /allow-shared-ip/);
+    assert.match(todos[2] ?? "", /an IPAddressPool holds/);
+    assert.match(todos[3] ?? "", /^Change what the Service asks for/);
+  });
+
   test("finds a Service by its address, however it is spelled", async () => {
     assert.equal((await explained({ ask: `address=${MINE}` })).service, "default/web");
     await assert.rejects(explained({ ask: "address=192.0.2.1" }), /no Service has the address 192\.0\.2\.1/);
@@ -538,6 +580,31 @@ describe("explain", () => {
   });
 
   const WARNINGS: readonly (Case & { name: string; step: string; found: RegExp })[] = [
+    {
+      name: "one pod of two that listens on another port",
+      trials: { "10.244.1.2": "refused" },
+      step: "endpoints",
+      found: /1 of 2 backends took no connection from here: refused/,
+    },
+    {
+      name: "pods that take no connection from a node that does not announce",
+      ips: [THEIRS],
+      trials: { "10.244.0.2": "silent", "10.244.1.2": "silent" },
+      step: "endpoints",
+      found: /2 of 2 backends took no connection from here: no answer/,
+    },
+    {
+      name: "ports of a protocol that is not balanced",
+      spec: { ports: [{ port: 132, protocol: "SCTP" }] },
+      step: "datapath",
+      found: /nothing of it is balanced here/,
+    },
+    {
+      name: "source ranges",
+      spec: { loadBalancerSourceRanges: ["10.0.0.0/8"] },
+      step: "service",
+      found: /with problems/,
+    },
     {
       name: "a request that is not met, with a working address",
       conditions: [{ type: "fairlead.io/RequestMet", status: "False", message: "10.9.9.9 is taken" }],

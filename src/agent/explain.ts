@@ -4,7 +4,7 @@ import { formatAddress, parseAddress, type Family } from "../net/address.ts";
 import { findWays } from "../kernel/routes.ts";
 import { BadRequest, type Query } from "../observe/api.ts";
 import { explain } from "../observe/explain/explain.ts";
-import type { EndpointFacts, Facts, NodeFacts, PoolFacts, RouteFacts } from "../observe/explain/facts.ts";
+import type { EndpointFacts, Facts, NodeFacts, PoolFacts, RouteFacts, TrialFacts } from "../observe/explain/facts.ts";
 import type { ExplainDocument } from "../observe/status.ts";
 import { addressesInUse, countPools, poolCapacity } from "../pool/counts.ts";
 import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
@@ -18,27 +18,37 @@ import { bgpFacts } from "./explain-bgp.ts";
 import { hazardsTo } from "./hazards/find.ts";
 import { announcedRows, frontendRows, stampSeconds } from "./map-rows.ts";
 import type { AgentState } from "./state.ts";
+import { tryConnections, type Trying } from "./trials.ts";
 
 /** As many as somebody wants to read. */
 const ROUTES_MAX = 16;
 
 const KEY = /^[^/]+\/[^/]+$/;
 
-/** `lookUp`: how this machine would send to an address. */
+/** What is asked of the machine. */
+export interface Looking {
+  /** How it would send to an address. */
+  readonly ways: typeof findWays;
+  readonly connections: Trying;
+}
+
 export async function explainDocument(
   state: AgentState,
   me: Me,
   query: Query,
-  lookUp: typeof findWays = findWays,
+  looking: Looking = { ways: findWays, connections: tryConnections },
 ): Promise<ExplainDocument> {
   const { world } = state;
   if (world === undefined) throw new Error("Cannot explain anything yet: this agent has not read its objects");
   const service = serviceKey(query, world);
-  const backends = (state.forwarding.frontends.get(service) ?? []).flatMap(selectable);
-  const routes = await routeFacts(backends, world, lookUp);
-  const silent = await silentNodes(service, world, state);
+  const frontends = state.forwarding.frontends.get(service) ?? [];
+  const [routes, trials, silent] = await Promise.all([
+    routeFacts(frontends.flatMap(selectable), world, looking.ways),
+    trialFacts(frontends, looking.connections),
+    silentNodes(service, world, state),
+  ]);
   const announcers = await announcersOf(addressesOf(service, world), state, me);
-  return explain(gatherFacts(service, world, state, me, { routes, silent, announcers }));
+  return explain(gatherFacts(service, world, state, me, { routes, trials, silent, announcers }));
 }
 
 /** `service=NAMESPACE/NAME`, or `address=…`: the Service that has it. */
@@ -66,6 +76,7 @@ async function silentNodes(service: string, { snapshot }: World, state: AgentSta
 /** What was asked for elsewhere. */
 interface Asked {
   readonly routes: readonly RouteFacts[];
+  readonly trials: readonly TrialFacts[];
   readonly silent: ReadonlySet<string>;
   readonly announcers: AnnouncerNames;
 }
@@ -75,7 +86,7 @@ function addressesOf(service: string, { snapshot }: World): readonly string[] {
 }
 
 function gatherFacts(service: string, world: World, state: AgentState, me: Me, asked: Asked): Facts {
-  const { routes, silent } = asked;
+  const { routes, trials, silent } = asked;
   const { snapshot, members } = world;
   const { complete, isolated } = state.membership();
   const object = snapshot.services.get(service);
@@ -99,7 +110,7 @@ function gatherFacts(service: string, world: World, state: AgentState, me: Me, a
     isolated,
     endpoints: endpointFacts(service, world, me),
     bgp: bgpFacts(service, world, state, me, silent),
-    here: { ...nodeFacts(service, new Set(addresses), world, state, me), routes },
+    here: { ...nodeFacts(service, new Set(addresses), world, state, me), routes, trials },
   };
 }
 
@@ -141,7 +152,7 @@ function nodeFacts(
   world: World,
   state: AgentState,
   me: Me,
-): Omit<NodeFacts, "routes"> {
+): Omit<NodeFacts, "routes" | "trials"> {
   const choice = { ...me.devices, endpointDevices: new Set(world.endpoints.map(({ device }) => device)) };
   const wanted = state.forwarding.frontends.get(service) ?? [];
   return {
@@ -205,6 +216,18 @@ async function routeFacts(
     const way = `over ${device}${via === undefined ? "" : ` by ${via}`}`;
     return { backend, way, refusal: neighbor === "FAILED" ? `${via ?? "it"} does not answer on ${device}` : undefined };
   });
+}
+
+/** Each TCP backend once, however many frontends lead to it. */
+async function trialFacts(frontends: readonly Frontend[], connect: Trying): Promise<readonly TrialFacts[]> {
+  const backends = frontends.filter(({ protocol }) => protocol === "TCP").flatMap(selectable);
+  const targets = new Map(backends.map((each) => [backendText(each), each]));
+  return Promise.all(
+    [...targets].slice(0, ROUTES_MAX).map(async ([backend, { address, port }]) => {
+      const outcome = await connect(formatAddress(address), port);
+      return { backend, outcome };
+    }),
+  );
 }
 
 function canonical(text: string): string {

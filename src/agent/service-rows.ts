@@ -11,6 +11,7 @@ import type { AnnouncerNames } from "./announcers.ts";
 import { allProblems, type AgentState } from "./state.ts";
 
 const UNSERVED_MAX = 10;
+const PORTS_MAX = 5;
 /** Why BGP is not spoken from this node, which says nothing about others. */
 const OWN_REASONS: ReadonlySet<BgpReason> = new Set([
   "nodeNetworkUnavailable",
@@ -23,13 +24,14 @@ const NO_CONTROLLER = "no controller has given it an address or said why not";
 
 /** `names`: who announces the addresses, see announcers.ts. */
 export function serviceRows(state: AgentState, names: AnnouncerNames): ServiceRow[] {
-  const problems = new Map(allProblems(state).map(({ subject, message }) => [subject, message]));
+  const problems = Map.groupBy(allProblems(state), ({ subject }) => subject);
   const unplaced = unplacedServices(state);
   const rows: ServiceRow[] = [];
   for (const [key, service] of state.world?.snapshot.services ?? []) {
     const { metadata, spec, status } = service;
     if (spec.type !== "LoadBalancer") continue;
-    const problem = problems.get(`Service ${key}`);
+    const found = (problems.get(`Service ${key}`) ?? []).map(({ message }) => message);
+    const problem = [...found, ...portsWithoutBackends(key, service, state)].join("; ");
     const addressReason = addressReasonOf(service);
     rows.push({
       namespace: metadata.namespace,
@@ -46,7 +48,7 @@ export function serviceRows(state: AgentState, names: AnnouncerNames): ServiceRo
       ...(addressReason === undefined ? {} : { addressReason }),
       ...bgpFields(state, key),
       backends: countBackends(state.forwarding.frontends.get(key) ?? []),
-      ...(problem === undefined ? {} : { problem }),
+      ...(problem === "" ? {} : { problem }),
     });
   }
   return rows.toSorted((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
@@ -76,6 +78,17 @@ function unplacedServices({ placed = [] }: AgentState): ReadonlySet<string> {
   return new Set(placed.filter(({ devices }) => devices.length === 0).flatMap(({ services }) => services));
 }
 
+/** It is announced, and nobody has the port: a name or a number that is not right. With policy Local a node may have no pods. */
+function portsWithoutBackends(key: string, { spec }: Service, state: AgentState): readonly string[] {
+  if (spec.externalTrafficPolicy === "Local" || state.announcing.elections.get(key)?.announcer === undefined) return [];
+  const frontends = state.forwarding.frontends.get(key) ?? [];
+  const empty = frontends.filter(({ backends }) => backends.every(({ state: is }) => is === "notReady"));
+  const ports = [...new Set(empty.map(({ port, protocol }) => `${port}/${protocol}`))];
+  if (ports.length === 0) return [];
+  const more = ports.length > PORTS_MAX ? ` and ${ports.length - PORTS_MAX} more` : "";
+  return [`no ready endpoint has port ${ports.slice(0, PORTS_MAX).join(", ")}${more}`];
+}
+
 /** In the controller's words; undefined: it has what it asks for. */
 function addressReasonOf({ status }: Service): string | undefined {
   const { conditions, loadBalancer } = status;
@@ -87,15 +100,22 @@ function addressReasonOf({ status }: Service): string | undefined {
 
 export function unservedServices(state: AgentState): StatusDocument["unserved"] {
   const unplaced = unplacedServices(state);
-  const first: { service: string; reason: string }[] = [];
+  // The first by name, sorted all the time: there may be a hundred thousand.
+  const names: string[] = [];
   let count = 0;
-  for (const [service, { announcer, reason }] of state.announcing.elections) {
+  for (const [service, { announcer }] of state.announcing.elections) {
     if (announcer !== undefined && !unplaced.has(service)) continue;
     if (isServedByBgp(service, state)) continue;
     count += 1;
-    if (first.length < UNSERVED_MAX)
-      first.push({ service, reason: reasonText(service, reason ?? "noInterface", state) });
+    if (names.length === UNSERVED_MAX && service > (names.at(-1) ?? "")) continue;
+    const after = names.findIndex((name) => name > service);
+    names.splice(after === -1 ? names.length : after, 0, service);
+    names.splice(UNSERVED_MAX);
   }
+  const first = names.map((service) => {
+    const { reason = "noInterface" } = state.announcing.elections.get(service) ?? {};
+    return { service, reason: reasonText(service, reason, state) };
+  });
   return { count, first };
 }
 

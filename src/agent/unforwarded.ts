@@ -2,6 +2,7 @@
 import type { Tables } from "../datapath/tables.ts";
 import { changedKeys } from "../reconcile/persistent-map.ts";
 import type { Service } from "../service/objects.ts";
+import { isAllLeftToNode } from "../service/unsupported.ts";
 
 type Services = ReadonlyMap<string, Service>;
 
@@ -45,5 +46,7 @@ export class Unforwarded {
 function isUnforwarded(service: Service | undefined, { services }: Tables, key: string): boolean {
   if (service?.spec.type !== "LoadBalancer") return false;
   const programmed = services.get(key);
-  return programmed === undefined || programmed.problems.length > 0;
+  // What is left to the node's stack on purpose is wanted here all the same.
+  if (programmed === undefined) return !isAllLeftToNode(service);
+  return programmed.problems.length > 0;
 }

@@ -92,6 +92,14 @@ test("config check: what is allowed but hardly meant is a warning, exit 0", asyn
   );
 });
 
+test("config check: what a Service asks for and is not done is a warning", async (t) => {
+  const asking =
+    "kind: Service\napiVersion: v1\nmetadata: {name: web}\nspec: {type: LoadBalancer, ports: [{port: 80}], loadBalancerSourceRanges: [10.0.0.0/8]}\n";
+  const { code, stdout } = await fairlead(`config check ${folder(t, { "a.yaml": asking })}`);
+  assert.equal(code, 0);
+  assert.match(stdout, /Service default\/web +spec\.loadBalancerSourceRanges +warning +IPv4 is not balanced/);
+});
+
 test("config check: a kind that is not read is a warning", async (t) => {
   const other = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n";
   const { code, stdout } = await fairlead(`config check ${folder(t, { "a.yaml": other })}`);

@@ -23,18 +23,19 @@ export async function explainTogether(
 }
 
 /** Steps that another node knows are replaced by what it says; one that cannot be asked is named. */
-function combine(
+export function combine(
   document: ExplainDocument,
   known: ReadonlyMap<string, ExplainDocument | CommandFailure>,
 ): ExplainDocument {
-  const steps = document.steps.map((step) => settle(step, step.ask === undefined ? undefined : known.get(step.ask)));
+  const there = [...known.values()].flatMap((each) =>
+    each instanceof CommandFailure || each === document ? [] : [each],
+  );
+  const steps = document.steps.map((step) =>
+    step.ask === undefined ? worst(step, there) : settle(step, known.get(step.ask)),
+  );
   // What is wrong with the nodes that were asked besides.
-  const others = [...known.values()].flatMap((each) =>
-    each instanceof CommandFailure || each === document
-      ? []
-      : each.steps
-          .filter(({ step }) => step === "node")
-          .map((step) => ({ ...step, found: `${each.node}: ${step.found}` })),
+  const others = there.flatMap((each) =>
+    each.steps.filter(({ step }) => step === "node").map((step) => ({ ...step, found: `${each.node}: ${step.found}` })),
   );
   steps.push(...others);
   const { ask: _, ...rest } = document;
@@ -45,6 +46,19 @@ function combine(
     reachable: !steps.some(({ result }) => result === "failed"),
     ...(ask === undefined ? {} : { ask }),
   };
+}
+
+/** What every node says of itself: where packets come in it counts, and there it may be worse. */
+const OF_ITSELF: ReadonlySet<string> = new Set(["endpoints", "datapath"]);
+const GRAVITY = { ok: 0, skipped: 0, elsewhere: 0, warning: 1, failed: 2 } as const;
+
+function worst(step: ExplainStep, announcers: readonly ExplainDocument[]): ExplainStep {
+  if (!OF_ITSELF.has(step.step)) return step;
+  return announcers.reduce((bad, there) => {
+    const other = there.steps.find((each) => each.step === step.step);
+    if (other === undefined || GRAVITY[other.result] <= GRAVITY[bad.result]) return bad;
+    return { ...other, details: [`as ${there.node} sees it`, ...other.details] };
+  }, step);
 }
 
 function settle(step: ExplainStep, known: ExplainDocument | CommandFailure | undefined): ExplainStep {

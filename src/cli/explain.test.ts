@@ -38,6 +38,11 @@ Not reachable: it fails at the step "advertisement".
       document: { ...well, ask: "worker2" },
       says: /Well as far as worker1 can tell; the agent on worker2 knows the rest\.\n$/,
     },
+    {
+      name: "a step warns, which the last line says",
+      document: { ...well, steps: [{ step: "endpoints", result: "warning" as const, found: "words", details: [] }] },
+      says: /No step fails; something is to be seen to at the step "endpoints"\.\n$/,
+    },
   ];
   for (const { name, document, says } of ENDS)
     test(`exits with 0 where ${name}`, async () => {

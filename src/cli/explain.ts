@@ -89,6 +89,13 @@ function nameOf({ step, protocol = "layer2" }: ExplainStep): string {
 function verdict({ steps, reachable, node, ask }: ExplainDocument, paint: Paint): string {
   const first = steps.find(({ result }) => result === "failed");
   if (!reachable && first !== undefined) return paint("red", `Not reachable: it fails at the step "${nameOf(first)}".`);
-  if (ask !== undefined) return `Well as far as ${node} can tell; the agent on ${ask} knows the rest.`;
+  const warnings = steps.filter(({ result }) => result === "warning").map(nameOf);
+  const besides = warnings.length === 0 ? "" : `; something is to be seen to at ${quoted(warnings)}`;
+  if (ask !== undefined) return `Well as far as ${node} can tell; the agent on ${ask} knows the rest${besides}.`;
+  if (warnings.length > 0) return paint("yellow", `No step fails${besides}.`);
   return paint("green", "Reachable: every step is well.");
+}
+
+function quoted(names: readonly string[]): string {
+  return `the step${names.length === 1 ? "" : "s"} ${names.map((name) => JSON.stringify(name)).join(", ")}`;
 }

@@ -1,6 +1,7 @@
 /**
  * `fairlead lab …`: the commands of the lab. The work is done in lab/; here are arguments, output and exit statuses.
  */
+import { dirname, join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { stringify } from "yaml";
 import { captureCommand, runAttached } from "../../lab/capture.ts";
@@ -20,6 +21,23 @@ import { listLabs } from "../../lab/run-directory.ts";
 import { listScenes } from "../../lab/scene-file.ts";
 import { LAB_NAME } from "../../lab/scene.ts";
 import { labUp } from "./lab-up.ts";
+
+/** Of kubectl: `kubectl-fairlead` lies there. */
+const PLUGINS = join(import.meta.dirname, "../../bin");
+
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  up: ["fairlead lab up", "fairlead lab up bgp --detach"],
+  down: ["fairlead lab down"],
+  status: ["fairlead lab status", "fairlead lab status -o json"],
+  scenes: ["fairlead lab scenes"],
+  exec: [
+    "fairlead lab exec client -- curl -s http://192.168.10.0/",
+    "fairlead lab exec worker1 -- bin/fairlead status",
+  ],
+  kubectl: ["fairlead lab kubectl -n metallb-system get pods -o wide", "fairlead lab kubectl fairlead status"],
+  capture: ["fairlead lab capture lan | tcpdump -nr -", "fairlead lab capture worker1 eth0 arp -w arp.pcap"],
+  fault: ["fairlead lab fault worker1 node-down", "fairlead lab fault worker1 link-down eth0"],
+};
 
 /** The command with its subcommands, to be mounted on the program. */
 export function labCommand(): Command {
@@ -49,7 +67,7 @@ export function labCommand(): Command {
     .usage("[options] <arguments…>")
     .argument("<arguments...>")
     .passThroughOptions()
-    .addHelpText("after", "\nExample: fairlead lab kubectl get pods --all-namespaces --output=wide")
+    .allowUnknownOption()
     .action(guarded(kubectl));
   named(lab.command("capture").description("packets on a host's device, as pcap on standard output"))
     .argument("<host>", "a host, a pod, or a segment to see everything on it")
@@ -62,6 +80,8 @@ export function labCommand(): Command {
     .argument("<fault>", FAULTS.join(" | "), checkFault)
     .argument("[device]", "for link-down and link-up; default: the host's first")
     .action(guarded(fault));
+  for (const command of lab.commands)
+    command.addHelpText("after", `\nExample:\n  ${(EXAMPLES[command.name()] ?? []).join("\n  ")}`);
   return lab;
 }
 
@@ -118,8 +138,12 @@ async function kubectl(words: readonly string[], options: Named): Promise<number
   const lab = await selectLab(options.name);
   if (lab.scene.apiServer === undefined)
     throw new LabError(`Lab "${lab.name}" has no API server; scenes with one are apiserver and kubernetes`);
-  const command = [requireProgram("kubectl"), "--kubeconfig", kubeconfigOf(lab, "admin"), ...words];
-  return runAttached(enterNamespace(memberPlan(lab, lab.scene.apiServer).namespace, command), {});
+  const program = requireProgram("kubectl");
+  // By the environment, for options before its name are nothing to a plug-in: `lab kubectl fairlead status`.
+  return runAttached(enterNamespace(memberPlan(lab, lab.scene.apiServer).namespace, [program, ...words]), {
+    KUBECONFIG: kubeconfigOf(lab, "admin"),
+    PATH: [PLUGINS, dirname(program), process.env["PATH"] ?? ""].join(":"),
+  });
 }
 
 async function capture(

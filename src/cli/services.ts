@@ -23,7 +23,7 @@ type AnyRow = Omit<ServiceRow, "bgpPeers" | "bgpReason">;
 const firstColumns: readonly Column<AnyRow>[] = [
   { title: "SERVICE", cell: (row) => `${row.namespace}/${row.name}` },
   { title: "ADDRESSES", cell: (row) => row.addresses.join("\n") },
-  { title: "PORTS", cell: (row) => row.ports.map(portText).join("\n") },
+  { title: "PORTS", cell: (row) => portLines(row.ports).join("\n") },
   { title: "POLICY", cell: (row) => row.externalTrafficPolicy },
   { title: "ALGORITHM", cell: (row) => row.algorithm },
 ];
@@ -51,6 +51,14 @@ const clusterColumns: readonly Column<ClusterServiceRow>[] = [
       ].join("\n"),
   },
 ];
+
+/** As many as do not push the next Service off the screen; `-o json` has all. */
+const PORTS_MAX = 8;
+
+function portLines(ports: ServiceRow["ports"]): readonly string[] {
+  if (ports.length <= PORTS_MAX) return ports.map(portText);
+  return [...ports.slice(0, PORTS_MAX - 1).map(portText), `and ${ports.length - PORTS_MAX + 1} more`];
+}
 
 function portText(port: ServiceRow["ports"][number]): string {
   const target = port.targetPort === undefined || port.targetPort === String(port.port) ? "" : ` → ${port.targetPort}`;

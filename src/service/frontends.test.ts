@@ -473,6 +473,35 @@ describe("a problem is reported, and the rest goes on", () => {
       ],
     },
     {
+      name: "source ranges, which the datapath would not look at: nobody may connect who should not",
+      services: [service({ spec: { loadBalancerSourceRanges: ["10.0.0.0/8", "odd"] } })],
+      expected: [],
+      problems: [
+        "Service default/web: spec.loadBalancerSourceRanges: IPv4 is not balanced: source ranges are not supported; its packets are left to the node, where kube-proxy, if there is one, lets in who may",
+      ],
+    },
+    {
+      name: "source ranges that are everything of one family",
+      services: [
+        service({
+          spec: { loadBalancerSourceRanges: ["0.0.0.0/0", "2001:db8::/32"] },
+          ingress: [{ ip: "192.0.2.1" }, { ip: "2001:db8::1" }],
+        }),
+      ],
+      expected: ["192.0.2.1:80/TCP"],
+      problems: [
+        "Service default/web: spec.loadBalancerSourceRanges: IPv6 is not balanced: source ranges are not supported; its packets are left to the node, where kube-proxy, if there is one, lets in who may",
+      ],
+    },
+    {
+      name: "session affinity, which is not followed",
+      services: [service({ spec: { sessionAffinity: "ClientIP" } })],
+      expected: ["192.0.2.1:80/TCP"],
+      problems: [
+        "Service default/web: spec.sessionAffinity: ClientIP is not followed: connections of one client may go to different pods",
+      ],
+    },
+    {
       name: "an ingress that is no address",
       services: [service({ ingress: [{ ip: "192.0.2.300" }, { ip: "192.0.2.1" }] })],
       expected: ["192.0.2.1:80/TCP"],

@@ -3,7 +3,7 @@
  *
  * Always of the whole snapshot. With a memo, only Services with other objects than last time are looked at, and the frontends
  * of all others keep their identity (===), so that whoever programs them can skip them too.
- * Left out: NodePort, externalIPs, SCTP, sessionAffinity, loadBalancerSourceRanges.
+ * What a Service asks for and is not done is a problem of it (unsupported.ts); NodePort and externalIPs are left out without a word.
  */
 import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
@@ -13,6 +13,7 @@ import { algorithmOf, type Algorithm } from "./algorithm.ts";
 import { backendsOf, isNodeGone, nodesOf, parseSlices, type Backend, type ThisNode } from "./backends.ts";
 import type { EndpointSlice, Service, ServicePort } from "./objects.ts";
 import { indexOf, sameObjects, type SliceIndex } from "./slices.ts";
+import { isLeftToNode, unsupported } from "./unsupported.ts";
 
 export type { Backend };
 
@@ -201,17 +202,12 @@ function frontendsOf(
   const parsed = parseSlices(slices);
   const { externalTrafficPolicy } = service.spec;
   const frontends: Frontend[] = [];
-  for (const [index, port] of service.spec.ports.entries()) {
+  problems.push(...unsupported(service, new Set(addresses.map(({ family }) => family)), subject));
+  for (const port of service.spec.ports) {
     const { protocol } = port;
-    if (protocol === "SCTP") {
-      problems.push({
-        subject,
-        path: `spec.ports[${index}].protocol`,
-        message: `port ${port.port} is not balanced: SCTP is not supported, only TCP and UDP`,
-      });
-      continue;
-    }
+    if (protocol === "SCTP") continue;
     for (const address of addresses) {
+      if (isLeftToNode(service, address.family)) continue;
       const backends = backendsOf({
         slices: parsed,
         port,

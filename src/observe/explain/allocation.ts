@@ -3,6 +3,7 @@ import { parseAddress, type Family } from "../../net/address.ts";
 import { formatProblem } from "../../net/problem.ts";
 import { ADDRESS_ASSIGNED, readClaim, REQUEST_MET } from "../../pool/claim.ts";
 import type { Condition, Service } from "../../service/objects.ts";
+import { adviceFor } from "./advice.ts";
 import type { Facts, PoolFacts } from "./facts.ts";
 import { counted, failed, listed, skipped, warning, well, type Finding } from "./steps.ts";
 
@@ -16,7 +17,8 @@ export function explainService({ service, object, namesakes, problems }: Facts):
       });
     const todo = namesakes.length > 0 ? `Did you mean ${listed(namesakes)}? Give the namespace with -n.` : NO_SERVICE;
     return failed(`no Service ${service} of type LoadBalancer is known`, {
-      details: problems.map(formatProblem),
+      // A file that cannot be read may be where it is.
+      details: problems.filter(({ subject }) => !READ.test(subject)).map(formatProblem),
       todo,
     });
   }
@@ -38,6 +40,8 @@ export function explainService({ service, object, namesakes, problems }: Facts):
   return well(`LoadBalancer${loadBalancerClass === undefined ? "" : ` of class ${loadBalancerClass}`}`);
 }
 
+/** An object that was read, though something is wrong with it. */
+const READ = /^[A-Z]\w* \S+$/;
 const NO_SERVICE =
   "Check the name, the namespace (-n) and its spec.type: in a cluster agents read only Services of type LoadBalancer; `fairlead services` lists them.";
 
@@ -90,7 +94,8 @@ function explainCandidates(object: Service, pools: readonly PoolFacts[], broken:
   return well(listed(candidates.map(({ name }) => name)), details);
 }
 
-export function explainAddress({ object }: Facts, poolFailed: boolean): Finding {
+/** `earlierFailed`: what is to be put right before there can be one. */
+export function explainAddress({ object }: Facts, earlierFailed: boolean): Finding {
   if (object?.spec.type !== "LoadBalancer") return skipped("not a LoadBalancer");
   const addresses = addressTexts(object);
   const bad = addresses.filter((text) => parseAddress(text) === undefined);
@@ -102,17 +107,19 @@ export function explainAddress({ object }: Facts, poolFailed: boolean): Finding 
   if (addresses.length > 0) {
     const unmet = conditionOf(object, REQUEST_MET);
     if (unmet?.status !== "False") return well(addresses.join(" and "));
-    return warning(`${addresses.join(" and ")}, but not as it asks for`, { details: [unmet.message], todo: FREE });
+    return warning(`${addresses.join(" and ")}, but not as it asks for`, {
+      details: [unmet.message],
+      todo: adviceFor(unmet),
+    });
   }
   const said = assigned === undefined ? [] : [assigned.message];
-  if (poolFailed) return skipped("none", said);
+  if (earlierFailed) return skipped("none", said);
   if (assigned === undefined) return failed("none, and no controller has said why", { todo: NO_CONTROLLER });
-  return failed(`none: ${assigned.message}`, { todo: FREE });
+  return failed(`none: ${assigned.message}`, { todo: adviceFor(assigned) });
 }
 
-const FREE = "Change what the Service asks for, or the pools; the controller tries again by itself.";
 const NO_CONTROLLER =
-  "Start `fairlead controller`; it and this agent must be given the same --manifests, and its --state must be what this agent reads.";
+  "Is `fairlead controller` running, and what does its log say? In a cluster: `kubectl -n metallb-system get pods,lease`. With folders it needs the same --manifests as this agent, and --state must be what this agent reads.";
 
 /** As the status has them. */
 function addressTexts({ status }: Service): readonly string[] {

@@ -1,5 +1,6 @@
 /** The last steps: is there a backend that answers, and does the kernel know it? */
-import type { EndpointFacts, Facts, FrontendFacts } from "./facts.ts";
+import { isAllLeftToNode } from "../../service/unsupported.ts";
+import type { EndpointFacts, Facts, FrontendFacts, TrialFacts } from "./facts.ts";
 import { counted, failed, listed, skipped, warning, well, type Finding } from "./steps.ts";
 
 const STATES = { active: "ready", notReady: "not ready", terminating: "terminating" } as const;
@@ -57,7 +58,35 @@ function explainPorts(
       ? failed(found, { details: lines, todo })
       : warning(found, { details: lines, todo });
   }
-  return well(readyText(reachable), lines);
+  return explainTrials(here.trials, readyText(reachable), lines, announcesHere);
+}
+
+/** Whether backends take the connections that they are given. */
+function explainTrials(
+  trials: readonly TrialFacts[],
+  ready: string,
+  lines: readonly string[],
+  announcesHere: boolean,
+): Finding {
+  const failures = trials.filter(({ outcome }) => outcome !== "accepted");
+  if (failures.length === 0)
+    return well(
+      trials.length === 0 ? ready : `${ready}; ${counted(trials.length, "connection")} tried, all accepted`,
+      lines,
+    );
+  const details = [...lines, ...failures.map(({ backend, outcome }) => `${backend}: ${outcomeText(outcome)}`)];
+  const found = `${failures.length} of ${counted(trials.length, "backend")} took no connection from here: ${listed([...new Set(failures.map(({ outcome }) => outcomeText(outcome)))])}`;
+  const todo = failures.some(({ outcome }) => outcome === "refused")
+    ? "Compare the Service's targetPort with the port that the container listens on; it must listen on the pod's address, not on localhost only."
+    : "Is the program in the pod stuck? Else look for what drops the packets: a NetworkPolicy, a firewall in the pod or on the nodes (chains `input` and `forward`).";
+  return announcesHere && failures.length === trials.length
+    ? failed(found, { details, todo })
+    : warning(found, { details, todo });
+}
+
+function outcomeText(outcome: TrialFacts["outcome"]): string {
+  if (typeof outcome === "object") return outcome.error;
+  return outcome === "refused" ? "refused (nobody listens there)" : outcome === "silent" ? "no answer" : outcome;
 }
 
 function readyText(reachable: readonly EndpointFacts[]): string {
@@ -75,14 +104,21 @@ function selectorText(selector: Readonly<Record<string, string>>): string {
   return pairs.length === 0 ? "it has none" : pairs.join(",");
 }
 
-export function explainDatapath({ here, node }: Facts, announcesHere: boolean): Finding {
+export function explainDatapath({ here, node, object }: Facts, announcesHere: boolean): Finding {
   const { frontends, tableProblems } = here;
+  if (object !== undefined && isAllLeftToNode(object))
+    return warning("nothing of it is balanced here: its packets are left to the node's stack", {
+      todo: "Where kube-proxy runs, it serves them; elsewhere nobody does. The step `service` says what is not supported.",
+    });
   if (frontends.length === 0) return skipped("no frontend without an address");
   const wrong = frontends.flatMap(difference);
   const details = [...tableProblems, ...wrong];
   if (details.length > 0) {
     const found = `the tables of ${node} are not as they should be`;
-    const todo = "`fairlead status` says what the kernel refused, or which table is full.";
+    const todo =
+      tableProblems.length > 0
+        ? "`fairlead status` says what the kernel refused, or which table is full."
+        : "Somebody else changed the maps. Restart this node's agent: it compares them with its objects, and no packet is lost by that.";
     // Packets come in at the announcer; here it is only not ready to take over.
     return announcesHere ? failed(found, { details, todo }) : warning(found, { details, todo });
   }

@@ -31,6 +31,7 @@ const FACTS: Facts = {
     frontends: [{ frontend: "192.0.2.1:80/TCP", wanted: ["10.244.0.2 port 80"], programmed: ["10.244.0.2 port 80"] }],
     tableProblems: [],
     routes: [],
+    trials: [],
     hazards: [],
   },
 };

@@ -40,7 +40,7 @@ function stepsOf(facts: Facts, branches: readonly Branch[]): readonly ExplainSte
   return [
     service,
     pool,
-    common("address", explainAddress(facts, pool.result === "failed")),
+    common("address", explainAddress(facts, service.result === "failed" || pool.result === "failed")),
     ...settle(branches.map((branch) => branch(facts))),
     common("endpoints", explainEndpoints(facts, here)),
     common("datapath", explainDatapath(facts, here)),

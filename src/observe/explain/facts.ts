@@ -97,6 +97,8 @@ export interface NodeFacts {
   /** Why the tables hold less than they should. */
   readonly tableProblems: readonly string[];
   readonly routes: readonly RouteFacts[];
+  /** Of the first few TCP backends. */
+  readonly trials: readonly TrialFacts[];
   /** Of this node, as far as they may harm this Service. */
   readonly hazards: readonly HazardRow[];
 }
@@ -123,4 +125,12 @@ export interface RouteFacts {
   readonly way: string;
   /** Why it would not arrive. */
   readonly refusal: string | undefined;
+}
+
+/** A TCP connection from this node to a backend, which carried nothing. */
+export interface TrialFacts {
+  /** `10.244.1.2 port 8080` */
+  readonly backend: string;
+  /** `refused`: by a reset; `silent`: no answer in a second; anything else: in the kernel's words. */
+  readonly outcome: "accepted" | "refused" | "silent" | { readonly error: string };
 }

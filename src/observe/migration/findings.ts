@@ -5,11 +5,12 @@
 import { judgeConfiguration, suspicions } from "../../announce/judgement.ts";
 import { electAddresses } from "../../announce/announcements.ts";
 import { electAnnouncers, type Sha256 } from "../../announce/election.ts";
-import { formatAddress } from "../../net/address.ts";
+import { formatAddress, parseAddress } from "../../net/address.ts";
 import { formatProblem } from "../../net/problem.ts";
 import { assign } from "../../pool/assign.ts";
 import { deprecatedAnnotations } from "../../pool/claim.ts";
 import type { Service } from "../../service/objects.ts";
+import { AFFINITY, unsupported } from "../../service/unsupported.ts";
 import type { Snapshot } from "../../source/source.ts";
 import { bgpFindings } from "./bgp-findings.ts";
 import type { Installation } from "./installation.ts";
@@ -40,6 +41,7 @@ export function findingsOf(facts: Facts): readonly Row[] {
     ...configurationRows(facts.snapshot),
     ...addressRows(facts),
     ...announcerRows(facts),
+    ...unsupportedRows(facts),
     ...annotationRows(facts.snapshot),
   ];
 }
@@ -173,6 +175,25 @@ function announcerRows({ installation, snapshot, sha256 }: Facts): readonly Row[
       what: "by the same nodes",
     });
   return rows;
+}
+
+/** What kube-proxy does for a Service and our datapath does not. What is left to the node's stack stays as it is: kube-proxy serves it. */
+function unsupportedRows({ installation: { loadBalancerClass }, snapshot: { services } }: Facts): readonly Row[] {
+  return [...services].flatMap(([key, service]) => {
+    if (service.spec.type !== "LoadBalancer" || (service.spec.loadBalancerClass ?? "") !== loadBalancerClass) return [];
+    const families = new Set(addressesOf(service).flatMap((text) => parseAddress(text)?.family ?? []));
+    return unsupported(service, families, `Service ${key}`).map(({ subject, message, path }): Row => {
+      const what = `${path ?? "spec"}: ${message}`;
+      return path === AFFINITY
+        ? {
+            verdict: "act",
+            object: subject,
+            what,
+            advice: "can its clients do without? Else leave it to another load balancer",
+          }
+        : { verdict: "differs", object: subject, what, advice: "keep kube-proxy on the nodes: it goes on serving it" };
+    });
+  });
 }
 
 function annotationRows({ services }: Snapshot): readonly Row[] {

@@ -130,6 +130,29 @@ function rows(objects: Snapshot, workloads = raw()): readonly string[] {
   return findingsOf({ ...facts, sha256 }).map(({ verdict, object, what }: Row) => `${verdict} ${object}: ${what}`);
 }
 
+test("what kube-proxy does for a Service and our datapath does not is told", () => {
+  const asking = (name: string, ip: string, spec: object): ReturnType<typeof service> => {
+    const [key, object] = service(name, ip);
+    return [key, serviceSchema.parse({ ...object, spec: { ...object.spec, ...spec } })];
+  };
+  const found = rows(
+    snapshot([
+      asking("ranges", "192.0.2.1", { loadBalancerSourceRanges: ["10.0.0.0/8"] }),
+      asking("sticky", "192.0.2.2", { sessionAffinity: "ClientIP" }),
+      asking("signals", "192.0.2.3", { ports: [{ port: 132, protocol: "SCTP" }] }),
+      service("plain", "192.0.2.4"),
+    ]),
+  ).filter((row) => row.includes(": spec."));
+  assert.deepEqual(
+    found.map((row) => row.split(":").slice(0, 2).join(":")),
+    [
+      "differs Service default/ranges: spec.loadBalancerSourceRanges",
+      "act Service default/sticky: spec.sessionAffinity",
+      "differs Service default/signals: spec.ports[0].protocol",
+    ],
+  );
+});
+
 describe("what a MetalLB is", () => {
   test("read from its own workloads, whatever else runs beside", () => {
     const found = readInstallation(raw());

@@ -3,6 +3,7 @@ import { SECRET_MISSING } from "../../announce/bgp/password.ts";
 import { judgeConfiguration, suspicions } from "../../announce/judgement.ts";
 import type { Problem } from "../../net/problem.ts";
 import { readClaim } from "../../pool/claim.ts";
+import { unsupported } from "../../service/unsupported.ts";
 import { atOnce } from "../../time/slices.ts";
 import type { Snapshot } from "../source.ts";
 import { isRecord } from "./decode-object.ts";
@@ -73,7 +74,7 @@ export async function checkManifests(paths: readonly string[], { namespace }: Ch
   rows.push(...impossibleRequests(snapshot).map((problem) => located(problem, "error", places)));
   // What one object refers to may be in one that could not be read.
   const doubts = complete ? [...suspicions(snapshot), ...unknownPools(snapshot)] : [];
-  rows.push(...doubts.map((problem) => located(problem, "warning", places)));
+  rows.push(...[...doubts, ...notDone(snapshot)].map((problem) => located(problem, "warning", places)));
   return { rows: rows.toSorted(byPlace), objects: places.size };
 }
 
@@ -124,6 +125,15 @@ function impossibleRequests({ services }: Pick<Snapshot, "services">): readonly 
     if (service.spec.type !== "LoadBalancer") return [];
     const { fault } = readClaim(service);
     return fault === undefined ? [] : [{ subject: `Service ${key}`, message: `it gets no address: ${fault.message}` }];
+  });
+}
+
+/** What Services ask for and is not done, whatever addresses they get. */
+function notDone({ services }: Pick<Snapshot, "services">): readonly Problem[] {
+  return [...services].flatMap(([key, service]) => {
+    const { type, ipFamilies } = service.spec;
+    if (type !== "LoadBalancer") return [];
+    return unsupported(service, new Set(ipFamilies.length > 0 ? ipFamilies : ["IPv4"]), `Service ${key}`);
   });
 }
 
