@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import type { ListenAddress } from "../../net/listen.ts";
 import type { Connection } from "../../source/kubernetes/connection.ts";
 import type { Source } from "../../source/source.ts";
-import { readCertificates } from "./certificate-files.ts";
+import { changesOf, readCertificates } from "./certificate-files.ts";
 import { currentCertificates, publishAuthority } from "./certificate-keeper.ts";
 import type { Certificates } from "../../source/kubernetes/certificates.ts";
 import { reviewing } from "./reviewing.ts";
@@ -27,18 +27,20 @@ export interface WebhookOptions {
   readonly onServing?: (expires: Date) => void;
 }
 
-/** Certificates are looked at this often; a failure is tried again sooner. */
+/** Certificates are looked at this often; files also when their folder changes. A failure is tried again sooner. */
 const LOOK_MS = 10 * 60_000;
 const LOOK_AT_FILES_MS = 60_000;
 const RETRY_MS = 5000;
 
 /** Runs until the signal. Rejects when it cannot listen. */
 export async function runWebhook(options: WebhookOptions, signal: AbortSignal): Promise<void> {
-  const { namespace, source, log, onProblem } = options;
+  const { certificateFolder, namespace, source, log, onProblem } = options;
   let server: WebhookServer | undefined;
   let used: Served | undefined;
   // A verdict on half of the objects could refuse what is well.
   await Promise.race([source.ready, aborted(signal)]);
+  const wait = certificateFolder === undefined ? pausing(signal) : changesOf(certificateFolder, signal);
+  const pause = certificateFolder === undefined ? LOOK_MS : LOOK_AT_FILES_MS;
   while (!signal.aborted) {
     const certificates = await attempt(onProblem, () => look(options));
     if (certificates !== undefined && certificates.cert !== used?.cert) {
@@ -50,8 +52,7 @@ export async function runWebhook(options: WebhookOptions, signal: AbortSignal): 
       used = certificates;
       options.onServing?.(new X509Certificate(certificates.cert).validToDate);
     }
-    const pause = options.certificateFolder === undefined ? LOOK_MS : LOOK_AT_FILES_MS;
-    await sleep(certificates === undefined ? RETRY_MS : pause, undefined, { signal }).catch(() => {});
+    await wait(certificates === undefined ? RETRY_MS : pause);
   }
   await server?.close();
 }
@@ -77,6 +78,10 @@ async function attempt<T>(onProblem: WebhookOptions["onProblem"], act: () => Pro
     onProblem(`Cannot keep the webhook's certificates: ${reason}`);
     return undefined;
   }
+}
+
+function pausing(signal: AbortSignal): (milliseconds: number) => Promise<void> {
+  return (milliseconds) => sleep(milliseconds, undefined, { signal }).catch(() => {});
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
