@@ -11,7 +11,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,6 +21,8 @@ import { stripTypes } from "./strip-types.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const APP = "opt/fairlead";
 const DEBIAN = { suite: "bookworm", packages: "libbpf1,iproute2,ca-certificates,libatomic1" };
+/** Of bpf/, those that the agent loads. */
+const OBJECTS = ["xdp", "netdev", "pod"];
 
 interface Blob {
   readonly mediaType: string;
@@ -60,7 +62,10 @@ function buildImage(): string {
 function debianLayer(work: string): string {
   const tar = join(work, "debian.tar");
   console.log(`image: a minimal Debian ${DEBIAN.suite} with ${DEBIAN.packages}`);
-  const leaveOut = ["doc", "man", "locale", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+  // As Debian's own slim image: licences stay.
+  const leftOut = ["doc", "groff", "info", "linda", "lintian", "locale", "man"];
+  const leaveOut = leftOut.map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+  leaveOut.push("--dpkgopt=path-include=/usr/share/doc/*/copyright");
   const clean = "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/* $1/var/log/*";
   run("mmdebstrap", [
     "--quiet",
@@ -88,7 +93,13 @@ function packedFolder(work: string, name: string, stage: (folder: string) => voi
 function stagePackages(folder: string): void {
   for (const file of ["package.json", "package-lock.json"]) cpSync(join(ROOT, file), join(folder, file));
   run("npm", ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder);
+  // Debian's npm leaves the commands of optional packages out, Node.js among them.
+  run("npm", ["rebuild", "--ignore-scripts"], folder);
   rmSync(join(folder, "package-lock.json"));
+  // Of Node.js, what others would be compiled with.
+  for (const headers of globSync("node_modules/node-linux-*/include", { cwd: folder }))
+    rmSync(join(folder, headers), { recursive: true });
+  run("find", ["node_modules", "-type", "d", "-empty", "-delete"], folder);
 }
 
 function stageProgram(folder: string): void {
@@ -96,10 +107,10 @@ function stageProgram(folder: string): void {
   const isTest = (path: string): boolean => /\.(test|fixture)\.ts$|\/testdata(\/|$)/.test(path);
   cpSync(join(ROOT, "src"), join(folder, "src"), { recursive: true, filter: (path) => !isTest(path) });
   stripTypes(join(folder, "src"));
-  cpSync(join(ROOT, "bpf/build"), join(folder, "bpf/build"), {
-    recursive: true,
-    filter: (path) => !path.endsWith(".kernel"),
-  });
+  for (const name of OBJECTS) {
+    const path = `bpf/build/${name}.bpf.o`;
+    cpSync(join(ROOT, path), join(folder, path));
+  }
   cpSync(join(ROOT, "bin"), join(folder, "bin"), { recursive: true });
 }
 

@@ -33,6 +33,26 @@ test("the Containerfile starts the program as npm run image does", () => {
   assert.ok(lastStage.includes(`ENV PATH=/opt/fairlead${path}`), path);
 });
 
+test("the image has the objects that the agent loads, and the Containerfile compiles the same", () => {
+  const loaded = /const OBJECTS = (?<names>\[[^\]]+\])/.exec(readProjectFile("src/agent/datapath.ts"))?.groups?.[
+    "names"
+  ];
+  assert.ok(loaded !== undefined);
+  assert.ok(builder.includes(`const OBJECTS = ${loaded};`), loaded);
+  const compiled = /make -C bpf-source\/bpf (?<objects>.+?) &&/.exec(firstStage.join("\n"))?.groups?.["objects"];
+  const wanted = (JSON.parse(loaded) as readonly string[]).map((name) => `build/${name}.bpf.o`);
+  assert.deepEqual(compiled?.trim().split(/\s+/), wanted);
+});
+
+test("the Containerfile labels its image as npm run image does", () => {
+  const { version } = JSON.parse(readProjectFile("package.json")) as { readonly version: string };
+  const labels = `org.opencontainers.image.title=fairlead org.opencontainers.image.version=${version}`;
+  assert.ok(lastStage.includes(`LABEL ${labels}`), version);
+  assert.ok(
+    builder.includes('"org.opencontainers.image.title": "fairlead", "org.opencontainers.image.version": version'),
+  );
+});
+
 test("the Containerfile copies what is there and is not ignored, and of the first stage nothing but the program", () => {
   const copies = firstStage.filter((line) => line.startsWith("COPY "));
   const sources = copies.flatMap((line) => line.split(/\s+/).slice(1, -1));
@@ -45,7 +65,7 @@ test("the Containerfile copies what is there and is not ignored, and of the firs
   );
 });
 
-test("the Containerfile leaves out of src what npm run image leaves out", () => {
+test("the Containerfile leaves out of src and of the packages what npm run image leaves out", () => {
   assert.ok(builder.includes(String.raw`/\.(test|fixture)\.ts$|\/testdata(\/|$)/`));
   const steps = firstStage.join("\n");
   for (const name of ["'*.test.ts'", "'*.fixture.ts'", "testdata"]) assert.ok(steps.includes(`-name ${name}`), name);
@@ -53,4 +73,9 @@ test("the Containerfile leaves out of src what npm run image leaves out", () => 
   assert.ok(builder.includes('stripTypes(join(folder, "src"))'));
   assert.match(steps, /npm ci --omit=dev --ignore-scripts/);
   assert.ok(builder.includes('"ci", "--omit=dev", "--ignore-scripts"'));
+  assert.match(steps, /npm rebuild --ignore-scripts/);
+  assert.ok(builder.includes('"rebuild", "--ignore-scripts"'));
+  for (const text of [steps, builder]) assert.match(text, /node_modules\/node-linux-\*\/include/);
+  assert.match(steps, /find node_modules -type d -empty -delete/);
+  assert.ok(builder.includes('"find", ["node_modules", "-type", "d", "-empty", "-delete"]'));
 });

@@ -67,6 +67,7 @@ needs=(
   "/usr/include/$machine-linux-gnu/asm/types.h|linux-libc-dev|kernel headers for the BPF objects"
   "libbpf.so.1|libbpf1|loads the BPF objects"
   "clang|clang|compiles the BPF objects"
+  "libatomic.so.1|libatomic1|the Node.js that this project runs on"
 )
 [[ ${1-} == kubernetes ]] && needs+=(
   "etcd|etcd-server|the API server of the tests keeps its objects there"

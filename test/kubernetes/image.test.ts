@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { EventEmitter } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -56,6 +56,13 @@ describe("the image", () => {
     assert.deepEqual(found, []);
     const tests = execFileSync("find", [join(rootfs, "opt/fairlead/src"), "-name", "*.test.ts"], { encoding: "utf8" });
     assert.equal(tests, "");
+  });
+
+  it("has no objects of tests in it and no headers, but licences", () => {
+    const objects = readdirSync(join(rootfs, "opt/fairlead/bpf/build")).toSorted();
+    assert.deepEqual(objects, ["netdev.bpf.o", "pod.bpf.o", "xdp.bpf.o"]);
+    assert.deepEqual(globSync("opt/fairlead/node_modules/node-linux-*/include", { cwd: rootfs }), []);
+    assert.ok(existsSync(join(rootfs, "usr/share/doc/libbpf1/copyright")));
   });
 
   it("runs an agent as the chart's pod does: with its capabilities, on a root that cannot be written", async () => {
