@@ -1,14 +1,20 @@
-/** Alerts and dashboard are about metrics that the programs have. */
+/** Alerts and dashboard are about metrics that the programs have, and the labels of these. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { DASHBOARD, dashboardText } from "./generate-dashboard.ts";
+import { documentedMetrics } from "./documented-metrics.ts";
+import { meaningOf, type Meaning } from "./promql.ts";
 import { readProjectFile } from "./tree.ts";
 
-/** That docs/metrics.md has exactly the metrics of the programs is proved by documents.test.ts. */
-const documented = new Set(readProjectFile("docs/metrics.md").match(/\b(?:fairlead|metallb)_[a-z0-9_]+/g));
+/** Whatever scrapes says where it found a metric. */
+const OF_THE_SCRAPE = ["instance", "job", "namespace", "pod"];
+const known = new Map(
+  [...documentedMetrics()].map(([metric, labels]) => [metric, new Set([...labels, ...OF_THE_SCRAPE])] as const),
+);
 /** Of prom-client, in every program. */
-const OF_THE_PROCESS = new Set(["process_resident_memory_bytes"]);
+known.set("process_resident_memory_bytes", new Set(OF_THE_SCRAPE));
+const meaning = (expression: string): Meaning => meaningOf(expression, (metric) => known.get(metric));
 
 interface Alert {
   readonly value: string;
@@ -19,19 +25,25 @@ interface Alert {
 const alerts = parse(readProjectFile("deploy/helm/fairlead/files/alerts.yaml")) as readonly Alert[];
 const usage = readProjectFile("deploy/helm/fairlead/templates/prometheus-rule.yaml");
 
-const metricsIn = (text: string): readonly string[] =>
-  text.match(/\b(?:fairlead|metallb|process|nodejs)_[a-z0-9_]+/g) ?? [];
-const unknown = (text: string): readonly string[] =>
-  metricsIn(text).filter((name) => !documented.has(name) && !OF_THE_PROCESS.has(name));
+/** `{{ $labels.peer }}` of an alert, `{{peer}}` of a panel. */
+const labelsIn = (text: string): readonly string[] =>
+  [...text.matchAll(/\{\{\s*(?:\$labels\.)?(?<label>\w+)\s*\}\}/g)].map(({ groups }) => groups?.["label"] ?? "");
 
-test("every alert is about metrics that there are", () => {
+function checkQuery(expression: string, text: string, name: string): void {
+  const { metrics, labels, problems } = meaning(expression);
+  assert.ok(metrics.length > 0, name);
+  assert.deepEqual(problems, [], name);
+  const missing = labelsIn(text).filter((label) => !labels.has(label));
+  assert.deepEqual(missing, [], `${name}: ${expression}`);
+}
+
+test("every alert is about metrics that there are, and speaks of labels that they have", () => {
   assert.ok(alerts.length >= 15);
-  for (const { alert, expr } of alerts) {
-    assert.ok(metricsIn(expr).length > 0, alert);
-    assert.deepEqual(unknown(expr), [], alert);
-  }
-  assert.ok(metricsIn(usage).length >= 2);
-  assert.deepEqual(unknown(usage), []);
+  for (const { alert, expr, annotations } of alerts)
+    for (const pools of ["", '{pool!~"spare"}'])
+      checkQuery(expr.replaceAll("%POOLS%", pools), Object.values(annotations).join(), alert);
+  const [, expr = ""] = /expr: (?<expr>100 \* .+)$/m.exec(usage) ?? [];
+  checkQuery(expr.replaceAll("{{ $pools }}", "").replace("{{ .percent }}", "75"), "{{ $labels.pool }}", "usage");
 });
 
 test("every alert has a switch among the values, a name of its own, and words for who is woken by it", () => {
@@ -54,17 +66,18 @@ test("every alert has a switch among the values, a name of its own, and words fo
   }
 });
 
-test("every panel of the dashboard is about metrics that there are", () => {
-  const { panels } = JSON.parse(readProjectFile(DASHBOARD)) as {
-    readonly panels: readonly { readonly title: string; readonly targets?: readonly { readonly expr: string }[] }[];
-  };
-  const queries = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
+test("every panel of the dashboard is about metrics that there are, and names its lines by labels that they have", () => {
+  const { panels } = JSON.parse(readProjectFile(DASHBOARD)) as { readonly panels: readonly Panel[] };
+  const queries = panels.flatMap(({ title, targets = [] }) => targets.map((target) => ({ title, ...target })));
   assert.ok(queries.length > 25);
-  for (const { title, expr } of queries) {
-    assert.ok(metricsIn(expr).length > 0, title);
-    assert.deepEqual(unknown(expr), [], title);
-  }
+  for (const { title, expr, legendFormat } of queries)
+    checkQuery(expr.replaceAll("$__rate_interval", "5m"), legendFormat, title);
 });
+
+interface Panel {
+  readonly title: string;
+  readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
+}
 
 test("the dashboard is what node tools/generate-dashboard.ts writes", () => {
   assert.equal(readProjectFile(DASHBOARD), dashboardText());

@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { test } from "node:test";
+import { mock, test } from "node:test";
+import { Registry } from "prom-client";
+import { ControllerMetrics } from "../src/controller/metrics.ts";
+import { createMetrics, type MetricsSource } from "../src/observe/metrics.ts";
+import { documentedMetrics } from "./documented-metrics.ts";
 import { CRDS, openApiSchema } from "./generate-crds.ts";
 import { projectFiles, readProjectFile, ROOT } from "./tree.ts";
 
@@ -87,6 +91,21 @@ test("docs/metrics.md names every metric, and no other", () => {
   const inText = new Set([...readProjectFile("docs/metrics.md").matchAll(own)].map((match) => match[0]));
   assert.ok(inCode.size > 10);
   assert.deepEqual([...inText].toSorted(), [...inCode].toSorted());
+});
+
+test("docs/metrics.md names the labels of every metric, as the programs register it", () => {
+  const registered = new Map<string, string>();
+  const register = mock.method(Registry.prototype, "registerMetric", function (metric: object) {
+    const { name, labelNames } = metric as { readonly name: string; readonly labelNames: readonly string[] };
+    registered.set(name, labelNames.toSorted().join());
+  });
+  createMetrics({} as MetricsSource);
+  assert.ok(new ControllerMetrics() instanceof ControllerMetrics);
+  register.mock.restore();
+  const documented = [...documentedMetrics()];
+  assert.ok(documented.length > 50);
+  for (const [metric, labels] of documented)
+    assert.equal([...labels].toSorted().join(), registered.get(metric), `labels of ${metric}`);
 });
 
 test("docs/configuration.md names every field of the configuration's objects and every annotation of the BGP ones", () => {

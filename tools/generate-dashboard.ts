@@ -1,9 +1,17 @@
 /**
- * Writes the chart's files/dashboard.json, a dashboard for Grafana, from the panels below.
+ * Writes the chart's files/dashboard.json, a dashboard for Grafana, from the panels below. What it writes is of Grafana's own types.
  *   node tools/generate-dashboard.ts
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  VariableRefresh,
+  type Dashboard,
+  type DataSourceRef,
+  type Panel as PanelModel,
+  type RowPanel,
+  type VariableModel,
+} from "@grafana/schema";
 import { ROOT } from "./tree.ts";
 
 export const DASHBOARD = "deploy/helm/fairlead/files/dashboard.json";
@@ -249,15 +257,15 @@ export function dashboardText(): string {
   return `${JSON.stringify(dashboard(), null, 2)}\n`;
 }
 
-const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
+const DATASOURCE: DataSourceRef = { type: "prometheus", uid: "${datasource}" };
 const GRID_WIDTH = 24;
 const HEIGHT = 8;
 
-function dashboard(): object {
+function dashboard(): Dashboard {
   let id = 0;
   let y = 0;
   const panels = ROWS.flatMap((row) => {
-    const placed: object[] = [
+    const placed: (PanelModel | RowPanel)[] = [
       {
         id: (id += 1),
         type: "row",
@@ -294,14 +302,19 @@ function dashboard(): object {
   };
 }
 
-const DATASOURCE_VARIABLE = { name: "datasource", label: "Data source", type: "datasource", query: "prometheus" };
-const NODE_VARIABLE = {
+const DATASOURCE_VARIABLE: VariableModel = {
+  name: "datasource",
+  label: "Data source",
+  type: "datasource",
+  query: "prometheus",
+};
+const NODE_VARIABLE: VariableModel = {
   name: "node",
   label: "Node",
   type: "query",
   datasource: DATASOURCE,
   query: { query: "label_values(fairlead_build_info, instance)", refId: "node" },
-  refresh: 2,
+  refresh: VariableRefresh.onTimeRangeChanged,
   includeAll: true,
   multi: true,
   allValue: ".*",
@@ -311,8 +324,8 @@ const NODE_VARIABLE = {
 function panelObject(
   { title, about, queries, unit = "short", type }: Panel,
   id: number,
-  gridPos: Readonly<Record<"x" | "y" | "w" | "h", number>>,
-): object {
+  gridPos: NonNullable<PanelModel["gridPos"]>,
+): PanelModel {
   const targets = Object.entries(queries).map(([expr, legendFormat], index) => ({
     refId: String.fromCodePoint(65 + index),
     datasource: DATASOURCE,
