@@ -44,7 +44,7 @@ export const SUITES: readonly Suite[] = [
   {
     name: "kubernetes",
     about: "a real API server",
-    files: ["test/kubernetes/!(migrate-helm|migrate-frr).test.ts"],
+    files: ["test/kubernetes/!(migrate-helm|migrate-frr|cert-manager).test.ts"],
     concurrency: 1,
     timeoutMinutes: 10,
     named: true,
@@ -55,6 +55,14 @@ export const SUITES: readonly Suite[] = [
     files: ["test/kubernetes/migrate-{helm,frr}.test.ts"],
     concurrency: 1,
     timeoutMinutes: 15,
+    named: true,
+  },
+  {
+    name: "cert-manager",
+    about: "the webhook with certificates of cert-manager's own controllers",
+    files: ["test/kubernetes/cert-manager.test.ts"],
+    concurrency: 1,
+    timeoutMinutes: 5,
     named: true,
   },
 ];

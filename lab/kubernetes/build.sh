@@ -2,8 +2,8 @@
 # Builds what a real cluster needs from Go modules, into .cache/kubernetes/bin: the versions that modules/NAME/go.mod names. Each program
 # is built once; what is there is left alone. The first build of everything takes some minutes.
 #
-#     build.sh                   all of it, and the definitions of others that tests need
-#     build.sh PROGRAM...        only these
+#     build.sh                   all of it but cert-manager, and the definitions of others that tests need
+#     build.sh NAME...           only these programs; "definitions" are those of others
 set -euo pipefail
 cd "$(dirname "$0")"
 cache=$(realpath -m ../../.cache/kubernetes)
@@ -32,11 +32,15 @@ table=(
   "helm|helm|helm.sh/helm/v3/cmd/helm|"
   "pause|pause|fairlead/lab/kubernetes/pause|"
 )
+# Built only when they are named: one suite alone needs them.
+table_of_named=(
+  "cert-manager|cert-manager|fairlead/lab/kubernetes/cert-manager|"
+)
 
 # Custom resource definitions of others, which objects of the chart are for: module@version | its sum | files.
 definitions=(
   "github.com/prometheus-operator/prometheus-operator@v0.92.1|h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc=|example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"
-  "github.com/cert-manager/cert-manager@v1.20.0|h1:czZamsFJ1YdKPhpv+SopJZN9t3W68vQBnFYUevSHGqY=|deploy/crds/cert-manager.io_certificates.yaml deploy/crds/cert-manager.io_issuers.yaml"
+  "github.com/cert-manager/cert-manager@v1.20.0|h1:czZamsFJ1YdKPhpv+SopJZN9t3W68vQBnFYUevSHGqY=|deploy/crds/cert-manager.io_certificates.yaml deploy/crds/cert-manager.io_certificaterequests.yaml deploy/crds/cert-manager.io_issuers.yaml deploy/crds/cert-manager.io_clusterissuers.yaml"
 )
 
 say() { printf 'kubernetes: %s\n' "$1" >&2; }
@@ -70,9 +74,10 @@ fetch_definitions() {
   done
   printf '%s\n' "${definitions[*]}" >"$stamp_file"
 }
-(($# > 0)) || fetch_definitions
+(($# > 0)) && [[ " $* " != *" definitions "* ]] || fetch_definitions
 
 wanted=()
+(($# == 0)) || table+=("${table_of_named[@]}")
 for row in "${table[@]}"; do
   IFS='|' read -r program module package tags <<<"$row"
   (($# == 0)) || [[ " $* " == *" $program "* ]] || continue

@@ -42,18 +42,23 @@ export interface TestApiServer {
   stop(): Promise<void>;
 }
 
-/**
- * `users`: names such as `system:serviceaccount:metallb-system:fairlead-agent`; there is `admin` besides. `clientAuthority`: PEM text,
- * whose certificates are users as well.
- */
+interface TestApiServerOptions {
+  /** PEM text, whose certificates are users as well. */
+  readonly clientAuthority?: string;
+  /** More arguments of the API server. */
+  readonly more?: readonly string[];
+}
+
+/** `users`: names such as `system:serviceaccount:metallb-system:fairlead-agent`; there is `admin` besides. */
 export async function startApiServer(
   users: readonly string[],
-  { clientAuthority }: { readonly clientAuthority?: string } = {},
+  { clientAuthority, more: extra = [] }: TestApiServerOptions = {},
 ): Promise<TestApiServer> {
   const folder = mkdtempSync(join(tmpdir(), "fl-apiserver-"));
   const authorityFile = join(folder, "clients.crt");
   if (clientAuthority !== undefined) writeFileSync(authorityFile, clientAuthority);
-  const more = clientAuthority === undefined ? ALONE : [...ALONE, `--client-ca-file=${authorityFile}`];
+  const forClients = clientAuthority === undefined ? [] : [`--client-ca-file=${authorityFile}`];
+  const more = [...ALONE, ...forClients, ...extra];
   const tokens = writeSecrets(folder, users);
   const ports: Ports = { etcd: await freePort(), etcdPeer: await freePort(), api: await freePort() };
   const etcd = run(folder, etcdCommand(folder, ports));

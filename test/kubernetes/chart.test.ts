@@ -183,6 +183,33 @@ describe("a value", () => {
       resources.includes("secrets"),
     );
   };
+  it("that leaves certificates to cert-manager takes the rights to keep them from the controllers", () => {
+    const rightsWith = (...set: readonly string[]): string =>
+      JSON.stringify(
+        [
+          find(render(...set), "ClusterRole", "fairlead-controller"),
+          find(render(...set), "Role", "fairlead-controller"),
+        ].map(({ rules }) => rules),
+      );
+    const own = /validatingwebhookconfigurations|fairlead-webhook-cert/;
+    assert.match(rightsWith(), own);
+    for (const value of ["webhook.certManager.enabled=true", "controller.webhookMode=disabled"])
+      assert.doesNotMatch(rightsWith(value), own);
+  });
+
+  it("that lets Prometheus in keeps the labels that the programs give, above those of the place", () => {
+    const scraped = ["prometheus.serviceAccount=prometheus", "prometheus.namespace=monitoring"];
+    for (const [kind, value, endpoints] of [
+      ["PodMonitor", "podMonitor", "podMetricsEndpoints"],
+      ["ServiceMonitor", "serviceMonitor", "endpoints"],
+    ] as const) {
+      const { spec } = find(render(...scraped, `prometheus.${value}.enabled=true`), kind, "fairlead");
+      const [endpoint] =
+        (spec as Readonly<Record<string, readonly { readonly honorLabels?: boolean }[]>>)[endpoints] ?? [];
+      assert.equal(endpoint?.honorLabels, true, kind);
+    }
+  });
+
   it("that names the Secrets an agent may read is what its role says; by default it may read those of the namespace", () => {
     const rule = { apiGroups: [""], resources: ["secrets"], verbs: ["list", "watch"] };
     assert.deepEqual(secretsRule(), rule);
