@@ -21,7 +21,7 @@ import { openConnection } from "../../src/source/kubernetes/connection.ts";
 import { openKubernetesSource } from "../../src/source/kubernetes/source.ts";
 import type { Snapshot, Source, StatusWriter } from "../../src/source/source.ts";
 import { freePort, startApiServer, type TestApiServer } from "./api-server.ts";
-import { CRDS, loosen } from "./definitions.ts";
+import { CRDS, loosen, removeDefinition } from "./definitions.ts";
 import { runReplica, type Replica } from "./replica.ts";
 
 const CONTROLLER = `system:serviceaccount:${SYSTEM_NAMESPACE}:fairlead-controller`;
@@ -221,6 +221,28 @@ describe("a controller among bad input", () => {
     await removeObject(server.admin, configured("IPAddressPool", "counted", {}));
     await restore();
     while ((await number("fairlead_controller_problems")) > 0) await sleep(20);
+  });
+});
+
+describe("definitions of another release", () => {
+  it("without ConfigurationState: a controller gives addresses and says what it cannot write, until there is one", async () => {
+    await removeDefinition(server.admin, "configurationstates.metallb.io");
+    const listen = `127.0.0.1:${await freePort()}`;
+    await using stack = new AsyncDisposableStack();
+    const replica = await runReplica(folder, "older", server.as(CONTROLLER), { metricsListen: listen });
+    stack.defer(() => replica.stop());
+    const problems = async (): Promise<number> => {
+      const text = await (await fetch(`http://${listen}/metrics`)).text();
+      return Number(/^fairlead_controller_problems (\S+)$/m.exec(text)?.[1]);
+    };
+    await putObject(server.admin, service("older"));
+    await addressOf("older");
+    while ((await problems()) === 0) await sleep(50);
+    await installDefinitions(server.admin);
+    while ((await problems()) > 0) await sleep(50);
+    const path = `/apis/${ALPHA}/namespaces/${SYSTEM_NAMESPACE}/configurationstates/controller`;
+    while ((await server.admin.request({ method: "GET", path })).status !== 200) await sleep(50);
+    await removeObject(server.admin, service("older"));
   });
 });
 
