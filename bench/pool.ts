@@ -2,7 +2,8 @@
  * How long addresses take to be found: whole decisions from nothing, so the numbers hold parsing the Services, the search
  * and the book-keeping. No kernel, no files.
  */
-import { assigning, type Objects } from "../src/pool/assign.ts";
+import type { Objects } from "../src/pool/assign.ts";
+import { Assigner } from "../src/pool/assigner.ts";
 import { ipAddressPoolSchema, type IPAddressPool } from "../src/pool/objects.ts";
 import { serviceSchema, type Service } from "../src/service/objects.ts";
 
@@ -70,7 +71,7 @@ export const POOL_INPUTS: readonly PoolInput[] = [
 
 /** One decision about Services that have nothing yet. */
 export function measurePool({ services, objects }: PoolInput): PoolResult {
-  const steps = assigning(objects());
+  const steps = new Assigner().deciding(objects(), 0);
   const processor = process.cpuUsage();
   const started = performance.now();
   let longest = 0;

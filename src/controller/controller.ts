@@ -1,10 +1,11 @@
 /**
- * The controller's loop: whenever objects change, decide anew from the whole snapshot and write the difference.
+ * The controller's loop: whenever objects change, decide about the snapshot and write the difference.
  * What cannot be written is logged and tried again later; meanwhile everything else goes on.
  */
 import type { Logger } from "pino";
 import { formatProblem, type Problem } from "../net/problem.ts";
-import { assigning, type Claims, type Decision } from "../pool/assign.ts";
+import type { Decision } from "../pool/assign.ts";
+import { Assigner } from "../pool/assigner.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { failed, type Convergence, type RetryLimits } from "../reconcile/retry.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
@@ -46,8 +47,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   let told: readonly Problem[] = [];
   let convergence: Convergence = { state: "pending" };
   let verdict: ConfigurationVerdict | undefined;
-  /** Of the last decision. */
-  let claims: Claims | undefined;
+  const assigner = new Assigner(parts.loadBalancerClass);
   /** When an address has rested and may be given again. */
   let again: number | undefined;
   const untold = new UntoldEvents();
@@ -57,8 +57,8 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
     const now = Date.now();
     const rested = again !== undefined && again <= now;
     if (rested || convergence.state !== "done" || seen === undefined || !sameInputs(seen, snapshot)) {
-      const decision = await inSlices(assigning(snapshot, parts.loadBalancerClass, now, claims), parts.pace);
-      claims = decision.claims;
+      const unwritten = convergence.state !== "done";
+      const decision = await inSlices(assigner.deciding(snapshot, now, unwritten), parts.pace);
       again = decision.again;
       told = tell(decision.problems, told, parts.log);
       tellLosses(decision, parts.log);
@@ -73,7 +73,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
       parts.judged?.(judged);
       const operations: Write[] = [
         ...untold.take(now),
-        ...(await inSlices(planning(snapshot, decision, new Date(now)), parts.pace)),
+        ...(await inSlices(planning(snapshot, decision, new Date(now), decision.looked), parts.pace)),
       ];
       if (convergence.state !== "done" || !sameVerdict(verdict, judged))
         operations.push({ type: "configuration", write: judged });
@@ -82,6 +82,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
       parts.converged?.(convergence);
       parts.told?.(untold.failure);
       seen = await decidedAbout(snapshot, operations, convergence, parts);
+      if (seen !== snapshot) await inSlices(assigner.takingIn(seen), parts.pace);
     }
     if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence, again));
   }
@@ -148,6 +149,7 @@ function tellLosses({ losses }: Decision, log: ControllerParts["log"]): void {
 
 /** Each problem once, when it appears; and its end. */
 function tell(now: readonly Problem[], before: readonly Problem[], log: ControllerParts["log"]): readonly Problem[] {
+  if (now === before) return now;
   const texts = new Set(now.map(formatProblem));
   const known = new Set(before.map(formatProblem));
   for (const problem of now)

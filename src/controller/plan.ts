@@ -44,8 +44,13 @@ export function plan(snapshot: Snapshot, decision: Decision, now: Date): readonl
   return atOnce(planning(snapshot, decision, now));
 }
 
-/** As {@link plan}, with pauses. */
-export function* planning(snapshot: Snapshot, decision: Decision, now: Date): Sliced<readonly Operation[]> {
+/** As {@link plan}, with pauses. Of Services only those with these keys are compared, when the others are known to say what was decided. */
+export function* planning(
+  snapshot: Snapshot,
+  decision: Decision,
+  now: Date,
+  keys: Iterable<string> = snapshot.services.keys(),
+): Sliced<readonly Operation[]> {
   const happened = new Map<string, AssignmentEvent[]>();
   yield* forEach(decision.events, SERVICES_A_STEP, (event) => {
     const events = happened.get(event.service);
@@ -53,7 +58,9 @@ export function* planning(snapshot: Snapshot, decision: Decision, now: Date): Sl
     else events.push(event);
   });
   const services: (Change & { readonly operations: readonly Operation[] })[] = [];
-  yield* forEach(snapshot.services, SERVICES_A_STEP, ([key, service]) => {
+  yield* forEach(keys, SERVICES_A_STEP, (key) => {
+    const service = snapshot.services.get(key);
+    if (service === undefined) return;
     const assignment = decision.assignments.get(key);
     const write =
       assignment === undefined

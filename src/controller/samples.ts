@@ -76,9 +76,7 @@ export const GAUGES: readonly Gauge[] = [
     name: "fairlead_controller_services_without_address",
     help: "Services of type LoadBalancer that could not be given an address",
     labels: [],
-    samples: ({ assignments }) => [
-      { labels: {}, value: [...assignments.values()].filter(({ addresses }) => addresses.length === 0).length },
-    ],
+    samples: ({ services }) => [{ labels: {}, value: services.byState.waiting }],
   },
 ];
 
@@ -104,11 +102,9 @@ function total6(counts: PoolCounts): bigint {
   return counts.assignedIPv6 + counts.availableIPv6 + counts.restingIPv6;
 }
 
-/** A Service with addresses of two pools counts in both. */
 function servicesOfPools(decision: Decision): readonly Sample[] {
   const services = new Map(poolsOf(decision).map(({ pool }) => [pool, 0]));
-  for (const { pool } of decision.assignments.values())
-    for (const name of pool?.split(",") ?? []) services.set(name, (services.get(name) ?? 0) + 1);
+  for (const [pool, count] of decision.services.byPool) services.set(pool, count);
   return [...services].map(([pool, value]) => ({ labels: { pool }, value }));
 }
 
@@ -118,16 +114,11 @@ function exhaustedPools(decision: Decision): readonly Sample[] {
     .map((pool) => ({ labels: { pool: pool.name }, value: decision.exhausted.has(pool) ? 1 : 0 }));
 }
 
-function servicesByState({ assignments }: Decision): readonly Sample[] {
-  const counts = { assigned: 0, unmet: 0, waiting: 0 };
-  for (const { addresses, unmet } of assignments.values())
-    counts[addresses.length === 0 ? "waiting" : unmet === undefined ? "assigned" : "unmet"] += 1;
-  return Object.entries(counts).map(([state, value]) => ({ labels: { state }, value }));
+function servicesByState({ services }: Decision): readonly Sample[] {
+  return Object.entries(services.byState).map(([state, value]) => ({ labels: { state }, value }));
 }
 
-function servicesByCause({ assignments }: Decision): readonly Sample[] {
-  const counts = new Map<string, number>();
-  for (const { unmet } of assignments.values())
-    if (unmet !== undefined) counts.set(unmet.cause, (counts.get(unmet.cause) ?? 0) + 1);
-  return [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([reason, value]) => ({ labels: { reason }, value }));
+function servicesByCause({ services }: Decision): readonly Sample[] {
+  const counts = [...services.byCause].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return counts.map(([reason, value]) => ({ labels: { reason }, value }));
 }

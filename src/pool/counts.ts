@@ -4,7 +4,8 @@ import { rangeSize, type Range } from "../net/range.ts";
 import type { Service } from "../service/objects.ts";
 import { atOnce, forEach, type Sliced } from "../time/slices.ts";
 import type { CoolDown } from "./cool-down.ts";
-import { poolMayUse, type Pool, type PoolSet } from "./pools.ts";
+import type { Occupancy, Tally } from "./occupancy.ts";
+import { countingPool, type Pool, type PoolSet } from "./pools.ts";
 
 /** Distinct addresses: one shared by three Services counts once. */
 export interface PoolCounts {
@@ -17,31 +18,42 @@ export interface PoolCounts {
   readonly restingIPv6: bigint;
 }
 
-/** So many addresses are counted between two pauses. */
-const ADDRESSES_A_STEP = 500;
-
 /** Counts per pool key, for these addresses in use. Addresses outside every pool are not counted. */
 export function countPools(pools: PoolSet, inUse: Iterable<Address>): ReadonlyMap<string, PoolCounts> {
-  return atOnce(countingPools(pools, inUse, new Map()));
-}
-
-/** As {@link countPools}, with pauses, in which what is in use must not change. */
-export function* countingPools(
-  pools: PoolSet,
-  inUse: Iterable<Address>,
-  coolDowns: ReadonlyMap<string, CoolDown>,
-): Sliced<ReadonlyMap<string, PoolCounts>> {
   const used = new Map<Pool, Record<Family, Set<bigint>>>();
-  yield* forEach(inUse, ADDRESSES_A_STEP, (address) => {
-    const all = pools.poolsOf(address);
-    // A closed pool may go on holding what the open one, which it overlaps, would not give out.
-    const pool = all.find((candidate) => poolMayUse(candidate, address)) ?? all[0];
-    if (pool === undefined) return;
+  for (const address of inUse) {
+    const pool = countingPool(pools, address);
+    if (pool === undefined) continue;
     const sets = used.get(pool) ?? { IPv4: new Set<bigint>(), IPv6: new Set<bigint>() };
     used.set(pool, sets);
     sets[address.family].add(address.value);
+  }
+  const tallyOf = (pool: Pool): Tally => {
+    const sets = used.get(pool);
+    return { IPv4: sets?.IPv4.size ?? 0, IPv6: sets?.IPv6.size ?? 0 };
+  };
+  return atOnce(countingPools(pools, { tallyOf }, new Map()));
+}
+
+/** So many pools are counted between two pauses. */
+const POOLS_A_STEP = 50;
+
+/** As {@link countPools}, of what was counted already, with pauses. What is as in `before` is the same object. */
+export function* countingPools(
+  pools: PoolSet,
+  occupancy: Pick<Occupancy, "tallyOf">,
+  coolDowns: ReadonlyMap<string, CoolDown>,
+  before: ReadonlyMap<string, PoolCounts> = new Map(),
+): Sliced<ReadonlyMap<string, PoolCounts>> {
+  const counts = new Map<string, PoolCounts>();
+  yield* forEach(pools.pools, POOLS_A_STEP, (pool) => {
+    const tally = occupancy.tallyOf(pool);
+    const coolDown = coolDowns.get(pool.key);
+    const known = coolDown === undefined ? before.get(pool.key) : undefined;
+    const same = known?.assignedIPv4 === BigInt(tally.IPv4) && known.assignedIPv6 === BigInt(tally.IPv6);
+    counts.set(pool.key, known !== undefined && same ? known : countsOf(pool, tally, coolDown));
   });
-  return new Map(pools.pools.map((pool) => [pool.key, countsOf(pool, used.get(pool), coolDowns.get(pool.key))]));
+  return counts;
 }
 
 /** The addresses Services hold according to their status. */
@@ -56,12 +68,8 @@ export function poolCapacity(pool: Pool, family: Family): bigint {
   return capacity(pool, pool.ranges, family);
 }
 
-function countsOf(
-  pool: Pool,
-  used: Record<Family, ReadonlySet<bigint>> | undefined,
-  coolDown: CoolDown | undefined,
-): PoolCounts {
-  const assigned = (family: Family): bigint => BigInt(used?.[family].size ?? 0);
+function countsOf(pool: Pool, tally: Tally, coolDown: CoolDown | undefined): PoolCounts {
+  const assigned = (family: Family): bigint => BigInt(tally[family]);
   const resting = (family: Family): bigint =>
     capacity(
       pool,

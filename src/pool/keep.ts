@@ -42,12 +42,14 @@ export function keepCurrent(claim: Claim, work: Work): void {
   tellCleared(claim, because, work);
 }
 
-/** Keeps the addresses of Services that are not decided about from everybody else. */
-export function reserve(service: string, addresses: readonly string[], occupancy: Occupancy): void {
+/** Keeps the addresses of Services that are not decided about from everybody else. False: somebody has one of them. */
+export function reserve(service: string, addresses: readonly string[], occupancy: Occupancy): boolean {
+  let all = true;
   for (const text of addresses) {
     const address = parseAddress(text);
-    if (address !== undefined) occupancy.reserve(service, address);
+    if (address !== undefined && !occupancy.reserve(service, address)) all = false;
   }
+  return all;
 }
 
 function tellCleared(claim: Claim, because: string, work: Work): void {

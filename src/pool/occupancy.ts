@@ -4,7 +4,7 @@
  */
 import { formatAddress, sameAddress, type Address, type Family } from "../net/address.ts";
 import type { Range } from "../net/range.ts";
-import { poolMayUse, type Pool, type PoolSet } from "./pools.ts";
+import { countingPool, poolMayUse, type Pool, type PoolSet } from "./pools.ts";
 import { RangeIndex } from "./range-index.ts";
 import { groupConflict, groupOf, NO_SHARING, SharedSlots, type Sharing } from "./sharing.ts";
 import type { Sliced } from "../time/slices.ts";
@@ -18,11 +18,18 @@ interface Use {
   readonly address: Address;
   readonly sharing: Sharing;
   readonly holders: Set<string>;
+  /** The first of them by name, once somebody has asked; whoever came first must not matter. */
+  first: string | undefined;
   /** Who has each port; empty where nobody can join. */
   readonly ports: Map<string, string>;
   /** Where an open pool has it. */
   readonly place: Place | undefined;
 }
+
+/** Addresses in use, each once. */
+export type Tally = Readonly<Record<Family, number>>;
+
+const NONE: Tally = { IPv4: 0, IPv6: 0 };
 
 interface Place {
   readonly pool: Pool;
@@ -46,6 +53,8 @@ export class Occupancy {
   readonly #cooling = new RangeIndex<undefined>();
   /** Pools with addresses that rest. */
   readonly #withResting = new Set<Pool>();
+  /** Of each pool: what of it is in use. */
+  readonly #tallies = new Map<Pool, Record<Family, number>>();
   #releases = 0;
   /** In use, or resting: then up to where. */
   readonly #blocked = (address: Address): bigint | undefined => {
@@ -71,9 +80,16 @@ export class Occupancy {
     for (const address of before?.addresses ?? []) if (!this.isUsed(address)) this.#rest(address);
   }
 
-  /** Keeps an address from everybody, for a Service that cannot be read now or is not ours. */
-  reserve(service: string, address: Address): void {
-    if (!this.isUsed(address)) this.#join(service, NO_SHARING, address);
+  /** Takes everything from the Service, as if it had never been there: nothing comes to rest by that. */
+  forget(service: string): void {
+    this.#lift(service);
+  }
+
+  /** Keeps an address from everybody, for a Service that cannot be read now or is not ours. False: somebody has it. */
+  reserve(service: string, address: Address): boolean {
+    if (this.isUsed(address)) return false;
+    this.#join(service, NO_SHARING, address);
+    return true;
   }
 
   /** Keeps addresses that nobody uses from being chosen. Before the first search; ranges must not overlap. */
@@ -101,10 +117,9 @@ export class Occupancy {
   /** Why the Service cannot have the address, or undefined when it can. Its own holding of it is no hindrance. */
   refusal(service: string, sharing: Sharing, address: Address): string | undefined {
     const use = this.#uses[address.family].get(address.value);
-    const other = use === undefined ? undefined : otherThan(service, use.holders);
-    if (use === undefined || other === undefined) return undefined;
+    if (use === undefined || (use.holders.size === 1 && use.holders.has(service))) return undefined;
     const conflict = groupConflict(sharing, use.sharing);
-    if (conflict !== undefined) return `${formatAddress(address)} is in use by ${other}: ${conflict}`;
+    if (conflict !== undefined) return `${formatAddress(address)} is in use by ${firstBut(service, use)}: ${conflict}`;
     const port = sharing.ports.find((p) => (use.ports.get(p) ?? service) !== service);
     if (port === undefined) return undefined;
     return `${formatAddress(address)} is in use by ${use.ports.get(port)}: port ${port} is already in use there`;
@@ -126,6 +141,16 @@ export class Occupancy {
 
   isUsed(address: Address): boolean {
     return this.#uses[address.family].has(address.value);
+  }
+
+  /** Whether several Services hold it. */
+  isShared({ family, value }: Address): boolean {
+    return (this.#uses[family].get(value)?.holders.size ?? 0) > 1;
+  }
+
+  /** How much of a pool is in use, reserved addresses too. One that a closed pool holds, too, is the open one's. */
+  tallyOf(pool: Pool): Tally {
+    return this.#tallies.get(pool) ?? NONE;
   }
 
   /** Every address in use, reserved ones too; each once. */
@@ -160,14 +185,17 @@ export class Occupancy {
       address,
       sharing,
       holders: new Set(),
+      first: undefined,
       ports: portsFor(sharing),
       place: this.#placeOf(address),
     };
     use.holders.add(service);
+    if (use.first !== undefined && service < use.first) use.first = service;
     if (sharing.key !== "") for (const port of sharing.ports) use.ports.set(port, service);
     if (found === undefined) {
       uses.set(address.value, use);
       this.#resting[address.family].delete(address.value);
+      this.#count(address, 1);
       if (use.place !== undefined) this.#spaceOf(use.place.pool, address.family).taken(use.place.slot);
     }
     if (sharing.key === "" || use.place === undefined) return;
@@ -181,8 +209,12 @@ export class Occupancy {
     if (use === undefined) return;
     this.#releases += 1;
     use.holders.delete(service);
+    if (use.first === service) use.first = undefined;
     if (sharing.key !== "") for (const port of sharing.ports) use.ports.delete(port);
-    if (use.holders.size === 0) this.#uses[address.family].delete(address.value);
+    if (use.holders.size === 0) {
+      this.#uses[address.family].delete(address.value);
+      this.#count(address, -1);
+    }
     if (use.place === undefined) return;
     const { pool, slot } = use.place;
     if (sharing.key !== "") {
@@ -191,6 +223,14 @@ export class Occupancy {
       if (use.holders.size === 0) shared.delete(slot);
     }
     if (use.holders.size === 0) this.#spaceOf(pool, address.family).released(slot);
+  }
+
+  #count(address: Address, difference: 1 | -1): void {
+    const pool = countingPool(this.#pools, address);
+    if (pool === undefined) return;
+    const tally = this.#tallies.get(pool) ?? { ...NONE };
+    this.#tallies.set(pool, tally);
+    tally[address.family] += difference;
   }
 
   #rest(address: Address): void {
@@ -229,9 +269,19 @@ function portsFor({ key }: Sharing): Map<string, string> {
   return key === "" ? NO_PORTS : new Map<string, string>();
 }
 
-function otherThan(service: string, holders: ReadonlySet<string>): string | undefined {
-  for (const holder of holders) if (holder !== service) return holder;
-  return undefined;
+/** The first of its holders by name, beside the Service. Remembered: many may ask about an address that many share. */
+function firstBut(service: string, use: Use): string | undefined {
+  if (!use.holders.has(service)) {
+    use.first ??= smallest(use.holders);
+    return use.first;
+  }
+  return use.holders.size === 1 ? undefined : smallest(use.holders, service);
+}
+
+function smallest(names: Iterable<string>, except?: string): string | undefined {
+  let first: string | undefined;
+  for (const name of names) if (name !== except && (first === undefined || name < first)) first = name;
+  return first;
 }
 
 /** Whether both lists hold the same addresses, in any order. */

@@ -5,6 +5,7 @@
 import type { Address, Family } from "../net/address.ts";
 import { problemsAbout, type Problem } from "../net/problem.ts";
 import type { Range } from "../net/range.ts";
+import { differing } from "../reconcile/layered-map.ts";
 import type { Namespace } from "../service/objects.ts";
 import { duplicatesInSelectors, matchesAny, type LabelSelector } from "../service/selector.ts";
 import { atOnce, forEach, type Sliced } from "../time/slices.ts";
@@ -62,6 +63,9 @@ export interface PoolRange {
 /** For those who ask nothing about namespaces. */
 export const NO_NAMESPACES: ReadonlyMap<string, Namespace> = new Map();
 
+/** So many pools are compared with what they were between two pauses. */
+const POOLS_A_STEP = 20;
+
 /** So many ranges are compared with other pools' between two pauses. */
 const RANGES_A_STEP = 500;
 
@@ -71,10 +75,11 @@ export function parsePools(objects: Objects, namespaces: ReadonlyMap<string, Nam
 
 /** As {@link parsePools}, with pauses. Many ask about the same maps, which nobody changes: they get the same set. */
 export function* parsingPools(objects: Objects, namespaces: ReadonlyMap<string, Namespace>): Sliced<PoolSet> {
-  const asked = [...objects.values()].some(({ spec }) => (spec.serviceAllocation?.namespaceSelectors.length ?? 0) > 0)
-    ? namespaces
-    : NO_NAMESPACES;
-  if (last?.objects === objects && last.namespaces === asked) return last.set;
+  const asked = asksAboutNamespaces(objects) ? namespaces : NO_NAMESPACES;
+  if (last?.namespaces === asked && (yield* samePools(last.objects, objects))) {
+    last = { ...last, objects };
+    return last.set;
+  }
   const entries = new Map<string, Entries>();
   const set = yield* parsing(objects, asked, entries);
   last = { objects, namespaces: asked, set, entries };
@@ -82,6 +87,27 @@ export function* parsingPools(objects: Objects, namespaces: ReadonlyMap<string, 
 }
 
 type Objects = ReadonlyMap<string, IPAddressPool>;
+
+/** Whether what the pools are depends on the labels of namespaces. */
+export function asksAboutNamespaces(objects: Objects): boolean {
+  return [...objects.values()].some(({ spec }) => (spec.serviceAllocation?.namespaceSelectors.length ?? 0) > 0);
+}
+
+/** Whether the two are parsed to the same: their status, which we write ourselves, does not count. Of two versions of one map it costs what differs. */
+export function* samePools(a: Objects, b: Objects): Sliced<boolean> {
+  if (a === b) return true;
+  let same = a.size === b.size;
+  yield* forEach(yield* differing(a, b), POOLS_A_STEP, (key) => {
+    same &&= sameButStatus(a.get(key), b.get(key));
+  });
+  return same;
+}
+
+function sameButStatus(a: IPAddressPool | undefined, b: IPAddressPool | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  const sameSpec = a.spec === b.spec || JSON.stringify(a.spec) === JSON.stringify(b.spec);
+  return sameSpec && JSON.stringify(a.metadata) === JSON.stringify(b.metadata);
+}
 
 /**
  * What was parsed last. Not a WeakMap: what only that leads to is marked while the collector has stopped everything, and of
@@ -143,6 +169,12 @@ export function poolAllows(pool: Pool, namespace: string, labels: Readonly<Recor
 /** Whether the pool, which contains the address, may hand it out at all. */
 export function poolMayUse(pool: Pool, address: Address): boolean {
   return !(pool.avoidBuggyIPs && isBuggy(address)) && address.value !== 0n;
+}
+
+/** The pool an address in use counts for. A closed one may go on holding what the open one, which it overlaps, would not give out. */
+export function countingPool(pools: PoolSet, address: Address): Pool | undefined {
+  const all = pools.poolsOf(address);
+  return all.find((candidate) => poolMayUse(candidate, address)) ?? all[0];
 }
 
 /** .0 and .255, which some old devices refuse: they take them for the addresses of a network and its broadcast. */

@@ -1,13 +1,17 @@
 /** A controller with its manifests and its state in memory: the same decisions as the program, without files and time. */
+import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { plan, type Operation } from "../../src/controller/plan.ts";
+import { outcome, textsOf } from "../../src/controller/incremental.fixture.ts";
+import { plan, planning, type Operation } from "../../src/controller/plan.ts";
 import { formatProblem } from "../../src/net/problem.ts";
 import { assign, type Decision } from "../../src/pool/assign.ts";
+import { Assigner } from "../../src/pool/assigner.ts";
 import { keepLastGood, type Reading } from "../../src/source/manifests/files.ts";
 import { decodeFile } from "../../src/source/manifests/decoders.ts";
 import { Merger, type ManifestEntry } from "../../src/source/manifests/merge.ts";
 import type { PoolState, ServiceState } from "../../src/source/manifests/state.ts";
 import type { EventWrite, Snapshot } from "../../src/source/source.ts";
+import { atOnce } from "../../src/time/slices.ts";
 
 const START = Date.parse("2026-01-01T00:00:00Z");
 /** A controller that still writes after so many passes does not converge. */
@@ -23,6 +27,9 @@ export class World {
   #running = true;
   #killAfter = Infinity;
   #merger = new Merger();
+  #assigner: Assigner;
+  /** How often a decision was only about what had changed. */
+  partial = 0;
   /** Since they were last taken. */
   #events: EventWrite[] = [];
   #writes: string[] = [];
@@ -31,6 +38,7 @@ export class World {
 
   constructor(loadBalancerClass?: string) {
     this.#loadBalancerClass = loadBalancerClass;
+    this.#assigner = new Assigner(loadBalancerClass);
   }
 
   apply(name: string, text: string): void {
@@ -45,12 +53,17 @@ export class World {
     this.settle();
   }
 
+  has(name: string): boolean {
+    return this.#texts.has(name);
+  }
+
   /** With this `--lb-class`; none: as before. It is killed when it has written so many operations. */
   restart(loadBalancerClass = this.#loadBalancerClass, killedAfter = Infinity): void {
     this.#loadBalancerClass = loadBalancerClass;
     this.#running = true;
     this.#killAfter = killedAfter;
     this.#merger = new Merger();
+    this.#assigner = new Assigner(loadBalancerClass);
     this.#readings.clear();
     for (const [name, text] of this.#texts) this.#readings.set(name, decodeFile(text, name));
     this.settle();
@@ -84,8 +97,11 @@ export class World {
     let mustBeLast = false;
     for (let pass = 0; ; pass += 1) {
       const snapshot = this.snapshot();
-      this.#decided = this.decision();
-      const operations = plan(snapshot, this.#decided, new Date(this.#now));
+      this.#decided = atOnce(this.#assigner.deciding(snapshot, this.#now));
+      const { looked } = this.#decided;
+      if (looked !== undefined) this.partial += 1;
+      const operations = atOnce(planning(snapshot, this.#decided, new Date(this.#now), looked));
+      this.#compare(snapshot, this.#decided, operations);
       for (const operation of operations) {
         if (this.#killAfter === 0) {
           this.stop();
@@ -101,6 +117,13 @@ export class World {
       // It does not decide about what it has written itself, unless that gave an address up (src/controller/inputs.ts).
       mustBeLast = !operations.some((operation) => operation.type === "service" && operation.releases.length > 0);
     }
+  }
+
+  /** What was decided about the changes alone is what is decided from nothing, and so is what has to be written. */
+  #compare(snapshot: Snapshot, decided: Decision, operations: readonly Operation[]): void {
+    const anew = assign(snapshot, this.#loadBalancerClass, this.#now);
+    assert.deepEqual(outcome(decided), outcome(anew));
+    assert.deepEqual(textsOf(operations), textsOf(plan(snapshot, anew, new Date(this.#now))));
   }
 
   snapshot(): Snapshot {
