@@ -1,10 +1,11 @@
 /** What telling a peer 100,000 routes costs, without a peer: messages made, read back, one route changed, all told again. */
 import { address } from "../src/net/address.ts";
-import { prefixOf } from "../src/net/prefix.ts";
+import { formatPrefix, prefixOf } from "../src/net/prefix.ts";
 import { advertise, NOTHING_TOLD, refresh } from "../src/protocol/bgp/adjacency-out.ts";
 import { INITIAL_CONTEXT } from "../src/protocol/bgp/context.ts";
 import { Framer } from "../src/protocol/bgp/framer.ts";
-import type { Route, Sender } from "../src/protocol/bgp/route.ts";
+import { routesByPrefix, type Route, type Sender } from "../src/protocol/bgp/route.ts";
+import { persistentMap } from "../src/reconcile/persistent-map.ts";
 
 export interface ToldResult {
   readonly routes: string;
@@ -38,10 +39,13 @@ export const TOLD_INPUTS = {
 
 export function measureTold(name: keyof typeof TOLD_INPUTS, count: number): ToldResult {
   const routes: readonly Route[] = Array.from({ length: count }, (_, i) => TOLD_INPUTS[name](i));
-  const [first, firstMilliseconds] = timed(() => advertise(NOTHING_TOLD, routes, SENDER));
+  const all = persistentMap(routesByPrefix(routes));
+  const [first, firstMilliseconds] = timed(() => advertise(NOTHING_TOLD, all, SENDER));
   const middle = routes[count >> 1];
   if (middle === undefined) throw new RangeError("A benchmark without routes");
-  const changed = routes.with(count >> 1, { ...middle, multiExitDisc: 4_000_000_000 });
+  const draft = all.draft();
+  draft.set(formatPrefix(middle.prefix), { ...middle, multiExitDisc: 4_000_000_000 });
+  const changed = draft.finish();
   const [second, changeMilliseconds] = timed(() => advertise(first.told, changed, SENDER));
   if (second.messages.length !== 1) throw new Error(`One change made ${second.messages.length} messages`);
   const [, refreshMilliseconds] = timed(() => refresh(first.told, middle.prefix.family, SENDER));

@@ -212,7 +212,7 @@ function preparePass(
     });
     if (view.reunions !== reunions) gratuitous.again();
     reunions = view.reunions;
-    bgp.apply(state, hasSessions(snapshot, me));
+    yield* bgp.applying(state, hasSessions(snapshot, me));
     state.configurationProblems = judge.judge(snapshot, state.bgp?.desired.problems ?? []);
     report();
     return passed;

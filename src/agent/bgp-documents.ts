@@ -33,7 +33,7 @@ export function bgpRouteRows({ bgp }: AgentState): BgpRouteRow[] {
   return bgp.desired.sessions.flatMap(({ config, routes }) => {
     const own = views.filter(({ name }) => name.split("/", 1)[0] === config.name);
     const told = own.some(({ state }) => state === "established");
-    return routes.map((route) => routeRow(route, config.name, services, told));
+    return Array.from(routes.values(), (route) => routeRow(route, config.name, services, told));
   });
 }
 

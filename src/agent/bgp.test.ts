@@ -9,6 +9,7 @@ import type { Speaker } from "../protocol/bgp/speaker.ts";
 import { nodeSchema } from "../service/objects.ts";
 import type { Snapshot } from "../source/source.ts";
 import { virtualClock, type VirtualClock } from "../time/clock.ts";
+import { atOnce } from "../time/slices.ts";
 import type { PeerWatch } from "./bfd.ts";
 import { EXCLUDED_INTERFACES } from "./config.ts";
 import { bgpOf, identifierOf, type Bgp } from "./bgp.ts";
@@ -40,7 +41,7 @@ const speaker: Speaker = {
   configure: (sessions) => told.push(`sessions ${sessions.map(({ name }) => name).join(" ")}`),
   announce: (routes) => {
     const texts = [...routes].map(([name, list]) =>
-      [name, ...list.map(({ prefix }) => formatPrefix(prefix))].join(" "),
+      [name, ...Array.from(list.values(), ({ prefix }) => formatPrefix(prefix))].join(" "),
     );
     told.push(`routes ${texts.join("; ")}`);
   },
@@ -85,7 +86,7 @@ function pass(
   state.tables.services.clear();
   for (const key of programmed) state.tables.services.set(key, { id: 1, wanted: [], frontends: [], problems: [] });
   told = [];
-  bgp.apply(state);
+  atOnce(bgp.applying(state));
   return told;
 }
 
@@ -108,24 +109,24 @@ test("a Service that found no room in the tables is not announced", () => {
   const problems = [{ subject: "Service default/web", message: "no room" }];
   state.tables.services.set("default/web", { id: 1, wanted: [], frontends: [], problems });
   told = [];
-  bgp.apply(state);
+  atOnce(bgp.applying(state));
   assert.ok(told.includes("routes router"), told.join());
 });
 
 test("nothing new: nothing is told", () => {
   pass({ web: "192.168.10.1" }, ["default/web"]);
   told = [];
-  bgp.apply(state);
+  atOnce(bgp.applying(state));
   assert.deepEqual(told, ["no drain", "complete"]);
 });
 
 test("next hops are looked at again when this node's links or addresses changed, and only then", () => {
   pass({ web: "192.168.10.1" }, ["default/web"]);
   const before = moves;
-  bgp.apply(state);
+  atOnce(bgp.applying(state));
   assert.equal(moves, before);
   if (state.world !== undefined) state.world = { ...state.world, links: [...state.world.links] };
-  bgp.apply(state);
+  atOnce(bgp.applying(state));
   assert.equal(moves, before + 1);
 });
 
@@ -210,7 +211,7 @@ test("in a handover, what it is not our turn with is told nothing, and whoever a
   );
   mine = ["router"];
   told = [];
-  bgp.apply(state);
+  atOnce(bgp.applying(state));
   assert.deepEqual(told, ["no drain", "sessions router", "routes router 192.168.10.1/32", "complete"]);
   assert.deepEqual(
     allProblems(state).filter(({ subject }) => subject.startsWith("BGPPeer")),
@@ -221,9 +222,9 @@ test("in a handover, what it is not our turn with is told nothing, and whoever a
 test("in a handover, sessions that are not ours any more are let go of, once, before they are configured away", () => {
   pass({ web: "192.168.10.1" }, ["default/web"]);
   told = [];
-  bgp.apply(state, false);
+  atOnce(bgp.applying(state, false));
   assert.deepEqual(told, ["release", "no drain", "sessions ", "routes ", "complete"]);
   told = [];
-  bgp.apply(state, false);
+  atOnce(bgp.applying(state, false));
   assert.ok(!told.includes("release"), told.join());
 });

@@ -4,7 +4,7 @@
  *     world, tables ─► desiredBgp (pure) ─► speaker: sessions, routes
  */
 import { crc32 } from "node:zlib";
-import { emptyBgpMemo, desiredBgp, type DesiredBgp, type DesiredSession } from "../announce/bgp/desired.ts";
+import { emptyBgpMemo, desiringBgp, type DesiredBgp, type DesiredSession } from "../announce/bgp/desired.ts";
 
 import { stepLeaving, type Leaving } from "../announce/bgp/leaving.ts";
 import { EXCLUDE_LABEL } from "../announce/coverage.ts";
@@ -13,11 +13,11 @@ import type { Problem } from "../net/problem.ts";
 import { startSpeaker } from "../protocol/bgp/driver.ts";
 import { startMonitoring, type Monitoring } from "../protocol/bgp/monitoring/driver.ts";
 import type { SessionConfig } from "../protocol/bgp/config.ts";
-import type { Route } from "../protocol/bgp/route.ts";
 import type { Speaker } from "../protocol/bgp/speaker.ts";
 import type { Log } from "../observe/log.ts";
 import type { StopMode } from "../protocol/swim/driver.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
+import type { Sliced } from "../time/slices.ts";
 import type { Snapshot } from "../source/source.ts";
 import { Unforwarded } from "./unforwarded.ts";
 import { watchPeers, type PeerWatch } from "./bfd.ts";
@@ -31,7 +31,7 @@ import { takeTurns, type Turns } from "./turns.ts";
 
 export interface Bgp {
   /** Tells the speaker what the state asks for. Only when the tables of this moment are in the kernel. `ours`: sessions are, by now. */
-  apply(state: AgentState, ours?: boolean): void;
+  applying(state: AgentState, ours?: boolean): Sliced<void>;
   stop(mode: StopMode): Promise<void>;
 }
 
@@ -130,7 +130,7 @@ class AgentBgp implements Bgp {
     this.#options = options;
   }
 
-  apply(state: AgentState, ours = true): void {
+  *applying(state: AgentState, ours = true): Sliced<void> {
     const { world, tables } = state;
     if (world === undefined) return;
     const snapshot = ours ? world.snapshot : withoutPeers(world.snapshot);
@@ -145,7 +145,7 @@ class AgentBgp implements Bgp {
       leaving: leaving.state === "leaving",
       unforwarded: this.#unforwarded.of(snapshot.services, tables),
     };
-    const desired = desiredBgp(snapshot, me, this.#memo);
+    const desired = yield* desiringBgp(snapshot, me, this.#memo);
     const sessions = turns?.admit(desired.sessions) ?? desired.sessions;
     const waiting = turns?.problems() ?? [];
     const parts = { speaker: this.#speaker, watch: this.#watch, ...(monitoring === undefined ? {} : { monitoring }) };
@@ -178,8 +178,7 @@ class AgentBgp implements Bgp {
     const same = configs.length === this.#configs.length && configs.every((each, i) => each === this.#configs[i]);
     if (!same) this.#configs = configs;
     this.#speaker.configure(this.#configs);
-    const routes = sessions.map(({ config, routes: list }): [string, readonly Route[]] => [config.name, list]);
-    this.#speaker.announce(new Map(routes));
+    this.#speaker.announce(new Map(sessions.map(({ config, routes }) => [config.name, routes])));
   }
 
   #stepLeaving(snapshot: Snapshot, drained: boolean): Leaving {

@@ -47,7 +47,7 @@ export function drainDocument({ node, drainedSince, bgp, announcing }: AgentStat
     bgp: bgp?.leaving.state ?? "starting",
     sessions: sessions.length,
     // Pod CIDRs stay: the pods do.
-    routes: groups.filter(({ offers }) => offers.some(({ advertisement }) => !advertisement.podCidrs)).length,
+    routes: groups.filter(({ shares }) => shares.some(({ advertisement }) => !advertisement.podCidrs)).length,
     pending: sessions.reduce((sum, { pending }) => sum + pending, 0),
     layer2Addresses: announcing.announcements.length,
   };

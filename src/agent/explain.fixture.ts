@@ -10,6 +10,7 @@ import type { Snapshot } from "../source/source.ts";
 import type { TrialFacts } from "../observe/explain/facts.ts";
 import type { ExplainDocument } from "../observe/status.ts";
 import { virtualClock } from "../time/clock.ts";
+import { atOnce } from "../time/slices.ts";
 import { bgpOf } from "./bgp.ts";
 import { emptyMemo, type Me, type World } from "./desired.ts";
 import { explainDocument } from "./explain.ts";
@@ -167,7 +168,7 @@ export async function explained(given: Case): Promise<ExplainDocument> {
   runPass(parts, { ...world, links: given.links ?? world.links });
   const options = { nodeName: "me", ignoreExcludeLabel: false, clock: virtualClock(), soon: () => undefined };
   const watch = { apply: (): void => undefined, bfd: undefined, stop: async (): Promise<void> => undefined };
-  bgpOf(fakeSpeaker(given.bgp?.session), watch, options).apply(state);
+  atOnce(bgpOf(fakeSpeaker(given.bgp?.session), watch, options).applying(state));
   given.spoil?.(state);
   const way = { device: "eth0", via: "192.168.10.202", neighbor: "REACHABLE" };
   const query = new URLSearchParams(given.ask ?? "service=default/web");

@@ -172,7 +172,7 @@ function wanted(world: World, memo: ReturnType<typeof emptyMemo>): unknown {
 function routes({ sessions, verdicts }: ReturnType<typeof desiredBgp>): unknown {
   const told = sessions.map(({ config, routes: list }) => [
     config.name,
-    list
+    Array.from(list.values())
       .map((route) => JSON.stringify(route, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value)))
       .toSorted(),
   ]);

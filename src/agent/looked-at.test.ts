@@ -127,7 +127,7 @@ function agent(): (snapshot: Snapshot) => void {
     const held = unforwarded.of(snapshot.services, state.tables);
     assert.deepEqual([...held], []);
     const bgp = desiredBgp(snapshot, { name: "me", unforwarded: held }, bgpMemo);
-    assert.equal(bgp.sessions[0]?.routes.length, [...snapshot.services].length);
+    assert.equal(bgp.sessions[0]?.routes.size, [...snapshot.services].length);
     judge.judge(snapshot, bgp.problems);
   };
 }

@@ -21,7 +21,7 @@ function session(name: string, peer: PeerLocation, port = 179): DesiredSession {
     connectTimeSeconds: 30,
     families: ["IPv4"],
   };
-  return { config, routes: [] };
+  return { config, routes: new Map() };
 }
 
 const at = (text: string): PeerLocation => ({ type: "address", address: address(text) });

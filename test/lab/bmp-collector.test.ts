@@ -12,6 +12,7 @@ import { systemClock, type Clock } from "../../src/time/clock.ts";
 import { later } from "../../src/time/instant.ts";
 import { established, route, sessionTo, speakerAt } from "../../src/protocol/bgp/driver.fixture.ts";
 import { startMonitoring } from "../../src/protocol/bgp/monitoring/driver.ts";
+import { routesByPrefix } from "../../src/protocol/bgp/route.ts";
 
 /** Of pmbmpd's log of messages, what is looked at. */
 interface Heard {
@@ -58,9 +59,9 @@ test("pmbmpd reads sessions, routes of both directions, numbers and goodbyes as 
   const monitoring = startMonitoring(options);
   t.after(() => monitoring.stop());
   b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
-  b.speaker.announce(new Map([["to-127.4.20.1", [route("198.51.100.0/24")]]]));
+  b.speaker.announce(new Map([["to-127.4.20.1", routesByPrefix([route("198.51.100.0/24")])]]));
   a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
-  a.speaker.announce(new Map([["to-127.4.20.2", [route("203.0.113.1/32")]]]));
+  a.speaker.announce(new Map([["to-127.4.20.2", routesByPrefix([route("203.0.113.1/32")])]]));
   await established(a.speaker);
   const told = await waitFor("numbers that count the route we told", async () => {
     const heard = await read(log);

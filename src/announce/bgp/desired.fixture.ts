@@ -60,7 +60,7 @@ export function announcedBy(row: AnnounceRow, me: Partial<BgpNode> = {}, memo?: 
 /** The routes of every session as text: `192.0.2.1/32 localPref 100 med 5 prepend 2 64512:1 no-export`. */
 export function said(desired: DesiredBgp): Readonly<Record<string, readonly string[]>> {
   return Object.fromEntries(
-    desired.sessions.map(({ config, routes }) => [config.name, routes.map(routeText).toSorted()]),
+    desired.sessions.map(({ config, routes }) => [config.name, Array.from(routes.values(), routeText).toSorted()]),
   );
 }
 

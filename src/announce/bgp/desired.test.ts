@@ -317,11 +317,14 @@ describe("with a memo", () => {
   test("one Service changed: the routes of the others are the same objects", () => {
     const memo = emptyBgpMemo();
     const input = bgpInput({ ...base, services: { one, two } });
-    const before = desiredBgp(input, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
+    const before = desiredBgp(input, { name: "iris1" }, memo).sessions[0]?.routes.values().toArray() ?? [];
     const moved = bgpInput({ ...base, services: { two: { ips: ["192.0.2.3"] } } }).services.get("default/two");
     assert.ok(moved !== undefined);
     const services = new Map([...input.services, ["default/two", moved]]);
-    const after = desiredBgp({ ...input, services }, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
+    const after =
+      desiredBgp({ ...input, services }, { name: "iris1" }, memo)
+        .sessions[0]?.routes.values()
+        .toArray() ?? [];
     assert.deepEqual(after.map(routeText).toSorted(), ["192.0.2.1/32", "192.0.2.3/32"]);
     const kept = (routes: readonly Route[]): unknown => routes.find((route) => routeText(route) === "192.0.2.1/32");
     assert.equal(kept(after), kept(before));
@@ -330,9 +333,12 @@ describe("with a memo", () => {
   test("one Service deleted: its route goes, the others are the same objects", () => {
     const memo = emptyBgpMemo();
     const input = bgpInput({ ...base, services: { one, two } });
-    const before = desiredBgp(input, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
+    const before = desiredBgp(input, { name: "iris1" }, memo).sessions[0]?.routes.values().toArray() ?? [];
     const services = new Map([...input.services].filter(([key]) => key !== "default/two"));
-    const after = desiredBgp({ ...input, services }, { name: "iris1" }, memo).sessions[0]?.routes ?? [];
+    const after =
+      desiredBgp({ ...input, services }, { name: "iris1" }, memo)
+        .sessions[0]?.routes.values()
+        .toArray() ?? [];
     assert.deepEqual(after.map(routeText), ["192.0.2.1/32"]);
     assert.ok(after.every((route) => before.includes(route)));
   });

@@ -8,15 +8,16 @@ import { formatPrefix, parsePrefix } from "../../net/prefix.ts";
 import type { Problem } from "../../net/problem.ts";
 import { NO_NAMESPACES, parsePools } from "../../pool/pools.ts";
 import type { SessionConfig } from "../../protocol/bgp/config.ts";
-import type { Route } from "../../protocol/bgp/route.ts";
+import type { Route, Routes } from "../../protocol/bgp/route.ts";
 import { changedKeys, emptyMap, type Draft, type PersistentMap } from "../../reconcile/persistent-map.ts";
 import type { EndpointSlice, Node, Service } from "../../service/objects.ts";
 import { matchesAny, type LabelSelector } from "../../service/selector.ts";
 import { indexOf, sameObjects, type SliceIndex } from "../../service/slices.ts";
+import { atOnce, forEach, type Sliced } from "../../time/slices.ts";
 import type { BfdSettings } from "./bfd-profiles.ts";
 import { parseBgpConfiguration, type BgpConfiguration, type BgpObjects } from "./configuration.ts";
 import type { Peer } from "./peers.ts";
-import { groupOffers, isFor, routeOf, type Group } from "./routes.ts";
+import { regroup, routeOf, sameRoute, type Group, type Groups } from "./routes.ts";
 import { sessionOf } from "./sessions.ts";
 import { judgeService, type BgpVerdict, type BgpWorld, type Offer } from "./verdict.ts";
 
@@ -40,7 +41,7 @@ export interface BgpNode {
 export interface DesiredSession {
   readonly config: SessionConfig;
   readonly bfd?: DesiredBfd;
-  readonly routes: readonly Route[];
+  readonly routes: Routes;
 }
 
 export interface DesiredBfd {
@@ -54,8 +55,7 @@ export interface DesiredBgp {
   readonly sessions: readonly DesiredSession[];
   /** By Service (`namespace/name`); Services of other types are not in it. */
   readonly verdicts: ReadonlyMap<string, BgpVerdict>;
-  /** By prefix as text. */
-  readonly groups: ReadonlyMap<string, Group>;
+  readonly groups: Groups;
   readonly problems: readonly Problem[];
 }
 
@@ -91,8 +91,8 @@ interface Held {
 
 interface RememberedSession {
   readonly peer: Peer;
-  readonly groups: readonly Group[];
-  readonly routes: WeakMap<Group, { readonly route: Route | undefined }>;
+  readonly groups: Groups;
+  readonly routes: PersistentMap<Route>;
   readonly session: DesiredSession;
 }
 
@@ -101,25 +101,48 @@ export function emptyBgpMemo(): BgpMemo {
 }
 
 export function desiredBgp(input: BgpInput, me: BgpNode, memo: BgpMemo = emptyBgpMemo()): DesiredBgp {
+  return atOnce(desiringBgp(input, me, memo));
+}
+
+/** As {@link desiredBgp}, with pauses. */
+export function* desiringBgp(input: BgpInput, me: BgpNode, memo: BgpMemo): Sliced<DesiredBgp> {
   const world = worldOf(input, me, memo.judged?.world);
-  memo.judged = judgeServices(input, world, memo.judged);
+  memo.judged = yield* judging(input, world, memo.judged);
   memo.held = holdBack(memo.judged.verdicts, me.unforwarded ?? NOBODY, memo.held);
   const { verdicts } = memo.held;
   const { last } = memo;
   if (last?.world === world && last.desired.verdicts === verdicts) return last.desired;
-  const offers = [world.podOffers, ...[...verdicts.values()].map((verdict): readonly Offer[] => verdict.offers)];
-  const groups = groupOffers(offers, last?.desired.groups);
-  const sessions = desiredSessions(world.configuration, groups, memo);
+  const groups = groupsAfter(last, world, verdicts);
+  yield;
+  const sessions = yield* desiringSessions(world.configuration, groups, memo);
   const desired = { sessions, verdicts, groups, problems: world.configuration.problems };
   memo.last = { world, desired };
   return desired;
 }
 
+/** Only what is offered otherwise than last time is counted again. */
+function groupsAfter(last: BgpMemo["last"], world: World, verdicts: PersistentMap<BgpVerdict>): Groups {
+  const before = last?.desired.verdicts ?? emptyMap<BgpVerdict>();
+  const left: Offer[] = [];
+  const joined: Offer[] = [];
+  for (const key of changedKeys(before, verdicts)) {
+    left.push(...(before.get(key)?.offers ?? []));
+    joined.push(...(verdicts.get(key)?.offers ?? []));
+  }
+  if (last?.world.podOffers !== world.podOffers) {
+    left.push(...(last?.world.podOffers ?? []));
+    joined.push(...world.podOffers);
+  }
+  return regroup(last?.desired.groups ?? emptyMap<Group>(), left, joined);
+}
+
 const NOBODY: ReadonlySet<string> = new Set();
 const NO_SLICES: readonly EndpointSlice[] = [];
+/** So many routes are made between two pauses. */
+const ROUTES_A_STEP = 128;
 
 /** A verdict that says the same as before stays the same object. */
-function judgeServices({ services, endpointSlices }: BgpInput, world: World, last: Judged | undefined): Judged {
+function* judging({ services, endpointSlices }: BgpInput, world: World, last: Judged | undefined): Sliced<Judged> {
   const index = indexOf(endpointSlices);
   const verdicts = (last?.verdicts ?? emptyMap<BgpVerdict>()).draft();
   const keys =
@@ -131,6 +154,7 @@ function judgeServices({ services, endpointSlices }: BgpInput, world: World, las
     if (service?.spec.type === "LoadBalancer")
       setVerdict(verdicts, key, judgeService(service, index.get(key) ?? NO_SLICES, world));
     else verdicts.delete(key);
+    yield;
   }
   return { world, services, index, verdicts: verdicts.finish() };
 }
@@ -171,31 +195,10 @@ function sameOffer(a: Offer, b: Offer): boolean {
 }
 
 /** Names of the BGPPeers a Service is announced to from this node, sorted: by prefix, so Services in one aggregate show the same. */
-export function peersOf(desired: DesiredBgp, service: string): readonly string[] {
-  const offers = desired.verdicts.get(service)?.offers ?? [];
-  const texts = [...new Set(offers.map(({ text }) => text))];
-  const lists = texts.flatMap((text) => {
-    const group = desired.groups.get(text);
-    return group === undefined ? [] : [peersOfGroup(desired, group)];
-  });
-  const [first = []] = lists;
-  return lists.length <= 1 ? first : [...new Set(lists.flat())].toSorted();
-}
-
-/** It is asked for every Service, and a group may be an aggregate of thousands: of one moment each is looked at once. */
-const knownPeers = new WeakMap<DesiredBgp, Map<Group, readonly string[]>>();
-
-function peersOfGroup(desired: DesiredBgp, group: Group): readonly string[] {
-  const known = knownPeers.get(desired) ?? new Map<Group, readonly string[]>();
-  knownPeers.set(desired, known);
-  const before = known.get(group);
-  if (before !== undefined) return before;
-  const names = desired.sessions
-    .filter(({ config }) => config.families.includes(group.prefix.family))
-    .filter(({ config }) => group.offers.some((offer) => isFor(offer, config.name)))
-    .map(({ config }) => config.name);
-  known.set(group, names);
-  return names;
+export function peersOf({ sessions, verdicts }: Pick<DesiredBgp, "sessions" | "verdicts">, service: string) {
+  const offers = verdicts.get(service)?.offers ?? [];
+  const told = sessions.filter(({ routes }) => offers.some(({ text }) => routes.has(text)));
+  return told.map(({ config }) => config.name);
 }
 
 function heldBack(key: string, verdict: BgpVerdict, unforwarded: ReadonlySet<string>): BgpVerdict {
@@ -260,44 +263,42 @@ function podOffersOf(node: Node | undefined, advertisements: BgpWorld["advertise
     );
 }
 
-function desiredSessions(
+function* desiringSessions(
   configuration: BgpConfiguration,
-  found: ReadonlyMap<string, Group>,
+  groups: Groups,
   memo: BgpMemo,
-): readonly DesiredSession[] {
-  const groups = [...found.values()];
+): Sliced<readonly DesiredSession[]> {
   const sessions = new Map<string, RememberedSession>();
   for (const peer of [...configuration.peers.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const last = memo.sessions.get(peer.name);
     const settings = peer.bfdProfile === undefined ? undefined : configuration.bfdProfiles.get(peer.bfdProfile);
     const fits = last?.peer === peer && last.session.bfd?.settings === settings;
-    if (fits && sameObjects(last.groups, groups)) sessions.set(peer.name, last);
-    else sessions.set(peer.name, rememberedSession(peer, settings, groups, fits ? last : undefined));
+    sessions.set(peer.name, yield* desiringSession(peer, settings, groups, fits ? last : undefined));
   }
   memo.sessions = sessions;
   return [...sessions.values()].map(({ session }) => session);
 }
 
-function rememberedSession(
+/** A route that says the same as before stays the same object, and a session with the same routes too. */
+function* desiringSession(
   peer: Peer,
   settings: BfdSettings | undefined,
-  groups: readonly Group[],
+  groups: Groups,
   last: RememberedSession | undefined,
-): RememberedSession {
+): Sliced<RememberedSession> {
   const config = last?.session.config ?? sessionOf(peer);
-  const known: RememberedSession["routes"] = last?.routes ?? new WeakMap();
-  const routes: Route[] = [];
-  for (const group of groups) {
-    let found = known.get(group);
-    if (found === undefined) {
-      found = { route: routeOf(group, config) };
-      known.set(group, found);
-    }
-    if (found.route !== undefined) routes.push(found.route);
-  }
+  const draft = (last?.routes ?? emptyMap<Route>()).draft();
+  yield* forEach(changedKeys(last?.groups ?? emptyMap<Group>(), groups), ROUTES_A_STEP, (text) => {
+    const group = groups.get(text);
+    const route = group === undefined ? undefined : routeOf(group, config);
+    const before = draft.get(text);
+    if (route === undefined) draft.delete(text);
+    else if (before === undefined || !sameRoute(before, route)) draft.set(text, route);
+  });
+  const routes = draft.finish();
+  if (last?.routes === routes) return { ...last, groups };
   const bfd = settings === undefined ? {} : { bfd: { settings, multihop: multihopOf(peer, config) } };
-  const session = { config, ...bfd, routes };
-  return { peer, groups, routes: known, session };
+  return { peer, groups, routes, session: { config, ...bfd, routes } };
 }
 
 function multihopOf({ ebgpMultiHop }: Peer, { localAsn, peerAsn }: SessionConfig): DesiredBfd["multihop"] {

@@ -4,57 +4,73 @@
  *     offers of all Services ─► groups by prefix ─► for each peer: those offers that are for it ─► one Route
  */
 import type { Prefix } from "../../net/prefix.ts";
-import { canonicalCommunities, linkBandwidth, type Community } from "../../protocol/bgp/community.ts";
+import { canonicalCommunities, communitiesKey, linkBandwidth, type Community } from "../../protocol/bgp/community.ts";
 import type { SessionConfig } from "../../protocol/bgp/config.ts";
 import type { Route } from "../../protocol/bgp/route.ts";
-import { sameObjects } from "../../service/slices.ts";
+import type { PersistentMap } from "../../reconcile/persistent-map.ts";
+import type { Advertisement } from "./advertisements.ts";
 import type { Offer } from "./verdict.ts";
 
-/** All offers of one prefix, of whatever Service. */
+/** What all Services together offer of one prefix: how many, and of which advertisements. */
 export interface Group {
   readonly prefix: Prefix;
   readonly text: string;
-  readonly offers: readonly Offer[];
+  /** By advertisement, each once. */
+  readonly shares: readonly Share[];
 }
 
-/** Groups by prefix, in the order in which prefixes first appear; those whose offers are the same as before are the same objects. */
-export function groupOffers(
-  offers: Iterable<readonly Offer[]>,
-  before: ReadonlyMap<string, Group> = new Map(),
-): ReadonlyMap<string, Group> {
-  const lists = new Map<string, Offer[]>();
-  for (const list of offers) {
-    for (const offer of list) {
-      const together = lists.get(offer.text);
-      if (together === undefined) lists.set(offer.text, [offer]);
-      else together.push(offer);
-    }
-  }
-  const groups = new Map<string, Group>();
-  for (const [text, together] of lists) {
-    const last = before.get(text);
-    const [first] = together;
-    if (last !== undefined && sameObjects(last.offers, together)) groups.set(text, last);
-    else if (first !== undefined) groups.set(text, { prefix: first.prefix, text, offers: together });
-  }
-  return groups;
+export interface Share {
+  readonly advertisement: Advertisement;
+  /** How many offers there are of it. */
+  readonly offers: number;
+  /** Of all of them together. */
+  readonly localEndpoints: number;
 }
 
-/** Whether an offer is for a peer. */
-export function isFor({ advertisement }: Offer, peer: string): boolean {
+/** By prefix as text. */
+export type Groups = PersistentMap<Group>;
+
+/** The groups without some offers that were there, and with others. */
+export function regroup(before: Groups, left: Iterable<Offer>, joined: Iterable<Offer>): Groups {
+  const groups = before.draft();
+  const count = (offer: Offer, sign: 1 | -1): void => {
+    const { prefix, text } = offer;
+    const shares = sharesWith(groups.get(text)?.shares ?? [], offer, sign);
+    if (shares.length === 0) groups.delete(text);
+    else groups.set(text, { prefix, text, shares });
+  };
+  for (const offer of joined) count(offer, 1);
+  for (const offer of left) count(offer, -1);
+  return groups.finish();
+}
+
+function sharesWith(shares: readonly Share[], offer: Offer, sign: 1 | -1): readonly Share[] {
+  const { advertisement } = offer;
+  const index = shares.findIndex((share) => share.advertisement === advertisement);
+  const { offers = 0, localEndpoints = 0 } = shares[index] ?? {};
+  const share = {
+    advertisement,
+    offers: offers + sign,
+    localEndpoints: localEndpoints + sign * offer.localEndpoints,
+  };
+  if (index < 0) return [...shares, share];
+  return share.offers === 0 ? shares.toSpliced(index, 1) : shares.with(index, share);
+}
+
+function isFor({ advertisement }: Share, peer: string): boolean {
   return advertisement.peers.size === 0 || advertisement.peers.has(peer);
 }
 
 /** The session's route for a prefix; `undefined` when no offer is for this peer, or its session carries no routes of the family. */
 export function routeOf(group: Group, config: SessionConfig): Route | undefined {
   if (!config.families.includes(group.prefix.family)) return undefined;
-  const offers = group.offers.filter((offer) => isFor(offer, config.name));
-  if (offers.length === 0) return undefined;
-  const advertisements = offers.map(({ advertisement }) => advertisement);
+  const shares = group.shares.filter((share) => isFor(share, config.name));
+  if (shares.length === 0) return undefined;
+  const advertisements = shares.map(({ advertisement }) => advertisement);
   const localPref = Math.max(...advertisements.map((each) => each.localPref));
   const meds = advertisements.flatMap(({ med }) => med ?? []);
   const prepend = Math.min(...advertisements.map((each) => each.asPathPrepend));
-  const communities = communitiesOf(offers, config.localAsn);
+  const communities = communitiesOf(shares, config.localAsn);
   return {
     prefix: group.prefix,
     ...(localPref === 0 ? {} : { localPref }),
@@ -64,9 +80,21 @@ export function routeOf(group: Group, config: SessionConfig): Route | undefined 
   };
 }
 
-function communitiesOf(offers: readonly Offer[], localAsn: number): readonly Community[] {
-  const all = offers.flatMap(({ advertisement }) => advertisement.communities);
-  const bandwidth = bandwidthOf(offers);
+/** Whether two routes of one prefix are told alike. */
+export function sameRoute(a: Route, b: Route): boolean {
+  return (
+    a.localPref === b.localPref &&
+    a.multiExitDisc === b.multiExitDisc &&
+    a.asPathPrepend === b.asPathPrepend &&
+    communitiesKey(a.communities ?? NONE) === communitiesKey(b.communities ?? NONE)
+  );
+}
+
+const NONE: readonly Community[] = [];
+
+function communitiesOf(shares: readonly Share[], localAsn: number): readonly Community[] {
+  const all = shares.flatMap(({ advertisement }) => advertisement.communities);
+  const bandwidth = bandwidthOf(shares);
   if (bandwidth !== undefined) all.push(linkBandwidth(localAsn, bandwidth));
   return canonicalCommunities(all);
 }
@@ -75,8 +103,8 @@ function communitiesOf(offers: readonly Offer[], localAsn: number): readonly Com
  * What the endpoints here are worth, where an advertisement asks for it: routers with weighted ECMP then share traffic by endpoints, not by
  * nodes. A node without an endpoint says one byte a second: nothing at all would make all nodes equal.
  */
-function bandwidthOf(offers: readonly Offer[]): number | undefined {
-  const weighed = offers.filter(({ advertisement }) => advertisement.endpointBandwidth !== undefined);
+function bandwidthOf(shares: readonly Share[]): number | undefined {
+  const weighed = shares.filter(({ advertisement }) => advertisement.endpointBandwidth !== undefined);
   if (weighed.length === 0) return undefined;
   const sum = weighed.reduce(
     (total, each) => total + each.localEndpoints * (each.advertisement.endpointBandwidth ?? 0),

@@ -7,16 +7,29 @@
  */
 import { formatAddress, type Family } from "../../net/address.ts";
 import type { Prefix } from "../../net/prefix.ts";
+import { changedKeys, emptyMap, type PersistentMap } from "../../reconcile/persistent-map.ts";
 import { encodeAttributes } from "./attribute-list.ts";
 import { communitiesKey } from "./community.ts";
 import { encodeMessage } from "./message.ts";
 import type { NextHop } from "./multiprotocol.ts";
 import { fitsOne, packAnnouncements, packWithdrawals, type Wrapping } from "./packing.ts";
-import { outfitOf, type Route, type Sender } from "./route.ts";
+import { outfitOf, type Route, type Routes, type Sender } from "./route.ts";
 import { endOfRib } from "./update.ts";
 
-/** By prefix, see {@link prefixKey}. */
-export type Told = ReadonlyMap<string, ToldRoute>;
+export interface Told {
+  /** By prefix as text. */
+  readonly routes: PersistentMap<ToldRoute>;
+  /** Routes this peer cannot be told, each with the reason. */
+  readonly withheld: PersistentMap<Withheld>;
+  /** What it was made from, and by whom. */
+  readonly of: Routes;
+  readonly senderKey: string;
+}
+
+export interface Withheld {
+  readonly route: Route;
+  readonly reason: string;
+}
 
 export interface ToldRoute {
   readonly route: Route;
@@ -31,7 +44,7 @@ interface EncodedOutfit extends Wrapping {
 }
 
 /** What a new session, or one that was lost, has told. */
-export const NOTHING_TOLD: Told = new Map();
+export const NOTHING_TOLD: Told = { routes: emptyMap(), withheld: emptyMap(), of: emptyMap(), senderKey: "" };
 
 export interface Advertisement {
   readonly told: Told;
@@ -39,48 +52,58 @@ export interface Advertisement {
   readonly messages: readonly Uint8Array[];
   readonly announced: number;
   readonly withdrawn: number;
-  /** Routes this peer cannot be told, each with the reason. */
-  readonly withheld: readonly { readonly route: Route; readonly reason: string }[];
 }
 
-/** `desired`: all of them, in any order; of two for one prefix the first counts. */
-export function advertise(told: Told, desired: readonly Route[], sender: Sender): Advertisement {
-  const next = new Map<string, ToldRoute>();
-  const withheld: { route: Route; reason: string }[] = [];
-  const groups = new Map<string, { readonly outfit: EncodedOutfit; readonly prefixes: Prefix[] }>();
+/** `desired`: all of them. From the same sender only those are looked at that are others than last time. */
+export function advertise(told: Told, desired: Routes, sender: Sender): Advertisement {
+  const routes = told.routes.draft();
+  const withheld = told.withheld.draft();
   const outfits = new Outfits(sender);
+  const groups = new Map<string, { readonly outfit: EncodedOutfit; readonly prefixes: Prefix[] }>();
+  const gone: Prefix[] = [];
   let announced = 0;
-  let kept = 0;
-  for (const route of desired) {
-    const key = prefixKey(route.prefix);
-    const before = told.get(key);
-    const outfit = next.has(key) ? "another route for this prefix comes first" : outfits.of(route, before);
-    if (typeof outfit === "string") {
-      withheld.push({ route, reason: outfit });
+  for (const key of keysToTell(told, desired, outfits.senderKey)) {
+    const route = desired.get(key);
+    const before = routes.get(key);
+    const outfit = route === undefined ? undefined : outfits.of(route, before);
+    if (route !== undefined && typeof outfit === "string") withheld.set(key, { route, reason: outfit });
+    else withheld.delete(key);
+    if (route === undefined || outfit === undefined || typeof outfit === "string") {
+      if (before !== undefined) gone.push(before.route.prefix);
+      routes.delete(key);
       continue;
     }
-    next.set(key, before?.route === route && before.outfit === outfit ? before : { route, outfit });
-    if (before !== undefined) kept += 1;
+    if (before?.route !== route || before.outfit !== outfit) routes.set(key, { route, outfit });
     if (before?.outfit.key === outfit.key) continue;
     const group = groups.get(outfit.key);
     if (group === undefined) groups.set(outfit.key, { outfit, prefixes: [route.prefix] });
     else group.prefixes.push(route.prefix);
     announced += 1;
   }
-  // Only where something is gone is it looked for.
-  const gone =
-    kept === told.size ? [] : [...told].filter(([key]) => !next.has(key)).map(([, { route }]) => route.prefix);
   const messages = [
     ...[...groups.values()].flatMap(({ outfit, prefixes }) => packAnnouncements(outfit, prefixes, sender.context)),
     ...packWithdrawals(gone, sender.context),
   ];
-  return { told: next, messages, announced, withdrawn: gone.length, withheld };
+  const now = {
+    routes: routes.finish(),
+    withheld: withheld.finish(),
+    of: desired,
+    senderKey: outfits.senderKey,
+  };
+  return { told: now, messages, announced, withdrawn: gone.length };
+}
+
+function keysToTell(told: Told, desired: Routes, senderKey: string): Iterable<string> {
+  if (told.senderKey === senderKey) return changedKeys(told.of, desired);
+  return new Set([...told.routes.keys(), ...told.withheld.keys(), ...desired.keys()]);
 }
 
 /** Everything the peer was told of a family, once more (RFC 2918); with markers around it where both know them (RFC 7313 §4). */
 export function refresh(told: Told, family: Family, sender: Sender): readonly Uint8Array[] {
-  const routes = [...told.values()].filter(({ route }) => route.prefix.family === family).map(({ route }) => route);
-  const { messages } = advertise(NOTHING_TOLD, routes, sender);
+  const routes = [...told.routes].flatMap(([key, { route }]) =>
+    route.prefix.family === family ? [[key, route] as const] : [],
+  );
+  const { messages } = advertise(NOTHING_TOLD, new Map(routes), sender);
   const { context } = sender;
   if (!context.enhancedRouteRefresh) return messages;
   const marker = (subtype: "begin" | "end"): Uint8Array =>
@@ -93,24 +116,19 @@ export function endOfRibs({ context }: Sender): readonly Uint8Array[] {
   return context.families.map((family) => encodeMessage(endOfRib(family), context));
 }
 
-/** Equal for equal prefixes. */
-function prefixKey({ family, value, length }: Prefix): string {
-  return family === "IPv4" ? `${Number(value)}/${length}` : `${value.toString(16)}:${length}`;
-}
-
 /** Few outfits for many routes: each is made once for a call. */
 class Outfits {
   readonly #sender: Sender;
-  readonly #senderKey: string;
+  readonly senderKey: string;
   readonly #byStyle = new Map<string, EncodedOutfit | string>();
 
   constructor(sender: Sender) {
     this.#sender = sender;
-    this.#senderKey = senderKey(sender);
+    this.senderKey = senderKey(sender);
   }
 
   of(route: Route, before: ToldRoute | undefined): EncodedOutfit | string {
-    if (before?.route === route && before.outfit.senderKey === this.#senderKey) return before.outfit;
+    if (before?.route === route && before.outfit.senderKey === this.senderKey) return before.outfit;
     const style = styleOf(route);
     const found = this.#byStyle.get(style);
     if (found !== undefined) return found;
@@ -129,7 +147,7 @@ class Outfits {
     if (!fitsOne({ attributes, mpNextHop }, family, context)) return "its attributes alone fill a message";
     const nextHop = mpNextHop === undefined ? "" : formatNextHop(mpNextHop);
     const key = `${family} ${nextHop} ${LATIN1.decode(attributes)}`;
-    return { attributes, mpNextHop, key, senderKey: this.#senderKey };
+    return { attributes, mpNextHop, key, senderKey: this.senderKey };
   }
 }
 

@@ -12,6 +12,7 @@ import { encodeMessage } from "./message.ts";
 import { ceaseNotification } from "./notification.ts";
 import { established, PORT, rawPeer, route, sessionTo, speakerAt, until } from "./driver.fixture.ts";
 import type { RawPeer } from "./driver.fixture.ts";
+import { routesByPrefix } from "./route.ts";
 
 type Side = ReturnType<typeof speakerAt>;
 
@@ -30,7 +31,7 @@ describe("two speakers", () => {
     b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
     a.speaker.configure([sessionTo(a, b, { initiation: "dial", families: ["IPv4", "IPv6"] })]);
     const name = "to-127.1.1.2";
-    a.speaker.announce(new Map([[name, [route("203.0.113.1/32"), route("203.0.113.2/32")]]]));
+    a.speaker.announce(new Map([[name, routesByPrefix([route("203.0.113.1/32"), route("203.0.113.2/32")])]]));
     a.speaker.complete();
     const view = await established(a.speaker);
     assert.deepEqual(
@@ -43,7 +44,7 @@ describe("two speakers", () => {
       { peer: "to-127.1.1.1", prefix: "203.0.113.2/32", nextHop: "127.1.1.1" },
     ]);
     const updates = a.speaker.view()[0]?.counters.sent.update ?? 0;
-    a.speaker.announce(new Map([[name, [route("203.0.113.1/32"), route("203.0.113.3/32")]]]));
+    a.speaker.announce(new Map([[name, routesByPrefix([route("203.0.113.1/32"), route("203.0.113.3/32")])]]));
     await until(
       "the new one came, the old one went",
       () => b.speaker.view()[0]?.counters.received.update === updates + 2,
@@ -76,11 +77,11 @@ describe("two speakers", () => {
     b.speaker.configure([sessionTo(b, a, { initiation: "accept", password: "changed" })]);
     // Signed with a key that the peer has no more: lost, and sent again when both have the new one.
     const refused = tcpCounters().md5Failure;
-    a.speaker.announce(new Map([["to-127.1.3.2", [route("203.0.113.1/32")]]]));
+    a.speaker.announce(new Map([["to-127.1.3.2", routesByPrefix([route("203.0.113.1/32")])]]));
     await until("the old key was refused", () => tcpCounters().md5Failure > refused);
     a.speaker.configure([sessionTo(a, b, { initiation: "dial", password: "changed" })]);
     await until("a route came by the new key", () => b.speaker.view()[0]?.received.IPv4 === 1);
-    b.speaker.announce(new Map([["to-127.1.3.1", [route("203.0.113.2/32")]]]));
+    b.speaker.announce(new Map([["to-127.1.3.1", routesByPrefix([route("203.0.113.2/32")])]]));
     await until("and one the other way", () => a.speaker.view()[0]?.received.IPv4 === 1);
     assert.deepEqual(
       [a.speaker.view()[0]?.counters.established, b.speaker.view()[0]?.counters.established],
@@ -110,7 +111,7 @@ describe("two speakers", () => {
     b.speaker.configure([
       { ...sessionTo(b, b), name: "nodes", peer: anyone, peerAsn: "external", initiation: "accept" },
     ]);
-    b.speaker.announce(new Map([["nodes", [route("203.0.113.9/32")]]]));
+    b.speaker.announce(new Map([["nodes", routesByPrefix([route("203.0.113.9/32")])]]));
     for (const one of callers) one.speaker.configure([sessionTo(one, b, { initiation: "dial" })]);
     await until("two are up", () => b.speaker.view().filter(({ state }) => state === "established").length === 2);
     assert.ok(b.speaker.view().every(({ name }) => /^nodes\/127\.1\.5\.\d$/.test(name)));
@@ -136,7 +137,7 @@ describe("a speaker that goes", () => {
     const [a, b] = pair(t, 6);
     b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
     a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
-    a.speaker.announce(new Map([["to-127.1.6.2", [route("203.0.113.1/32")]]]));
+    a.speaker.announce(new Map([["to-127.1.6.2", routesByPrefix([route("203.0.113.1/32")])]]));
     await until("the route arrived", () => b.speaker.view()[0]?.received.IPv4 === 1);
     await a.speaker.stop("leave");
     const view = b.speaker.view()[0];
@@ -215,7 +216,7 @@ describe("a speaker that goes", () => {
     const [a, b] = pair(t, 8);
     b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
     a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
-    a.speaker.announce(new Map([["to-127.1.8.2", [route("203.0.113.1/32")]]]));
+    a.speaker.announce(new Map([["to-127.1.8.2", routesByPrefix([route("203.0.113.1/32")])]]));
     await until("the route arrived", () => b.speaker.view()[0]?.received.IPv4 === 1);
     assert.equal(a.speaker.view()[0]?.counters.sent.update, 1);
     a.speaker.complete();
@@ -238,7 +239,7 @@ describe("a speaker that is not told that everything is known", () => {
     });
     b.speaker.configure([sessionTo(b, a, { initiation: "accept", gracefulRestart })]);
     a.speaker.configure([sessionTo(a, b, { initiation: "dial", gracefulRestart, holdTimeSeconds: 0 })]);
-    a.speaker.announce(new Map([["to-127.1.14.2", [route("203.0.113.1/32")]]]));
+    a.speaker.announce(new Map([["to-127.1.14.2", routesByPrefix([route("203.0.113.1/32")])]]));
     await until("the route arrived", () => b.speaker.view()[0]?.received.IPv4 === 1);
     const sent = (): number | undefined => a.speaker.view()[0]?.counters.sent.update;
     clock.advance(74_999);
@@ -317,7 +318,7 @@ describe("a peer that asks for a refresh", () => {
     const a = speakerAt("127.1.11.1", 65001);
     t.after(() => a.speaker.stop("restart"));
     a.speaker.configure([{ ...sessionTo(a, { host: "127.1.11.2", asn: 65002 }), initiation: "dial" }]);
-    a.speaker.announce(new Map([["to-127.1.11.2", [route("203.0.113.1/32")]]]));
+    a.speaker.announce(new Map([["to-127.1.11.2", routesByPrefix([route("203.0.113.1/32")])]]));
     const router = await peer.called;
     await router.shakeHands();
     await until("the route came", () => router.heard.includes("UPDATE"));

@@ -19,7 +19,7 @@ import { listenedFor } from "./listener/listened.ts";
 import { RestartMemory } from "./memory/driver.ts";
 import { ceaseNotification } from "./notification.ts";
 import { Peering } from "./peering/driver.ts";
-import type { Route } from "./route.ts";
+import type { Routes } from "./route.ts";
 import type { Identity, Inheritance } from "./session.ts";
 import type { Speaker } from "./speaker.ts";
 import type { Observed } from "./traffic.ts";
@@ -63,7 +63,7 @@ class SpeakerDriver implements Speaker {
   readonly #onlookers = new Set<(observed: Observed) => void>();
   readonly #memory: RestartMemory;
   #configs: readonly SessionConfig[] = [];
-  #routes: ReadonlyMap<string, readonly Route[]> = new Map();
+  #routes: ReadonlyMap<string, Routes> = new Map();
   #listenProblems: readonly string[] = [];
   #complete = false;
   #draining = false;
@@ -102,7 +102,7 @@ class SpeakerDriver implements Speaker {
     this.#notify();
   }
 
-  announce(routes: ReadonlyMap<string, readonly Route[]>): void {
+  announce(routes: ReadonlyMap<string, Routes>): void {
     this.#routes = routes;
     for (const [name, peering] of this.#peerings) peering.announce(this.#routesOf(name));
   }
@@ -203,7 +203,7 @@ class SpeakerDriver implements Speaker {
   async #withdraw(leaving: readonly Peering[]): Promise<void> {
     for (const peering of leaving) peering.drain(true);
     await this.#sleep(this.#options.drainMilliseconds ?? DRAIN_MILLISECONDS, () => false);
-    for (const peering of leaving) peering.announce([]);
+    for (const peering of leaving) peering.announce(NO_ROUTES);
     await this.#sleep(FLUSH_MILLISECONDS, () => leaving.every(({ wire }) => (wire?.backlog ?? 0) === 0));
   }
 
@@ -273,7 +273,7 @@ class SpeakerDriver implements Speaker {
     this.#peerings.delete(name);
   }
 
-  #routesOf(name: string): readonly Route[] {
+  #routesOf(name: string): Routes {
     return this.#routes.get(name) ?? this.#routes.get(parentName(name)) ?? NO_ROUTES;
   }
 
@@ -321,4 +321,4 @@ class SpeakerDriver implements Speaker {
   }
 }
 
-const NO_ROUTES: readonly Route[] = [];
+const NO_ROUTES: Routes = new Map();

@@ -6,7 +6,7 @@ import { formatCommunity } from "./community.ts";
 import { INITIAL_CONTEXT } from "./context.ts";
 import { decodeMessage } from "./message.ts";
 import { Outbound } from "./outbound.ts";
-import type { Route, Sender } from "./route.ts";
+import { type Route, routesByPrefix, type Sender } from "./route.ts";
 import { routesOf } from "./update.ts";
 
 const SENDER: Sender = {
@@ -53,12 +53,12 @@ const B = route("203.0.113.2/32");
 describe("routes on their way out", () => {
   test("are said once, and only what changed is said again", () => {
     const outbound = new Outbound();
-    outbound.set([A]);
+    outbound.set(routesByPrefix([A]));
     assert.deepEqual(said(outbound.due(SENDER, false)), ["+203.0.113.1/32"]);
     assert.deepEqual(outbound.due(SENDER, false), []);
-    outbound.set([A, B]);
+    outbound.set(routesByPrefix([A, B]));
     assert.deepEqual(said(outbound.due(SENDER, false)), ["+203.0.113.2/32"]);
-    outbound.set([B]);
+    outbound.set(routesByPrefix([B]));
     assert.deepEqual(said(outbound.due(SENDER, false)), ["-203.0.113.1/32"]);
     assert.equal(outbound.updates, 3);
     assert.deepEqual(outbound.announced, { IPv4: 1, IPv6: 0 });
@@ -66,7 +66,7 @@ describe("routes on their way out", () => {
 
   test("are all said again after the session was lost, End-of-RIB too", () => {
     const outbound = new Outbound();
-    outbound.set([A]);
+    outbound.set(routesByPrefix([A]));
     assert.deepEqual(said(outbound.due(SENDER, true)), ["+203.0.113.1/32", "end IPv4"]);
     outbound.lost();
     assert.deepEqual(said(outbound.due(SENDER, true)), ["+203.0.113.1/32", "end IPv4"]);
@@ -76,17 +76,17 @@ describe("routes on their way out", () => {
     const outbound = new Outbound();
     assert.deepEqual(outbound.due(SENDER, false), []);
     assert.deepEqual(said(outbound.due(SENDER, true)), ["end IPv4"]);
-    outbound.set([A]);
+    outbound.set(routesByPrefix([A]));
     assert.deepEqual(said(outbound.due(SENDER, true)), ["+203.0.113.1/32"]);
   });
 
   test("become routes of last resort while draining, and what they were afterwards", () => {
     const outbound = new Outbound();
-    outbound.set([A]);
+    outbound.set(routesByPrefix([A]));
     outbound.due(INTERNAL, false);
     outbound.draining = true;
     assert.deepEqual(said(outbound.due(INTERNAL, false), INTERNAL), ["+203.0.113.1/32 pref 0 graceful-shutdown"]);
-    outbound.set([A, B]);
+    outbound.set(routesByPrefix([A, B]));
     assert.deepEqual(said(outbound.due(INTERNAL, false), INTERNAL), ["+203.0.113.2/32 pref 0 graceful-shutdown"]);
     outbound.draining = false;
     assert.deepEqual(said(outbound.due(INTERNAL, false), INTERNAL), [
@@ -97,7 +97,7 @@ describe("routes on their way out", () => {
 
   test("follow this node's address without being withdrawn, and come back when there is one again", () => {
     const outbound = new Outbound();
-    outbound.set([A]);
+    outbound.set(routesByPrefix([A]));
     outbound.due(SENDER, false);
     const moved = { ...SENDER, nextHops: { IPv4: { address: address("10.0.0.12") } } };
     assert.deepEqual(said(outbound.due(moved, false)), ["+203.0.113.1/32"]);
@@ -109,9 +109,9 @@ describe("routes on their way out", () => {
 
   test("are said again when the peer asks, as they were said", () => {
     const outbound = new Outbound();
-    outbound.set([A, B]);
+    outbound.set(routesByPrefix([A, B]));
     outbound.due(SENDER, false);
-    assert.deepEqual(said(outbound.again("IPv4", SENDER)), ["+203.0.113.1/32", "+203.0.113.2/32"]);
+    assert.deepEqual(said(outbound.again("IPv4", SENDER)).toSorted(), ["+203.0.113.1/32", "+203.0.113.2/32"]);
     assert.deepEqual(outbound.again("IPv6", SENDER), []);
     assert.deepEqual(outbound.due(SENDER, false), []);
   });

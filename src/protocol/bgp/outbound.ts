@@ -1,20 +1,20 @@
 /** One session's routes on their way out: what it should tell, what it has told, what is still to be said. */
 import type { Family } from "../../net/address.ts";
-import { advertise, endOfRibs, NOTHING_TOLD, refresh, type Advertisement, type Told } from "./adjacency-out.ts";
+import { emptyMap } from "../../reconcile/persistent-map.ts";
+import { advertise, endOfRibs, NOTHING_TOLD, refresh, type Told, type Withheld } from "./adjacency-out.ts";
 import { GRACEFUL_SHUTDOWN } from "./community.ts";
-import type { Route, Sender } from "./route.ts";
+import type { Routes, Sender } from "./route.ts";
 
 /** A few milliseconds' worth. */
 const SLICE_ROUTES = 2000;
 
 export class Outbound {
-  #desired: readonly Route[] = [];
+  #desired: Routes = emptyMap();
   /** The same, as routes of last resort. */
-  #lastResort: readonly Route[] | undefined;
+  #lastResort: Routes | undefined;
   #draining = false;
   #told: Told = NOTHING_TOLD;
   #announced: Readonly<Record<Family, number>> | undefined;
-  #withheld: Advertisement["withheld"] = [];
   /** Something may be unsaid. */
   #dirty = true;
   #senderKey = "";
@@ -22,8 +22,8 @@ export class Outbound {
   /** Announced or withdrawn, all in all. */
   updates = 0;
 
-  /** The same list again costs nothing. */
-  set(routes: readonly Route[]): void {
+  /** The same again costs nothing. */
+  set(routes: Routes): void {
     if (routes === this.#desired) return;
     this.#desired = routes;
     this.#lastResort = undefined;
@@ -40,7 +40,6 @@ export class Outbound {
   lost(): void {
     this.#told = NOTHING_TOLD;
     this.#announced = undefined;
-    this.#withheld = [];
     this.#dirty = true;
     this.#endOfRibsDue = true;
   }
@@ -55,7 +54,6 @@ export class Outbound {
       const advertisement = advertise(this.#told, this.#routes(), sender);
       this.#told = advertisement.told;
       this.#announced = undefined;
-      this.#withheld = advertisement.withheld;
       this.updates += advertisement.announced + advertisement.withdrawn;
       this.#dirty = false;
       this.#senderKey = senderKey;
@@ -75,10 +73,13 @@ export class Outbound {
 
   /** All of it in slices. What changes meanwhile is as it is by then, or has been told in the meantime. */
   *anew(sender: Sender): Generator<readonly Uint8Array[], void, void> {
-    const keys = [...this.#told.keys()];
+    const keys = [...this.#told.routes.keys()];
     for (let at = 0; at < keys.length; at += SLICE_ROUTES) {
-      const routes = keys.slice(at, at + SLICE_ROUTES).flatMap((key) => this.#told.get(key)?.route ?? []);
-      yield advertise(NOTHING_TOLD, routes, sender).messages;
+      const routes = keys.slice(at, at + SLICE_ROUTES).flatMap((key) => {
+        const route = this.#told.routes.get(key)?.route;
+        return route === undefined ? [] : [[key, route] as const];
+      });
+      yield advertise(NOTHING_TOLD, new Map(routes), sender).messages;
     }
   }
 
@@ -90,26 +91,27 @@ export class Outbound {
 
   /** Routes that should have been told and are not. */
   get pending(): number {
-    return Math.max(0, this.#desired.length - this.#told.size);
+    return Math.max(0, this.#desired.size - this.#told.routes.size);
   }
 
-  get withheld(): Advertisement["withheld"] {
-    return this.#withheld;
+  get withheld(): readonly Withheld[] {
+    return [...this.#told.withheld.values()];
   }
 
-  #routes(): readonly Route[] {
+  #routes(): Routes {
     if (!this.#draining) return this.#desired;
-    this.#lastResort ??= this.#desired.map((route) => ({
-      ...route,
-      localPref: 0,
-      communities: [...(route.communities ?? []), GRACEFUL_SHUTDOWN],
-    }));
+    this.#lastResort ??= new Map(
+      [...this.#desired].map(([key, route]) => {
+        const communities = [...(route.communities ?? []), GRACEFUL_SHUTDOWN];
+        return [key, { ...route, localPref: 0, communities }];
+      }),
+    );
     return this.#lastResort;
   }
 }
 
 function countByFamily(told: Told): Readonly<Record<Family, number>> {
   const counts = { IPv4: 0, IPv6: 0 };
-  for (const { route } of told.values()) counts[route.prefix.family] += 1;
+  for (const { route } of told.routes.values()) counts[route.prefix.family] += 1;
   return counts;
 }

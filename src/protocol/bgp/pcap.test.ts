@@ -9,6 +9,7 @@ import { encodeMessage } from "./message.ts";
 import { PcapEncoder, pcapHeader } from "./pcap.ts";
 import { peerOpen } from "./session.fixture.ts";
 import type { Ends, Traffic } from "./traffic.ts";
+import { routesByPrefix } from "./route.ts";
 
 const ENDS: Ends = {
   local: { address: address("192.0.2.10"), port: 40_000 },
@@ -23,11 +24,15 @@ const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 const OPEN = encodeMessage(peerOpen(), INITIAL_CONTEXT);
 const KEEPALIVE = encodeMessage({ type: "keepalive" }, INITIAL_CONTEXT);
 const CONTEXT = { ...INITIAL_CONTEXT, fourOctetAs: true };
-const [UPDATE = new Uint8Array()] = advertise(NOTHING_TOLD, [{ prefix: hostPrefix(address("203.0.113.7")) }], {
-  context: CONTEXT,
-  localAs: 65001,
-  nextHops: { IPv4: { address: address("192.0.2.10") } },
-}).messages;
+const [UPDATE = new Uint8Array()] = advertise(
+  NOTHING_TOLD,
+  routesByPrefix([{ prefix: hostPrefix(address("203.0.113.7")) }]),
+  {
+    context: CONTEXT,
+    localAs: 65001,
+    nextHops: { IPv4: { address: address("192.0.2.10") } },
+  },
+).messages;
 
 type Said = readonly [Traffic["direction"], Uint8Array];
 

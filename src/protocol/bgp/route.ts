@@ -1,6 +1,6 @@
 /** What a speaker originates, and the attributes it goes out with to one peer (RFC 4271 §5, RFC 7606 §5.1 as sender). */
 import { formatAddress } from "../../net/address.ts";
-import type { Prefix } from "../../net/prefix.ts";
+import { formatPrefix, type Prefix } from "../../net/prefix.ts";
 import { asSequence } from "./as-path.ts";
 import type { PathAttribute } from "./attribute.ts";
 import type { Role } from "./capability.ts";
@@ -20,6 +20,22 @@ export interface Route {
   readonly communities?: readonly Community[];
   /** Instead of the session's own. */
   readonly nextHop?: NextHop;
+}
+
+/**
+ * What one peer is told, by prefix as text: equal prefixes have equal keys. Where it is a persistent map, one that was made from another
+ * is told at the cost of where they differ.
+ */
+export type Routes = ReadonlyMap<string, Route>;
+
+/** Of two for one prefix the first counts. */
+export function routesByPrefix(routes: readonly Route[]): Routes {
+  const found = new Map<string, Route>();
+  for (const route of routes) {
+    const key = formatPrefix(route.prefix);
+    if (!found.has(key)) found.set(key, route);
+  }
+  return found;
 }
 
 /** How routes leave through one session. */

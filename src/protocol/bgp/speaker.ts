@@ -2,7 +2,7 @@
 import type { Family } from "../../net/address.ts";
 import type { SessionConfig } from "./config.ts";
 import type { Message } from "./message.ts";
-import type { Route } from "./route.ts";
+import type { Routes } from "./route.ts";
 import type { SessionState } from "./session.ts";
 import type { Observed } from "./traffic.ts";
 
@@ -13,7 +13,7 @@ export interface Speaker {
    * All routes from now on, by the name of the session. A route whose attributes changed replaces the one before; a
    * session without a row announces nothing.
    */
-  announce(routes: ReadonlyMap<string, readonly Route[]>): void;
+  announce(routes: ReadonlyMap<string, Routes>): void;
   /** This node's own addresses may be others than before: next hops follow them. */
   addressesChanged(): void;
   /** What was announced so far is all there is: End-of-RIB may be sent, and helpers drop what is left of an earlier run. */

@@ -9,6 +9,7 @@ import { ReceivedRoutes } from "./received.ts";
 import { peerOpen, Rig } from "./session.fixture.ts";
 import type { SessionView } from "./speaker.ts";
 import { viewOf } from "./view.ts";
+import { routesByPrefix } from "./route.ts";
 
 const WALL = Date.UTC(2026, 0, 1);
 
@@ -99,7 +100,7 @@ describe("what an operator sees of a session", () => {
     const routes = ["2001:db8::1/128", "2001:db8::2/128"]
       .map((text) => parsePrefix(text))
       .filter((prefix) => prefix !== undefined);
-    outbound.set(routes.map((prefix) => ({ prefix })));
+    outbound.set(routesByPrefix(routes.map((prefix) => ({ prefix }))));
     outbound.due({ context: INITIAL_CONTEXT, localAs: 65001, nextHops: {} }, false);
     const view = look(new Rig().bring("established", peerOpen()), outbound, ["a port is taken"]);
     assert.deepEqual(view.problems, [

@@ -8,7 +8,7 @@ import { advertise, NOTHING_TOLD } from "../adjacency-out.ts";
 import { INITIAL_CONTEXT } from "../context.ts";
 import { callRaw, established, route, sessionTo, speakerAt, until, type RawPeer } from "../driver.fixture.ts";
 import { encodeMessage } from "../message.ts";
-import type { Route } from "../route.ts";
+import { routesByPrefix, type Routes } from "../route.ts";
 import { peerOpen } from "../session.fixture.ts";
 import type { Community } from "../community.ts";
 import type { SessionView } from "../speaker.ts";
@@ -137,7 +137,7 @@ function updates(count: number, second: number): readonly Uint8Array[] {
   const routes = Array.from({ length: count }, (_, index) => route(`10.${second}.${index >> 8}.${index & 255}/32`));
   const context = { ...INITIAL_CONTEXT, fourOctetAs: true };
   const nextHops = { IPv4: { address: address("192.0.2.1") } };
-  return advertise(NOTHING_TOLD, routes, { context, localAs: 65_002, nextHops }).messages;
+  return advertise(NOTHING_TOLD, routesByPrefix(routes), { context, localAs: 65_002, nextHops }).messages;
 }
 
 const view = (host: string): SessionView | undefined => speaker.view().find(({ name }) => name === `to-${host}`);
@@ -182,11 +182,11 @@ describe("a peer that is established", () => {
         localData1: round,
         localData2: i,
       }));
-    const table = (round: number): ReadonlyMap<string, readonly Route[]> => {
+    const table = (round: number): ReadonlyMap<string, Routes> => {
       const routes = Array.from({ length: 2000 }, (_, index) =>
         route(`10.9.${index >> 8}.${index & 255}/32`, { communities: communities(index, round) }),
       );
-      return new Map([[`to-${host}`, routes]]);
+      return new Map([[`to-${host}`, routesByPrefix(routes)]]);
     };
     let sent = -1;
     let round = 0;
@@ -210,7 +210,7 @@ describe("a peer that is established", () => {
     const host = newcomer();
     const peer = await callRaw(HOST, host);
     await peer.shakeHands();
-    speaker.announce(new Map([[`to-${host}`, [route("10.9.0.1/32")]]]));
+    speaker.announce(new Map([[`to-${host}`, routesByPrefix([route("10.9.0.1/32")])]]));
     await until("the route came", () => peer.heard.includes("UPDATE"));
     const request = encodeMessage({ type: "routeRefresh", family: "IPv4", subtype: "request" }, INITIAL_CONTEXT);
     peer.send(...Array.from({ length: 10_000 }, () => request));

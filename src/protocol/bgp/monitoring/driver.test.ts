@@ -10,6 +10,7 @@ import { encodeMessage } from "../message.ts";
 import { ceaseNotification } from "../notification.ts";
 import type { Observed } from "../traffic.ts";
 import { startMonitoring, type Monitoring } from "./driver.ts";
+import { routesByPrefix } from "../route.ts";
 
 /** Of every connection, what came. */
 class Collector {
@@ -62,10 +63,10 @@ describe("a collector", () => {
     await once(collector.server, "listening");
     const monitoring = monitor(t, a.speaker, collector);
     b.speaker.configure([sessionTo(b, a, { initiation: "accept" })]);
-    b.speaker.announce(new Map([["to-127.4.1.1", [route("198.51.100.0/24")]]]));
+    b.speaker.announce(new Map([["to-127.4.1.1", routesByPrefix([route("198.51.100.0/24")])]]));
     b.speaker.complete();
     a.speaker.configure([sessionTo(a, b, { initiation: "dial" })]);
-    a.speaker.announce(new Map([["to-127.4.1.2", [route("203.0.113.1/32")]]]));
+    a.speaker.announce(new Map([["to-127.4.1.2", routesByPrefix([route("203.0.113.1/32")])]]));
     a.speaker.complete();
     await established(a.speaker);
     // In both directions a route and End-of-RIB.
@@ -97,12 +98,14 @@ describe("a collector", () => {
     t.after(() => monitoring.stop());
     const both = { families: ["IPv4", "IPv6"] } as const;
     b.speaker.configure([sessionTo(b, a, { initiation: "accept", ...both })]);
-    b.speaker.announce(new Map([["to-127.4.4.1", [route("198.51.100.0/24"), route("198.51.101.0/24")]]]));
+    b.speaker.announce(
+      new Map([["to-127.4.4.1", routesByPrefix([route("198.51.100.0/24"), route("198.51.101.0/24")])]]),
+    );
     a.speaker.configure([
       sessionTo(a, b, { initiation: "dial", ...both }),
       sessionTo(a, { host: "127.4.4.3", asn: 65003 }),
     ]);
-    a.speaker.announce(new Map([["to-127.4.4.2", [route("203.0.113.1/32")]]]));
+    a.speaker.announce(new Map([["to-127.4.4.2", routesByPrefix([route("203.0.113.1/32")])]]));
     await until("both sides' routes were told", () => {
       const view = a.speaker.view()[0];
       return view?.received.IPv4 === 2 && view.announced.IPv4 === 1;

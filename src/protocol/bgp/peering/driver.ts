@@ -22,7 +22,7 @@ import type { Negotiated } from "../negotiate.ts";
 import { nextHopsOf, type LocalInterface } from "../next-hops.ts";
 import { Outbound } from "../outbound.ts";
 import { ReceivedRoutes } from "../received.ts";
-import type { Route, Sender } from "../route.ts";
+import type { Routes, Sender } from "../route.ts";
 import {
   deadline,
   initialSession,
@@ -149,7 +149,7 @@ export class Peering {
     this.handle({ type: "accepted", connection: id });
   }
 
-  announce(routes: readonly Route[]): void {
+  announce(routes: Routes): void {
     this.#outbound.set(routes);
     this.flush();
   }
