@@ -195,7 +195,7 @@ function sameOffer(a: Offer, b: Offer): boolean {
 }
 
 /** Names of the BGPPeers a Service is announced to from this node, sorted: by prefix, so Services in one aggregate show the same. */
-export function peersOf({ sessions, verdicts }: Pick<DesiredBgp, "sessions" | "verdicts">, service: string) {
+export function peersOf({ sessions, verdicts }: DesiredBgp, service: string): readonly string[] {
   const offers = verdicts.get(service)?.offers ?? [];
   const told = sessions.filter(({ routes }) => offers.some(({ text }) => routes.has(text)));
   return told.map(({ config }) => config.name);
