@@ -77,6 +77,11 @@ needs=(
   "gcc|gcc|runc is built with C"
   "/usr/include/seccomp.h|libseccomp-dev|runc is built with seccomp, which pods ask for"
   "pkg-config|pkg-config|finds libseccomp for it"
+  "openssl|openssl|the certificate that the API server shows to kubelets"
+  "git|git|the time of the last commit, which the image's files have"
+)
+[[ ${1-} == kubernetes ]] && ! command -v go >/dev/null && needs+=(
+  "python3-venv|python3-venv|brings Go from PyPI, where there is none"
 )
 
 has_clang() {
@@ -89,6 +94,7 @@ has() {
   case $1 in
     clang) has_clang ;;
     /*) [[ -e $1 ]] ;;
+    python3-venv) python3 -c 'import ensurepip' 2>/dev/null ;;
     *.so.*) [[ -e /usr/lib/$machine-linux-gnu/$1 || -e /usr/lib/$1 || -e /usr/lib64/$1 ]] ;;
     # Not every root has the sbin directories in its path.
     *) command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 || -x /sbin/$1 ]] ;;

