@@ -170,6 +170,8 @@ install_modules() {
   command -v npm >/dev/null || { problem "npm is missing: install Node.js with npm (Debian: apt-get install npm)"; stop_on_problems; }
   say "installing node_modules, with the Node.js this project runs on (npm ci)"
   npm ci --loglevel=error --no-audit --no-fund >/dev/null || problem "npm ci failed: run it by hand to see why"
+  # Debian's npm leaves out the commands of optional packages, Node.js among them.
+  [[ -x node_modules/.bin/node ]] || npm rebuild --ignore-scripts >/dev/null
   [[ -x node_modules/.bin/node ]] || problem "npm ci brought no Node.js for $machine: node_modules/.bin/node is missing"
   stop_on_problems
   cp package-lock.json "$lock_stamp"
