@@ -1,4 +1,5 @@
 /** Parts of the benchmark that are about the datapath and its tables, and about giving addresses. */
+import { measureOneMore } from "./one-more.ts";
 import { measurePool, POOL_INPUTS } from "./pool.ts";
 import { print } from "./print.ts";
 import { measureProgramming } from "./program.ts";
@@ -68,6 +69,18 @@ export async function printPool({ rounds }: Options): Promise<void> {
     "Addresses for Services that have none: reading them, searching, book-keeping; medians",
     ["pools", "Services", "assigned", "ms", "processor ms", "µs each", "aim", "longest step, ms"],
     rows,
+  );
+  print(
+    "One more Service beside those of a /8, ms: decided about alone (median of 50), and everything from nothing",
+    ["Services", "alone", "from nothing", "ratio"],
+    [10_000, 100_000]
+      .map(measureOneMore)
+      .map(({ services, aloneMilliseconds, fromNothingMilliseconds }) => [
+        services,
+        aloneMilliseconds.toFixed(2),
+        fromNothingMilliseconds.toFixed(0),
+        (aloneMilliseconds / fromNothingMilliseconds).toFixed(4),
+      ]),
   );
 }
 

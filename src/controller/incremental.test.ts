@@ -6,13 +6,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { assign, type Decision, type Objects } from "../pool/assign.ts";
+import { assign, type Decision } from "../pool/assign.ts";
 import { Assigner } from "../pool/assigner.ts";
 import { ipAddressPoolSchema, type IPAddressPool } from "../pool/objects.ts";
 import { serviceSchema, type Service } from "../service/objects.ts";
-import type { ServiceStatusWrite, Snapshot } from "../source/source.ts";
+import type { ServiceStatusWrite } from "../source/source.ts";
 import { atOnce } from "../time/slices.ts";
-import { outcome, textsOf } from "./incremental.fixture.ts";
+import { outcome, snapshotOf, textsOf } from "./decisions.fixture.ts";
 import { plan, planning } from "./plan.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
@@ -213,29 +213,6 @@ function poolsOf(specs: readonly object[]): ReadonlyMap<string, IPAddressPool> {
     ]),
   );
 }
-
-function snapshotOf(services: ReadonlyMap<string, Service>, ipAddressPools: Objects["ipAddressPools"]): Snapshot {
-  const nothing = new Map<string, never>();
-  return {
-    services,
-    ipAddressPools,
-    endpointSlices: nothing,
-    nodes: nothing,
-    namespaces: nothing,
-    l2Advertisements: nothing,
-    bgpAdvertisements: nothing,
-    bgpPeers: nothing,
-    bfdProfiles: nothing,
-    communities: nothing,
-    secrets: nothing,
-    problems: [],
-    complete: true,
-    unread: new Set<string>(),
-    reserved: NOTHING_RESERVED,
-  };
-}
-
-const NOTHING_RESERVED: Snapshot["reserved"] = new Map();
 
 test("deciding about what has changed is deciding about everything", () => {
   let [turns, partial] = [0, 0];

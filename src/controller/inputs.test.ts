@@ -5,6 +5,7 @@ import { ipAddressPoolSchema, type IPAddressPool } from "../pool/objects.ts";
 import { serviceSchema, type Service } from "../service/objects.ts";
 import type { Snapshot } from "../source/source.ts";
 import { atOnce } from "../time/slices.ts";
+import { snapshotOf } from "./decisions.fixture.ts";
 import { sameButForWrites, sameInputs } from "./inputs.ts";
 import { plan, type Operation } from "./plan.ts";
 
@@ -19,27 +20,6 @@ const POOL: IPAddressPool = ipAddressPoolSchema.parse({
   metadata: { name: "demo", namespace: "metallb-system" },
   spec: { addresses: ["10.0.0.0/29"] },
 });
-
-function snapshotOf(services: ReadonlyMap<string, Service>, pools: ReadonlyMap<string, IPAddressPool>): Snapshot {
-  const nothing = new Map<string, never>();
-  return {
-    services,
-    ipAddressPools: pools,
-    endpointSlices: nothing,
-    nodes: nothing,
-    namespaces: nothing,
-    l2Advertisements: nothing,
-    bgpAdvertisements: nothing,
-    bgpPeers: nothing,
-    bfdProfiles: nothing,
-    communities: nothing,
-    secrets: nothing,
-    problems: [],
-    complete: true,
-    unread: new Set<string>(),
-    reserved: new Map(),
-  };
-}
 
 /** Two Services and a pool, what is to be written about them, and the objects as they are when it is. */
 function written(): {

@@ -49,7 +49,7 @@ export function* changesSince(
   const changes = { keys, seen: [] as Claim[], touched: new Map<string, Touched>() };
   for (const [number, key] of keys.entries()) {
     const [before, after] = [last.objects.services.get(key), objects.services.get(key)];
-    if (holdsAsForeigner(before, loadBalancerClass) || holdsAsForeigner(after, loadBalancerClass)) return undefined;
+    if (keptFor(before, loadBalancerClass) !== keptFor(after, loadBalancerClass)) return undefined;
     const claim = after !== undefined && isOurs(after, loadBalancerClass) ? readClaim(after) : undefined;
     if (!note(key, claim, last, changes)) return undefined;
     if (number % SERVICES_A_STEP === SERVICES_A_STEP - 1) yield;
@@ -95,10 +95,10 @@ function* sameGround({ objects: before, decision, contested }: Remembered, objec
   return !asksAboutNamespaces(objects.ipAddressPools) || sameEntries(before.namespaces, objects.namespaces);
 }
 
-/** Its addresses are kept from ours. */
-function holdsAsForeigner(service: Service | undefined, loadBalancerClass: string | undefined): boolean {
-  if (service === undefined || service.status.loadBalancer.ingress.length === 0) return false;
-  return isForeign(service, loadBalancerClass);
+/** What is kept from ours for a Service of another class, as text. */
+function keptFor(service: Service | undefined, loadBalancerClass: string | undefined): string {
+  if (service === undefined || !isForeign(service, loadBalancerClass)) return "";
+  return service.status.loadBalancer.ingress.map(({ ip }) => ip ?? "").join();
 }
 
 /** Whether both ask for the same. Only what the status says may be otherwise. */

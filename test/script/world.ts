@@ -1,7 +1,7 @@
 /** A controller with its manifests and its state in memory: the same decisions as the program, without files and time. */
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { outcome, textsOf } from "../../src/controller/incremental.fixture.ts";
+import { outcome, textsOf } from "../../src/controller/decisions.fixture.ts";
 import { plan, planning, type Operation } from "../../src/controller/plan.ts";
 import { formatProblem } from "../../src/net/problem.ts";
 import { assign, type Decision } from "../../src/pool/assign.ts";
