@@ -74,7 +74,7 @@ describe("explain by BGP", () => {
       name: "a session that is down",
       bgp: { ...one, session: { state: "idle", lastReason: "connection refused" } },
       fails: "peers",
-      found: /none of 1 session is established/,
+      found: /none of 1 session of me is established; peer should announce it too/,
     },
     {
       name: "no ready endpoint",

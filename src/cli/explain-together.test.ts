@@ -65,4 +65,36 @@ describe("an explanation of two nodes", () => {
     assert.deepEqual(steps[0]?.details, ["no answer from worker2"]);
     assert.equal(ask, "worker2");
   });
+
+  const failed = (ask?: string): ExplainStep => step("peers", "failed", ask === undefined ? {} : { ask });
+  const nodes = (...documents: readonly ExplainDocument[]): ExplainDocument => {
+    const [first] = documents;
+    assert.ok(first !== undefined);
+    return combine(first, new Map(documents.map((each) => [each.node, each])));
+  };
+
+  test("is well enough where one of the nodes that announce, each for itself, is well", () => {
+    const { steps, reachable, ask } = nodes(
+      document("a", failed("b")),
+      document("b", failed("c")),
+      document("c", step("peers", "ok")),
+    );
+    assert.deepEqual([steps[0]?.result, reachable, ask], ["warning", true, undefined]);
+    assert.deepEqual(steps[0]?.details, ["b: peers failed", "c: peers ok"]);
+  });
+
+  test("fails where none of them is well", () => {
+    const { steps, reachable, ask } = nodes(document("a", failed("b")), document("b", failed("a")));
+    assert.deepEqual([steps[0]?.result, reachable, ask], ["failed", false, undefined]);
+  });
+
+  test("that begins at a node which does not announce takes the word of those that do", () => {
+    const elsewhere = step("peers", "elsewhere", { ask: "b" });
+    const { steps, reachable } = nodes(
+      document("a", elsewhere),
+      document("b", failed("c")),
+      document("c", step("peers", "ok")),
+    );
+    assert.deepEqual([steps[0]?.result, reachable], ["warning", true]);
+  });
 });

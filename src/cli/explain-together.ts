@@ -12,15 +12,25 @@ export async function explainTogether(
 ): Promise<ExplainDocument> {
   const [asked, document] = await askFirst(world, agents, query);
   const known = new Map<string, ExplainDocument | CommandFailure>([[asked.node, document]]);
-  for (const node of new Set(document.steps.flatMap(({ ask }) => ask ?? []))) {
+  const asks = document.steps.flatMap(({ ask }) => ask ?? []);
+  for (const node of asks) {
     const agent = agents.find((each) => each.node === node);
-    if (agent === undefined || known.has(node)) continue;
-    // A Service has one announcer, seldom two.
+    if (agent === undefined || known.has(node) || known.size > ASKED_MAX) continue;
+    // A Service has one announcer in layer 2, seldom two; of those by BGP one that is well is enough.
     // oxlint-disable-next-line no-await-in-loop
-    known.set(node, await ask(agent, query));
+    const there = await ask(agent, query);
+    known.set(node, there);
+    // What is asked for grows while it is gone through.
+    if (!(there instanceof CommandFailure))
+      asks.push(...there.steps.filter(isFailed).flatMap((step) => step.ask ?? []));
   }
   return combine(document, known);
 }
+
+/** Nodes besides the first: who wants to know of all asks each. */
+const ASKED_MAX = 8;
+
+const isFailed = ({ result }: ExplainStep): boolean => result === "failed";
 
 /** Steps that another node knows are replaced by what it says; one that cannot be asked is named. */
 export function combine(
@@ -30,9 +40,8 @@ export function combine(
   const there = [...known.values()].flatMap((each) =>
     each instanceof CommandFailure || each === document ? [] : [each],
   );
-  const steps = document.steps.map((step) =>
-    step.ask === undefined ? worst(step, there) : settle(step, known.get(step.ask)),
-  );
+  const settled = document.steps.map((step) => settle(step, document.node, known));
+  const steps = settled.map((step) => (step.ask === undefined ? worst(step, there) : step));
   // What is wrong with the nodes that were asked besides.
   const others = there.flatMap((each) =>
     each.steps.filter(({ step }) => step === "node").map((step) => ({ ...step, found: `${each.node}: ${step.found}` })),
@@ -43,9 +52,44 @@ export function combine(
   return {
     ...rest,
     steps,
-    reachable: !steps.some(({ result }) => result === "failed"),
+    reachable: !steps.some(isFailed),
     ...(ask === undefined ? {} : { ask }),
   };
+}
+
+function settle(
+  step: ExplainStep,
+  node: string,
+  known: ReadonlyMap<string, ExplainDocument | CommandFailure>,
+): ExplainStep {
+  const answer = step.ask === undefined ? undefined : known.get(step.ask);
+  if (answer === undefined) return step;
+  if (answer instanceof CommandFailure) return { ...step, details: [...step.details, answer.message] };
+  const said = sayings(step, known);
+  const [first] = said.filter((each) => each.node === answer.node);
+  const own = step.result === "elsewhere" ? first : { node, step };
+  if (own === undefined) return step;
+  const { ask: _, ...found } = own.step;
+  if (own.step.ask === undefined) return { ...found, details: [`as ${own.node} sees it`, ...found.details] };
+  // Of several nodes that announce it, each for itself, one that is well is enough.
+  const wellThere = said.find((each) => each.node !== own.node && !isFailed(each.step));
+  const others = said.filter((each) => each.node !== own.node).map((each) => `${each.node}: ${each.step.found}`);
+  const details = [...found.details, ...others];
+  return wellThere === undefined ? { ...found, details } : { ...found, result: "warning", details };
+}
+
+/** What nodes say of the same step, those that know. */
+function sayings(
+  { step, protocol }: ExplainStep,
+  known: ReadonlyMap<string, ExplainDocument | CommandFailure>,
+): readonly { readonly node: string; readonly step: ExplainStep }[] {
+  return [...known.values()].flatMap((each) => {
+    if (each instanceof CommandFailure) return [];
+    const there = each.steps.find((other) => other.step === step && other.protocol === protocol);
+    return there === undefined || there.result === "elsewhere" || there.result === "skipped"
+      ? []
+      : [{ node: each.node, step: there }];
+  });
 }
 
 /** What every node says of itself: where packets come in it counts, and there it may be worse. */
@@ -59,13 +103,6 @@ function worst(step: ExplainStep, announcers: readonly ExplainDocument[]): Expla
     if (other === undefined || GRAVITY[other.result] <= GRAVITY[bad.result]) return bad;
     return { ...other, details: [`as ${there.node} sees it`, ...other.details] };
   }, step);
-}
-
-function settle(step: ExplainStep, known: ExplainDocument | CommandFailure | undefined): ExplainStep {
-  if (known === undefined) return step;
-  if (known instanceof CommandFailure) return { ...step, details: [...step.details, known.message] };
-  const there = known.steps.find((each) => each.step === step.step && each.protocol === step.protocol);
-  return there === undefined ? step : { ...there, details: [`as ${known.node} sees it`, ...there.details] };
 }
 
 async function askFirst(

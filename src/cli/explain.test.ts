@@ -4,6 +4,17 @@ import { documents } from "./documents.fixture.ts";
 import { fairlead, serveDocuments } from "./agent.fixture.ts";
 
 describe("fairlead explain", () => {
+  test("names the node to ask where this one fails and others announce by BGP too, and exits with 1", async () => {
+    const step = { step: "peers", protocol: "bgp", result: "failed" as const, found: "words", details: [] };
+    const document = { service: "default/web", node: "worker1", reachable: false, ask: "worker2" };
+    await using agent = await serveDocuments({
+      "/v1/explain": { ...document, steps: [{ ...step, todo: "Do.", ask: "worker2" }] },
+    });
+    const { code, stdout } = await fairlead(`explain web --socket ${agent.socket}`);
+    assert.match(stdout, /Not reachable by way of worker1: it fails at the step "bgp peers"; ask on worker2\.\n$/);
+    assert.equal(code, 1);
+  });
+
   test("draws the steps, what was found at each and what to do, and exits with 1 where one fails", async () => {
     await using agent = await serveDocuments(documents);
     const { code, stdout } = await fairlead(`explain svc/cart -n shop --socket ${agent.socket}`);

@@ -88,6 +88,11 @@ function nameOf({ step, protocol = "layer2" }: ExplainStep): string {
 
 function verdict({ steps, reachable, node, ask }: ExplainDocument, paint: Paint): string {
   const first = steps.find(({ result }) => result === "failed");
+  if (!reachable && first?.ask !== undefined)
+    return paint(
+      "red",
+      `Not reachable by way of ${node}: it fails at the step "${nameOf(first)}"; ask on ${first.ask}.`,
+    );
   if (!reachable && first !== undefined) return paint("red", `Not reachable: it fails at the step "${nameOf(first)}".`);
   const warnings = steps.filter(({ result }) => result === "warning").map(nameOf);
   const besides = warnings.length === 0 ? "" : `; something is to be seen to at ${quoted(warnings)}`;

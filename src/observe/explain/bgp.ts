@@ -106,11 +106,25 @@ function explainPeers(bgp: BgpFacts, node: string): Finding {
   if (bgp.sessions.length === 0) return warning(`no peer of ${node} is told of it; others' are`, { details });
   const down = bgp.sessions.filter(({ state }) => state !== "established");
   const todo = "The reason is what the peer or the kernel said last; `fairlead bgp log` has the history.";
-  if (down.length === bgp.sessions.length)
-    return failed(`none of ${counted(down.length, "session")} is established`, { details, todo });
+  if (down.length === bgp.sessions.length) {
+    const found = `none of ${counted(down.length, "session")} of ${node} is established`;
+    const others = othersOf(bgp, node);
+    const [next] = others;
+    if (next === undefined) return failed(found, { details, todo });
+    // Each node has sessions of its own.
+    return { ...failed(`${found}; ${listed(others)} should announce it too`, { details, todo }), ask: next };
+  }
   if (down.length > 0)
     return warning(`${counted(down.length, "session")} of ${bgp.sessions.length} not established`, { details, todo });
   return well(`${counted(bgp.sessions.length, "session")} established`, details);
+}
+
+/** The other nodes that announce it, beginning after this one: whoever asks on goes round. */
+function othersOf(bgp: BgpFacts, node: string): readonly string[] {
+  const names = announcing(bgp)
+    .map(({ name }) => name)
+    .toSorted();
+  return [...names.filter((name) => name > node), ...names.filter((name) => name < node)];
 }
 
 function explainRoutes(bgp: BgpFacts, node: string): Finding {

@@ -62,6 +62,12 @@ describe("the protocols of an explanation", () => {
       reachable: true,
     },
     {
+      name: "one that does not advertise it is passed over where another does and fails",
+      branches: [branch("l2", "failed", "skipped"), branch("bgp", "ok", "failed")],
+      steps: ["l20 skipped", "l21 skipped", "bgp0 ok", "bgp1 failed"],
+      reachable: false,
+    },
+    {
       name: "one that advertises it and fails is a warning where another is well",
       branches: [branch("l2", "ok", "failed"), branch("bgp", "ok")],
       steps: ["l20 ok", "l21 warning", "bgp0 ok"],

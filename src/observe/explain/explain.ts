@@ -21,7 +21,7 @@ const BRANCHES: readonly Branch[] = [explainLayer2, explainBgp];
 export function explain(facts: Facts, branches: readonly Branch[] = BRANCHES): ExplainDocument {
   const { service, node } = facts;
   const steps = stepsOf(facts, branches);
-  const ask = steps.find((step) => step.ask !== undefined)?.ask;
+  const ask = steps.find((step) => step.ask !== undefined && step.result !== "warning")?.ask;
   return {
     service,
     node,
@@ -57,16 +57,21 @@ function hazardSteps({ here: { hazards } }: Facts): readonly ExplainStep[] {
   return [{ step: "node", ...warning(found, { details: details.slice(1), todo: first.todo }) }];
 }
 
-/** Where one protocol is well, what another lacks is no failure. */
+/** Where one protocol is well, what another lacks is no failure; nor where it is the only one that advertises the address at all. */
 function settle(all: readonly (readonly ExplainStep[])[]): readonly ExplainStep[] {
   const branches = all.filter((steps) => steps.length > 0);
   const isWell = (steps: readonly ExplainStep[]): boolean => !steps.some(({ result }) => result === "failed");
-  if (!branches.some(isWell)) return branches.flat();
-  return branches.flatMap((steps) =>
-    steps.map((step, index): ExplainStep => {
-      if (step.result !== "failed") return step;
-      // Not advertised at all: another protocol's business.
-      return { ...step, result: index === 0 ? "skipped" : "warning" };
-    }),
-  );
+  const advertises = ([first]: readonly ExplainStep[]): boolean => first?.result !== "failed";
+  const well = branches.some(isWell);
+  if (!branches.some(advertises)) return branches.flat();
+  return branches.flatMap((steps) => {
+    if (!advertises(steps)) return steps.map((step) => (step.result === "failed" ? passedOver(step) : step));
+    return steps.map((step) => (well && step.result === "failed" ? { ...step, result: "warning" as const } : step));
+  });
+}
+
+/** Not advertised at all: another protocol's business, and nothing to be done. */
+function passedOver(step: ExplainStep): ExplainStep {
+  const { todo: _, ...rest } = step;
+  return { ...rest, result: "skipped" };
 }
