@@ -1,6 +1,6 @@
 /** What a decision costs when one Service has come to many that have their addresses: about it alone, and from nothing. */
 import { formatAddress } from "../src/net/address.ts";
-import type { Decision, Objects } from "../src/pool/assign.ts";
+import type { Decision, Objects } from "../src/pool/decision.ts";
 import { Assigner } from "../src/pool/assigner.ts";
 import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL } from "../src/pool/claim.ts";
 import { withChanges } from "../src/reconcile/layered-map.ts";

@@ -2,7 +2,7 @@
  * How long addresses take to be found: whole decisions from nothing, so the numbers hold parsing the Services, the search
  * and the book-keeping. No kernel, no files.
  */
-import type { Objects } from "../src/pool/assign.ts";
+import type { Objects } from "../src/pool/decision.ts";
 import { Assigner } from "../src/pool/assigner.ts";
 import { ipAddressPoolSchema, type IPAddressPool } from "../src/pool/objects.ts";
 import { serviceSchema, type Service } from "../src/service/objects.ts";

@@ -4,7 +4,7 @@
  */
 import type { Logger } from "pino";
 import { formatProblem, type Problem } from "../net/problem.ts";
-import type { Decision } from "../pool/assign.ts";
+import type { Decision } from "../pool/decision.ts";
 import { Assigner } from "../pool/assigner.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { failed, type Convergence, type RetryLimits } from "../reconcile/retry.ts";

@@ -1,5 +1,5 @@
 /** Snapshots to decide about, and decisions as values that can be compared: the order of what has no order is left out. */
-import type { Decision } from "../pool/assign.ts";
+import type { Decision } from "../pool/decision.ts";
 import type { Snapshot } from "../source/source.ts";
 import type { Operation } from "./plan.ts";
 

@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { assign, type Decision } from "../pool/assign.ts";
+import { assign } from "../pool/assign.ts";
+import type { Decision } from "../pool/decision.ts";
 import { Assigner } from "../pool/assigner.ts";
 import { ipAddressPoolSchema, type IPAddressPool } from "../pool/objects.ts";
 import { serviceSchema, type Service } from "../service/objects.ts";

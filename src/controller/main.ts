@@ -7,7 +7,7 @@ import { formatProblem } from "../net/problem.ts";
 import { serveHealth } from "../observe/health.ts";
 import type { Timing } from "../source/kubernetes/lease/machine.ts";
 import { openOrigin, type Opened, type Origin } from "../source/open.ts";
-import type { Decision } from "../pool/assign.ts";
+import type { Decision } from "../pool/decision.ts";
 import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import type { Convergence } from "../reconcile/retry.ts";
 import type { WebhookOptions } from "./admission/webhook.ts";

@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:http";
 import { Counter, Gauge, Registry } from "prom-client";
 import { parseListen } from "../net/listen.ts";
-import type { Decision } from "../pool/assign.ts";
+import type { Decision } from "../pool/decision.ts";
 import type { ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import type { Convergence } from "../reconcile/retry.ts";
 import type { Sliced } from "../time/slices.ts";

@@ -1,7 +1,7 @@
 /** The status of pools: exact counts, what is wrong with them, who waits for them, and what their cool-down must remember. */
 import { formatAddress, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
-import type { Decision } from "../pool/assign.ts";
+import type { Decision } from "../pool/decision.ts";
 import { isCovered } from "../announce/judgement.ts";
 import { anycastWarning } from "../pool/anycast.ts";
 import type { PoolCounts } from "../pool/counts.ts";

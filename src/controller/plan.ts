@@ -3,7 +3,7 @@
  * a restart writes nothing and an event is written once.
  */
 import { formatAddress } from "../net/address.ts";
-import type { Assignment, Decision } from "../pool/assign.ts";
+import type { Assignment, Decision } from "../pool/decision.ts";
 import {
   ADDRESS_ASSIGNED,
   ALLOCATED_FROM_POOL,

@@ -1,5 +1,5 @@
 /** What a decision says as numbers, under the names Prometheus sees: MetalLB's where MetalLB has them. Pure. */
-import type { Decision } from "../pool/assign.ts";
+import type { Decision } from "../pool/decision.ts";
 import type { PoolCounts } from "../pool/counts.ts";
 
 export interface Gauge {

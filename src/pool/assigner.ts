@@ -11,9 +11,9 @@
 import { changing } from "../reconcile/layered-map.ts";
 import { forEach, type Sliced } from "../time/slices.ts";
 import { sorting } from "../time/sorting.ts";
-import type { Assignment, Decision, Objects } from "./assign.ts";
+import type { Assignment, Decision, Objects } from "./decision.ts";
 import { CandidateIndex } from "./candidates.ts";
-import { changesSince, holdsCurrent, type Changes, type Touched } from "./changes.ts";
+import { changesSince, holdsCurrent, type Changes, type Remembered, type Touched } from "./changes.ts";
 import { sameAddress } from "../net/address.ts";
 import { readClaim, type Claim } from "./claim.ts";
 import { coolDowns } from "./cool-downs.ts";
@@ -27,22 +27,6 @@ import { ServiceCounter } from "./service-counts.ts";
 import { formatSharing } from "./sharing.ts";
 import { inFamilyOrder, isContent, mayMove, meetWishes } from "./wishes.ts";
 import type { Unmet, Work } from "./work.ts";
-
-/** What a decision leaves behind for the next one. It changes with it. */
-export interface Remembered {
-  readonly objects: Objects;
-  readonly decision: Decision;
-  readonly work: Work;
-  /** What the Services ask for, by key. */
-  readonly claims: Map<string, Claim>;
-  /** Those that wait for something. */
-  readonly discontent: Set<string>;
-  /** Those that do not hold what their status said: it has to be written. */
-  readonly moved: ReadonlySet<string>;
-  readonly counter: ServiceCounter;
-  /** Addresses of others are in use here all the same. */
-  readonly contested: boolean;
-}
 
 /** So many Services are decided about between two pauses. */
 const SERVICES_A_STEP = 500;

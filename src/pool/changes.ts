@@ -6,13 +6,29 @@ import { sameAddress, type Address } from "../net/address.ts";
 import { differing, sameEntries } from "../reconcile/layered-map.ts";
 import type { Service } from "../service/objects.ts";
 import type { Sliced } from "../time/slices.ts";
-import type { Objects } from "./assign.ts";
-import type { Remembered } from "./assigner.ts";
+import type { Decision, Objects } from "./decision.ts";
 import { readClaim, type Claim } from "./claim.ts";
 import { isForeign, isOurs } from "./ours.ts";
 import { asksAboutNamespaces, samePools } from "./pools.ts";
+import type { ServiceCounter } from "./service-counts.ts";
 import type { Sharing } from "./sharing.ts";
 import type { Work } from "./work.ts";
+
+/** What a decision leaves behind for the next one. It changes with it. */
+export interface Remembered {
+  readonly objects: Objects;
+  readonly decision: Decision;
+  readonly work: Work;
+  /** What the Services ask for, by key. */
+  readonly claims: Map<string, Claim>;
+  /** Those that wait for something. */
+  readonly discontent: Set<string>;
+  /** Those that do not hold what their status said: it has to be written. */
+  readonly moved: ReadonlySet<string>;
+  readonly counter: ServiceCounter;
+  /** Addresses of others are in use here all the same. */
+  readonly contested: boolean;
+}
 
 export interface Changes {
   /** Services with another object than before, ours or not. */

@@ -1,5 +1,5 @@
 /** How many Services have what they ask for, of which pool, and what the others lack: counted along, because there are many. */
-import type { Assignment } from "./assign.ts";
+import type { Assignment } from "./decision.ts";
 import type { Unmet } from "./work.ts";
 
 export interface ServiceCounts {
