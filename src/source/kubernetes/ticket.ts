@@ -27,8 +27,15 @@ export function lookAtTicket(ticket: string, node: string, nowMilliseconds: numb
   if (!(Array.isArray(aud) ? aud : [aud]).includes(audience))
     return refused(`the ticket is not made out to ${audience}`);
   if (typeof exp !== "number") return refused("the ticket does not say when it ends");
-  if (exp * 1000 <= nowMilliseconds) return refused("the ticket has expired");
+  if (exp * 1000 <= nowMilliseconds)
+    return refused(`the ticket expired at ${timeText(exp * 1000)}; on ${node} it is ${timeText(nowMilliseconds)}`);
   return { ok: true, expiresAtMilliseconds: exp * 1000 };
+}
+
+/** A ticket is used when it has just been made: whoever is told both times sees that a clock is wrong. */
+function timeText(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? String(milliseconds) : date.toISOString();
 }
 
 function refused(reason: string): Look {
