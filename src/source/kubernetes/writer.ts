@@ -5,7 +5,7 @@
  */
 import type { PoolStatusWrite, ServiceStatusWrite } from "../source.ts";
 import type { Connection, Response } from "./connection.ts";
-import type { Raw } from "./reflector/machine.ts";
+import { UNKNOWN_KIND, type Raw } from "./reflector/machine.ts";
 
 export interface Target {
   readonly apiVersion: string;
@@ -86,6 +86,9 @@ export function refusalOf({ status, body }: Response): string {
   const message = typeof body === "object" && body !== null && "message" in body ? String(body.message) : "";
   if (status === 409) return `it was changed by somebody else meanwhile, and is decided about again (409 ${message})`;
   if (status === 403) return `${message} (403); give this program the role that is made for it`;
+  // Of an object that is not there a Status speaks; of a kind that is not there nobody does, or in these words.
+  if (status === 404 && (message === "" || message.includes("could not find the requested resource")))
+    return UNKNOWN_KIND;
   if (status === 404) return `it is gone (404 ${message})`;
   return `the API server answers ${status}: ${message}`;
 }

@@ -167,6 +167,10 @@ function refused(
   return wait(told, explain(status, message), { now, random, longest, shortest: retryAfterSeconds * 1000 });
 }
 
+/** In the words of an operator, whether it is read or written. */
+export const UNKNOWN_KIND =
+  "the API server does not know this kind (404); install the custom resource definitions of this release";
+
 function explain(status: number, message: string): string {
   switch (status) {
     case HTTP.unauthorized:
@@ -174,7 +178,7 @@ function explain(status: number, message: string): string {
     case HTTP.forbidden:
       return `${message} (403); give this program the role that is made for it`;
     case HTTP.notFound:
-      return "the API server does not know this kind (404); install the custom resource definitions of this release";
+      return UNKNOWN_KIND;
     case HTTP.tooMany:
       return `the API server asks for patience (429): ${message}`;
     default:
