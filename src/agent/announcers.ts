@@ -2,7 +2,7 @@
  * Which node announces an address, where it is not this one. To do its part an agent need not know (announce/election.ts), so it is found out
  * when somebody asks: the whole election, in slices, of the Services in question.
  */
-import { electAddresses, emptyAddressMemo, type AddressMemo } from "../announce/announcements.ts";
+import { electingAddresses, emptyAddressMemo, type AddressMemo } from "../announce/announcements.ts";
 import { ANOTHER } from "../announce/contest.ts";
 import { electingAnnouncers, emptyElectionMemo, type ElectionMemo } from "../announce/election.ts";
 import type { Service } from "../service/objects.ts";
@@ -70,7 +70,8 @@ async function named(
   const { snapshot, members } = world;
   const { alive } = members;
   const work = electingAnnouncers({ ...snapshot, services }, { alive, ignoreExcludeLabel }, sha256, memo.elections);
-  for (const [address, { announcer }] of electAddresses(await inSlices(work), memo.addresses))
+  const elections = await inSlices(work);
+  for (const [address, { announcer }] of await inSlices(electingAddresses(elections, memo.addresses)))
     if (addresses.get(address)?.announcer === ANOTHER) names.set(address, announcer);
   return names;
 }

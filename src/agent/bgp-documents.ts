@@ -5,6 +5,8 @@ import { formatCommunity } from "../protocol/bgp/community.ts";
 import type { Route } from "../protocol/bgp/route.ts";
 import type { SessionView } from "../protocol/bgp/speaker.ts";
 import { systemClock } from "../time/clock.ts";
+import { forEach, type Sliced } from "../time/slices.ts";
+import type { BgpState } from "./bgp.ts";
 import type { AgentState } from "./state.ts";
 
 export function bgpPeerRows({ bgp }: AgentState): BgpPeerRow[] {
@@ -26,15 +28,18 @@ function peerRow({ since, history, counters, ...view }: SessionView): BgpPeerRow
 }
 
 /** Peers that called from a prefix are told what that prefix's BGPPeer is told. */
-export function bgpRouteRows({ bgp }: AgentState): BgpRouteRow[] {
-  if (bgp === undefined) return [];
-  const services = servicesByPrefix(bgp.desired);
-  const views = bgp.speaker.view();
-  return bgp.desired.sessions.flatMap(({ config, routes }) => {
-    const own = views.filter(({ name }) => name.split("/", 1)[0] === config.name);
-    const told = own.some(({ state }) => state === "established");
-    return Array.from(routes.values(), (route) => routeRow(route, config.name, services, told));
-  });
+export function* bgpRouteRows({ bgp }: AgentState): Generator<BgpRouteRow | undefined, void, void> {
+  if (bgp === undefined) return;
+  const services = yield* servicesByPrefix(bgp.desired);
+  for (const { config, routes } of bgp.desired.sessions) {
+    const told = isEstablished(config.name, bgp);
+    for (const route of routes.values()) yield routeRow(route, config.name, services, told);
+  }
+}
+
+/** The session of this name, or of a peer that called from its prefix. */
+export function isEstablished(session: string, { speaker }: Pick<BgpState, "speaker">): boolean {
+  return speaker.view().some(({ name, state }) => state === "established" && name.split("/", 1)[0] === session);
 }
 
 export function bgpReceivedRows({ bgp }: AgentState): BgpReceivedRow[] {
@@ -69,13 +74,18 @@ export async function bgpBfdRows({ bgp }: AgentState): Promise<BgpBfdRow[]> {
     .toSorted((a, b) => (a.peer < b.peer ? -1 : 1));
 }
 
-type Desired = NonNullable<AgentState["bgp"]>["desired"];
+type Desired = BgpState["desired"];
+/** So many Services or prefixes are looked at between two pauses. */
+const SERVICES_A_STEP = 256;
 
-function servicesByPrefix({ verdicts }: Desired): ReadonlyMap<string, readonly string[]> {
+function* servicesByPrefix({ verdicts }: Desired): Sliced<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, Set<string>>();
-  for (const [service, { offers }] of verdicts)
+  yield* forEach(verdicts, SERVICES_A_STEP, ([service, { offers }]) => {
     for (const { text } of offers) found.set(text, (found.get(text) ?? new Set()).add(service));
-  return new Map([...found].map(([text, keys]) => [text, [...keys].toSorted()]));
+  });
+  const sorted = new Map<string, readonly string[]>();
+  yield* forEach(found, SERVICES_A_STEP, ([text, keys]) => sorted.set(text, [...keys].toSorted()));
+  return sorted;
 }
 
 function routeRow(

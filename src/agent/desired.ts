@@ -4,7 +4,7 @@
  */
 import {
   announcementsOf,
-  electAddresses,
+  electingAddresses,
   emptyAddressMemo,
   emptyAnnouncementMemo,
   type AddressElection,
@@ -135,7 +135,7 @@ export function* desiredAnnouncing({ snapshot, members }: World, me: Me, memo: M
   const { alive } = members;
   const { ignoreExcludeLabel } = me;
   const elections = yield* electingOwn(snapshot, { alive, ignoreExcludeLabel }, me, memo.elections);
-  const addresses = electAddresses(elections, memo.addresses);
+  const addresses = yield* electingAddresses(elections, memo.addresses);
   const standsBy = trafficOf(snapshot, me) === "standingBy";
   const announcements = standsBy ? NOTHING : announcementsOf(me.nodeName, addresses, memo.announcements);
   return { elections, addresses, announcements };

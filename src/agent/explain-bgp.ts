@@ -1,7 +1,8 @@
 /** What the agent knows of one Service's way by BGP: every node decides for itself, so each is asked as that node would decide. */
 import { desiredBgp, peersOf } from "../announce/bgp/desired.ts";
 import type { BgpFacts, BgpNodeFacts } from "../observe/explain/facts.ts";
-import { bgpRouteRows } from "./bgp-documents.ts";
+import type { BgpState } from "./bgp.ts";
+import { isEstablished } from "./bgp-documents.ts";
 import type { Me, World } from "./desired.ts";
 import type { AgentState } from "./state.ts";
 
@@ -36,10 +37,15 @@ export function bgpFacts(
         state: at,
         reason: at === "established" ? undefined : lastReason,
       })),
-    routes: bgpRouteRows(state)
-      .filter(({ services }) => services.includes(service))
-      .map(({ prefix, peer, told: up }) => ({ prefix, peer, told: up })),
+    routes: routesAmong(new Set(offers.map(({ text }) => text)), bgp),
   };
+}
+
+function routesAmong(texts: ReadonlySet<string>, bgp: BgpState): BgpFacts["routes"] {
+  return bgp.desired.sessions.flatMap(({ config, routes }) => {
+    const told = isEstablished(config.name, bgp);
+    return [...texts].filter((prefix) => routes.has(prefix)).map((prefix) => ({ prefix, peer: config.name, told }));
+  });
 }
 
 function nodeFacts(

@@ -1,11 +1,12 @@
 /** Gathers what this agent knows about one Service for src/observe/explain, and looks at the machine where that proves something. */
 import { surveyElection } from "../announce/survey.ts";
+import { frontendKeyText } from "../datapath/tables.ts";
 import { formatAddress, parseAddress, type Family } from "../net/address.ts";
 import { findWays } from "../kernel/routes.ts";
 import { BadRequest, type Query } from "../observe/api.ts";
 import { explain } from "../observe/explain/explain.ts";
 import type { EndpointFacts, Facts, NodeFacts, PoolFacts, RouteFacts, TrialFacts } from "../observe/explain/facts.ts";
-import type { ExplainDocument } from "../observe/status.ts";
+import type { ExplainDocument, FrontendRow } from "../observe/status.ts";
 import { addressesInUse, countPools, poolCapacity } from "../pool/counts.ts";
 import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
 import { endpointState, isNodeGone } from "../service/backends.ts";
@@ -17,6 +18,7 @@ import { linkRefusal } from "./devices.ts";
 import { bgpFacts } from "./explain-bgp.ts";
 import { hazardsTo } from "./hazards/find.ts";
 import { announcedRows, frontendRows, stampSeconds } from "./map-rows.ts";
+import { Slices } from "../time/slices.ts";
 import type { AgentState } from "./state.ts";
 import { tryConnections, type Trying } from "./trials.ts";
 
@@ -48,7 +50,8 @@ export async function explainDocument(
     silentNodes(service, world, state),
   ]);
   const announcers = await announcersOf(addressesOf(service, world), state, me);
-  return explain(gatherFacts(service, world, state, me, { routes, trials, silent, announcers }));
+  const programmed = await rowsOf(frontends, state);
+  return explain(gatherFacts(service, world, state, me, { routes, trials, silent, announcers, programmed }));
 }
 
 /** `service=NAMESPACE/NAME`, or `address=…`: the Service that has it. */
@@ -79,6 +82,8 @@ interface Asked {
   readonly trials: readonly TrialFacts[];
   readonly silent: ReadonlySet<string>;
   readonly announcers: AnnouncerNames;
+  /** What the map of frontends holds for the Service. */
+  readonly programmed: readonly FrontendRow[];
 }
 
 function addressesOf(service: string, { snapshot }: World): readonly string[] {
@@ -110,7 +115,12 @@ function gatherFacts(service: string, world: World, state: AgentState, me: Me, a
     isolated,
     endpoints: endpointFacts(service, world, me),
     bgp: bgpFacts(service, world, state, me, silent),
-    here: { ...nodeFacts(service, new Set(addresses), world, state, me), routes, trials },
+    here: {
+      ...nodeFacts(service, new Set(addresses), world, state, me),
+      frontends: frontendFacts(state.forwarding.frontends.get(service) ?? [], asked.programmed),
+      routes,
+      trials,
+    },
   };
 }
 
@@ -152,9 +162,8 @@ function nodeFacts(
   world: World,
   state: AgentState,
   me: Me,
-): Omit<NodeFacts, "routes" | "trials"> {
+): Omit<NodeFacts, "routes" | "trials" | "frontends"> {
   const choice = { ...me.devices, endpointDevices: new Set(world.endpoints.map(({ device }) => device)) };
-  const wanted = state.forwarding.frontends.get(service) ?? [];
   return {
     stampSeconds: stampSeconds(state),
     announcements: (state.placed ?? [])
@@ -168,14 +177,25 @@ function nodeFacts(
       .filter(({ name }) => name !== "lo")
       .map((link) => ({ name: link.name, refusal: linkRefusal(link, choice) })),
     announced: announcedRows(state).filter(({ address }) => addresses.has(address)),
-    frontends: frontendFacts(wanted, state),
     hazards: hazardsTo(addresses, state.hazards),
     tableProblems: (state.tables.services.get(service)?.problems ?? []).map(({ message }) => message),
   };
 }
 
-function frontendFacts(wanted: readonly Frontend[], state: AgentState): NodeFacts["frontends"] {
-  const rows = wanted.length === 0 ? [] : frontendRows(state);
+/** Of thousands in the map, in slices. */
+async function rowsOf(frontends: readonly Frontend[], state: AgentState): Promise<readonly FrontendRow[]> {
+  const wanted = new Set(frontends.map(frontendKeyText));
+  const slices = new Slices();
+  const rows: FrontendRow[] = [];
+  for (const row of wanted.size === 0 ? [] : frontendRows(state, (record) => wanted.has(frontendKeyText(record)))) {
+    if (row !== undefined) rows.push(row);
+    // oxlint-disable-next-line no-await-in-loop
+    if (slices.due) await slices.pause();
+  }
+  return rows;
+}
+
+function frontendFacts(wanted: readonly Frontend[], rows: readonly FrontendRow[]): NodeFacts["frontends"] {
   return wanted.map((frontend) => {
     const { address, port, protocol } = frontend;
     const text = formatAddress(address);

@@ -6,6 +6,8 @@ import { decodeFlow } from "../datapath/flows.ts";
 import { decodeAnnounced, loadStamp } from "../datapath/records.ts";
 import { formatAddress } from "../net/address.ts";
 import type { AnnouncedRow, BackendRow, BackendStateName, DropRow, FlowRow, FrontendRow } from "../observe/status.ts";
+import { forEach } from "../time/slices.ts";
+import { sorting } from "../time/sorting.ts";
 import type { AgentState } from "./state.ts";
 
 export function stampSeconds(state: AgentState): number {
@@ -31,13 +33,26 @@ export function deviceName(state: AgentState, ifindex: number): string {
   return state.world?.links.find((link) => link.ifindex === ifindex)?.name ?? `if${ifindex}`;
 }
 
-export function frontendRows(state: AgentState): FrontendRow[] {
-  const { frontends, slots, backends } = state.maps.forwarding;
-  const records = Array.from(frontends.entries(), ([key, value]) => decodeFrontend(key, value)).filter(
-    (record) => record !== undefined,
-  );
-  return records.toSorted(byServiceThenPort).map(({ address, port, protocol, value }) => ({
-    service: state.tables.serviceNames.get(value.serviceId) ?? "",
+/** A pause is possible after so many rows that are only looked at. */
+const LOOKS_A_STEP = 256;
+
+/** By Service, then port, those that are wanted. Each is read when it is its turn. */
+export function* frontendRows(
+  state: AgentState,
+  isWanted: (record: FrontendRecord) => boolean = () => true,
+): Generator<FrontendRow | undefined, void, void> {
+  const records: FrontendRecord[] = [];
+  yield* forEach(state.maps.forwarding.frontends.entries(), LOOKS_A_STEP, ([key, value]) => {
+    const record = decodeFrontend(key, value);
+    if (record !== undefined && isWanted(record)) records.push(record);
+  });
+  for (const record of yield* sorting(records, byServiceThenPort)) yield frontendRow(record, state);
+}
+
+function frontendRow({ address, port, protocol, value }: FrontendRecord, { maps, tables }: AgentState): FrontendRow {
+  const { slots, backends } = maps.forwarding;
+  return {
+    service: tables.serviceNames.get(value.serviceId) ?? "",
     serviceId: value.serviceId,
     address: formatAddress(address),
     port,
@@ -48,7 +63,7 @@ export function frontendRows(state: AgentState): FrontendRow[] {
     backends: Array.from(slots.window(value.slotBase, value.slotCount), (id) => loadBackend(backends, id))
       .filter((record) => record !== undefined)
       .map(backendRow),
-  }));
+  };
 }
 
 function byServiceThenPort(a: FrontendRecord, b: FrontendRecord): number {
@@ -72,8 +87,8 @@ const STATE_NAMES = new Map<number, BackendStateName>([
   [backend_state.BACKEND_TERMINATING, "terminating"],
 ]);
 
-export function backendRows(state: AgentState): BackendRow[] {
-  return Array.from(loadBackends(state.maps.forwarding.backends), backendRow);
+export function* backendRows(state: AgentState): Generator<BackendRow, void, void> {
+  for (const record of loadBackends(state.maps.forwarding.backends)) yield backendRow(record);
 }
 
 function backendRow({ id, address, port, state, local, generation }: BackendRecord): BackendRow {

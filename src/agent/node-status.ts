@@ -6,9 +6,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { L2StatusWrite, NodeStatusWriter, Snapshot } from "../source/source.ts";
+import { inSlices } from "../time/slices.ts";
 import { ConfigurationReporter } from "./configuration.ts";
 import type { PlacedAnnouncement } from "./desired.ts";
-import { planRouteStatus } from "./route-status.ts";
+import { planningRouteStatus } from "./route-status.ts";
 import { eventAbout, type StatusOperation } from "./status-operation.ts";
 import { hazardKey, planHazardEvents, type Told } from "./hazards/events.ts";
 import type { AgentState } from "./state.ts";
@@ -203,7 +204,7 @@ export class NodeStatusReporter {
     const { desired } = bgp;
     const from = [desired, statuses, snapshot.complete || snapshot.services];
     if (sameValues(from, this.#quiet.routes)) return [];
-    const operations = planRouteStatus({ node, desired, snapshot, statuses });
+    const operations = await inSlices(planningRouteStatus({ node, desired, snapshot, statuses }));
     if (operations.length === 0) this.#quiet = { ...this.#quiet, routes: from };
     return this.#perform(operations);
   }

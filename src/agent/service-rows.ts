@@ -2,11 +2,13 @@
 import { peersOf } from "../announce/bgp/desired.ts";
 import type { BgpReason } from "../announce/bgp/verdict.ts";
 import { formatAddress } from "../net/address.ts";
+import type { Problem } from "../net/problem.ts";
 import type { ServiceRow, StatusDocument } from "../observe/status.ts";
 import { ADDRESS_ASSIGNED, REQUEST_MET } from "../pool/claim.ts";
 import { algorithmOf } from "../service/algorithm.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";
 import type { Service } from "../service/objects.ts";
+import { sorting } from "../time/sorting.ts";
 import type { AnnouncerNames } from "./announcers.ts";
 import { allProblems, type AgentState } from "./state.ts";
 
@@ -22,36 +24,47 @@ const OWN_REASONS: ReadonlySet<BgpReason> = new Set([
 ]);
 const NO_CONTROLLER = "no controller has given it an address or said why not";
 
-/** `names`: who announces the addresses, see announcers.ts. */
-export function serviceRows(state: AgentState, names: AnnouncerNames): ServiceRow[] {
+/** What all rows have in common. */
+interface Moment {
+  /** As it is when the first row is made, whatever comes while the others are. */
+  readonly state: AgentState;
+  readonly problems: ReadonlyMap<string, readonly Problem[]>;
+  readonly unplaced: ReadonlySet<string>;
+  readonly names: AnnouncerNames;
+}
+
+/** In the order of their names. `names`: who announces the addresses, see announcers.ts. */
+export function* serviceRows(now: AgentState, names: AnnouncerNames): Generator<ServiceRow | undefined, void, void> {
+  const state = { ...now };
   const problems = Map.groupBy(allProblems(state), ({ subject }) => subject);
-  const unplaced = unplacedServices(state);
-  const rows: ServiceRow[] = [];
-  for (const [key, service] of state.world?.snapshot.services ?? []) {
-    const { metadata, spec, status } = service;
-    if (spec.type !== "LoadBalancer") continue;
-    const found = (problems.get(`Service ${key}`) ?? []).map(({ message }) => message);
-    const problem = [...found, ...portsWithoutBackends(key, service, state)].join("; ");
-    const addressReason = addressReasonOf(service);
-    rows.push({
-      namespace: metadata.namespace,
-      name: metadata.name,
-      addresses: status.loadBalancer.ingress.flatMap(({ ip }) => ip ?? []),
-      ports: spec.ports.map(({ port, protocol, targetPort }) => ({
-        port,
-        protocol,
-        ...(targetPort === undefined ? {} : { targetPort: String(targetPort) }),
-      })),
-      externalTrafficPolicy: spec.externalTrafficPolicy,
-      algorithm: algorithmOf(service, key, []),
-      ...announcedBy(key, state, unplaced, names),
-      ...(addressReason === undefined ? {} : { addressReason }),
-      ...bgpFields(state, key),
-      backends: countBackends(state.forwarding.frontends.get(key) ?? []),
-      ...(problem === "" ? {} : { problem }),
-    });
-  }
-  return rows.toSorted((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+  const moment = { state, problems, unplaced: unplacedServices(state), names };
+  const services = [...(state.world?.snapshot.services ?? [])];
+  for (const [key, service] of yield* sorting(services, ([a], [b]) => (a < b ? -1 : 1)))
+    if (service.spec.type === "LoadBalancer") yield serviceRow(key, service, moment);
+}
+
+function serviceRow(key: string, service: Service, { state, problems, unplaced, names }: Moment): ServiceRow {
+  const { metadata, spec, status } = service;
+  const found = (problems.get(`Service ${key}`) ?? []).map(({ message }) => message);
+  const problem = [...found, ...portsWithoutBackends(key, service, state)].join("; ");
+  const addressReason = addressReasonOf(service);
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    addresses: status.loadBalancer.ingress.flatMap(({ ip }) => ip ?? []),
+    ports: spec.ports.map(({ port, protocol, targetPort }) => ({
+      port,
+      protocol,
+      ...(targetPort === undefined ? {} : { targetPort: String(targetPort) }),
+    })),
+    externalTrafficPolicy: spec.externalTrafficPolicy,
+    algorithm: algorithmOf(service, key, []),
+    ...announcedBy(key, state, unplaced, names),
+    ...(addressReason === undefined ? {} : { addressReason }),
+    ...bgpFields(state, key),
+    backends: countBackends(state.forwarding.frontends.get(key) ?? []),
+    ...(problem === "" ? {} : { problem }),
+  };
 }
 
 type Announced = Pick<ServiceRow, "announcer" | "announcers" | "announceReason">;
@@ -141,9 +154,12 @@ function bgpFields({ bgp }: AgentState, key: string): Pick<ServiceRow, "bgpPeers
 
 /** Pods, each once per family, whatever number of ports it serves. */
 function countBackends(frontends: readonly Frontend[]): ServiceRow["backends"] {
-  const pods = new Map<string, Backend>();
+  const pods = new Map<bigint, Backend>();
   for (const { backends } of frontends)
-    for (const backend of backends) pods.set(formatAddress(backend.address), backend);
+    for (const backend of backends) {
+      const { family, value } = backend.address;
+      pods.set(family === "IPv4" ? value : ~value, backend);
+    }
   const list = [...pods.values()];
   const inState = (state: Backend["state"]): number => list.filter((backend) => backend.state === state).length;
   return {

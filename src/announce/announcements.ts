@@ -1,6 +1,7 @@
 /** Who announces which address in layer 2: the elections of all Services put together, and one node's part of it. Pure. */
 import { compareAddresses, formatAddress, type Address } from "../net/address.ts";
 import { changedKeys, emptyMap, type PersistentMap } from "../reconcile/persistent-map.ts";
+import { atOnce, forEach, type Sliced } from "../time/slices.ts";
 import { isElected, type Announcer, type Elected, type Election } from "./election.ts";
 
 export interface Announcement {
@@ -37,6 +38,9 @@ export function emptyAddressMemo<A extends Announcer = string>(): AddressMemo<A>
   return { elections: new Map(), addresses: emptyMap() };
 }
 
+/** So many Services, or addresses, are looked at between two pauses. */
+const SERVICES_A_STEP = 128;
+
 /**
  * An address has one announcer, also where the Services that share it elected different nodes (MetalLB lets both answer):
  * the Service whose *first* address it is decides, then the first by key.
@@ -45,21 +49,29 @@ export function electAddresses<A extends Announcer = string>(
   elections: ReadonlyMap<string, Election<A>>,
   memo: AddressMemo<A> = emptyAddressMemo<A>(),
 ): ReadonlyMap<string, AddressElection<A>> {
+  return atOnce(electingAddresses(elections, memo));
+}
+
+/** As {@link electAddresses}, with pauses. */
+export function* electingAddresses<A extends Announcer>(
+  elections: ReadonlyMap<string, Election<A>>,
+  memo: AddressMemo<A>,
+): Sliced<ReadonlyMap<string, AddressElection<A>>> {
   const changed = new Set(changedKeys(memo.elections, elections));
   const joining = new Map<string, Sharer<A>[]>();
-  for (const service of changed) {
+  yield* forEach(changed, SERVICES_A_STEP, (service) => {
     for (const [text] of sharersIn(service, memo.elections.get(service))) joining.set(text, joining.get(text) ?? []);
     for (const [text, sharer] of sharersIn(service, elections.get(service)))
       joining.set(text, [...(joining.get(text) ?? []), sharer]);
-  }
+  });
   const addresses = memo.addresses.draft();
-  for (const [text, joined] of joining) {
+  yield* forEach(joining, SERVICES_A_STEP, ([text, joined]) => {
     const staying = (addresses.get(text)?.sharers ?? []).filter(({ service }) => !changed.has(service));
     const sharers = [...staying, ...joined].toSorted(byService);
     const [decisive] = sharers.toSorted(byPrecedence);
     if (decisive === undefined) addresses.delete(text);
     else addresses.set(text, { address: decisive.address, announcer: decisive.elected.announcer, sharers });
-  }
+  });
   memo.elections = elections;
   memo.addresses = addresses.finish();
   return memo.addresses;

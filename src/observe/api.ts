@@ -6,13 +6,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { mkdirSync, rmSync } from "node:fs";
 import { createConnection, type ListenOptions } from "node:net";
 import { dirname } from "node:path";
+import { sendRows, type Rows } from "./list.ts";
 import {
   BGP_PCAP_PATH,
   ENDED_TRAILER,
   METRICS_PATH,
   MONITOR_PATH,
   type ApiDocuments,
-  type ApiError,
   type MonitorEvent,
 } from "./status.ts";
 
@@ -26,8 +26,13 @@ type Awaited = "/v1/services" | "/v1/explain" | "/v1/bgp/bfd";
  * 500.
  */
 export type DocumentProducers = {
-  readonly [P in keyof ApiDocuments]: (query: Query) => P extends Awaited ? Promise<ApiDocuments[P]> : ApiDocuments[P];
+  readonly [P in keyof ApiDocuments]: (query: Query) => P extends Awaited ? Promise<Produced<P>> : Produced<P>;
 };
+
+/** Of a list its rows, as they are made. */
+type Produced<P extends keyof ApiDocuments> = ApiDocuments[P] extends readonly (infer Row)[]
+  ? Rows<Row>
+  : ApiDocuments[P];
 
 /** The query asks for something that makes no sense; the message says what would. */
 export class BadRequest extends Error {
@@ -131,13 +136,21 @@ function handle(handlers: ApiHandlers, request: IncomingMessage, response: Serve
       error: `nothing at ${pathname}: there are ${[...Object.keys(documents), MONITOR_PATH, BGP_PCAP_PATH, METRICS_PATH].join(", ")}`,
     });
   }
-  Promise.try<ApiDocuments[keyof ApiDocuments], [Query]>(documents[pathname], searchParams).then(
-    (document) => answer(response, 200, document),
-    (error: unknown) =>
-      error instanceof BadRequest
-        ? answer(response, 400, { error: error.message })
-        : fail(handlers, pathname, response, error),
+  produce(documents[pathname], searchParams, response).catch((error: unknown) =>
+    error instanceof BadRequest
+      ? answer(response, 400, { error: error.message })
+      : fail(handlers, pathname, response, error),
   );
+}
+
+async function produce(
+  producer: (query: Query) => object | Promise<object>,
+  query: Query,
+  response: ServerResponse,
+): Promise<void> {
+  const document = await producer(query);
+  if (Symbol.iterator in document) await sendRows(response, document as Rows<object>);
+  else answer(response, 200, document);
 }
 
 function parseUrl(url = "/"): { pathname: string; searchParams: Query } {
@@ -191,14 +204,16 @@ function isDocument(documents: DocumentProducers, path: string): path is keyof A
   return Object.hasOwn(documents, path);
 }
 
-function answer(response: ServerResponse, status: number, document: ApiDocuments[keyof ApiDocuments] | ApiError): void {
+function answer(response: ServerResponse, status: number, document: object): void {
   response.writeHead(status, { "content-type": "application/json" });
   response.end(`${JSON.stringify(document)}\n`);
 }
 
 function fail(handlers: ApiHandlers, path: string, response: ServerResponse, error: unknown): void {
   handlers.onError(path, error);
-  answer(response, 500, { error: error instanceof Error ? error.message : String(error) });
+  // Half a list must not look like a whole one.
+  if (response.headersSent) response.destroy();
+  else answer(response, 500, { error: error instanceof Error ? error.message : String(error) });
 }
 
 function scrape(handlers: ApiHandlers, response: ServerResponse): void {
