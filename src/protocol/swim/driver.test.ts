@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { after, describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { address, type Address } from "../../net/address.ts";
 import { DEFAULT_TIMING, type Timing } from "./config.ts";
 import { startMembership, type Membership, type MembershipOptions } from "./driver.ts";
+import type { Report, ToWorker } from "./messages.ts";
 import { decodeProbe, encodeProbe } from "./packet.ts";
 import type { SipKey } from "./siphash.ts";
 import type { MembershipView } from "./view.ts";
@@ -316,6 +317,32 @@ describe("a failure", () => {
 
 // Alone: it keeps this thread, and with it everybody else, busy.
 describe("a busy agent", () => {
+  test("is told once of all that changed since it last listened", async () => {
+    const workerData = { port: 9, sourcePort: 0, key: KEY, timing: PATIENT };
+    const worker = new Worker(new URL("./worker/driver.ts", import.meta.url), { workerData });
+    const tell = (message: ToWorker): void => worker.postMessage(message);
+    const numbers = Array.from({ length: 20 }, (_, number) => number + 1);
+    const peersUpTo = (count: number): Extract<ToWorker, { type: "peers" }>["peers"] =>
+      numbers.slice(0, count).map((number) => ({ name: `peer-${number}`, address: `127.0.0.${number}` }));
+    for (const count of numbers) tell({ type: "peers", peers: peersUpTo(count) });
+    tell({ type: "heard" });
+    const reports: Report[] = [];
+    try {
+      for await (const [report] of on(worker, "message") as AsyncIterable<[Report]>)
+        if (reports.push(report) === 2) break;
+    } finally {
+      tell({ type: "stop" });
+      await once(worker, "exit");
+    }
+    assert.deepEqual(
+      reports.map(({ peers, changed }) => [peers.length, changed]),
+      [
+        [1, true],
+        [20, true],
+      ],
+    );
+  });
+
   test("loses nobody while the agent's own thread is busy", async () => {
     const b = await respond("127.0.0.2");
     // The peer must not be busy with us: it gets a thread of its own.

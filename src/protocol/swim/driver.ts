@@ -85,6 +85,7 @@ export function startMembership(options: MembershipOptions): Membership {
   const tell = (message: ToWorker): void => worker.postMessage(message);
 
   worker.on("message", (report: Report) => {
+    tell({ type: "heard" });
     if (roster.hear(report)) notify();
   });
   worker.on("error", (error) =>

@@ -15,9 +15,14 @@ export interface WorkerOptions {
 export type ToWorker =
   /** Addresses as canonical text. */
   | { readonly type: "peers"; readonly peers: readonly { readonly name: string; readonly address: string }[] }
+  /** The latest report was heard; none follows before. */
+  | { readonly type: "heard" }
   | { readonly type: "stop" };
 
-/** Always the whole truth of the moment; after every change and from time to time. */
+/**
+ * Always the whole truth of the moment; after every change and from time to time. One at a time: what changes while the agent has no time to
+ * listen is in the next one, or hundreds of first answers would be as many reports about hundreds of peers.
+ */
 export interface Report {
   readonly isolated: boolean;
   readonly reunions: number;

@@ -45,7 +45,7 @@ function run(options: WorkerOptions, agent: Agent): void {
     state = next;
     for (const effect of effects) {
       if (effect.type === "send") send(effect.to, effect.probe);
-      else report(true);
+      else reports.add(true);
     }
     // Once for all that happens in this turn: answers come in bursts.
     arming ??= setImmediate(arm);
@@ -58,7 +58,7 @@ function run(options: WorkerOptions, agent: Agent): void {
     cancel = wakeAt === undefined ? (): void => {} : systemClock.at(wakeAt, () => handle({ type: "clock" }));
   };
 
-  const report = (changed: boolean): void => agent.postMessage(reportOf(state, problems, changed));
+  const reports = oneAtATime((changed) => agent.postMessage(reportOf(state, problems, changed)));
 
   const send = (to: Address, probe: Probe): void => {
     const text = formatAddress(to);
@@ -81,7 +81,7 @@ function run(options: WorkerOptions, agent: Agent): void {
     return socket;
   };
 
-  const freshness = setInterval(() => report(false), REPORT_INTERVAL_MILLISECONDS);
+  const freshness = setInterval(() => reports.add(false), REPORT_INTERVAL_MILLISECONDS);
   agent.on("message", (message) => {
     if (message.type === "peers") {
       handle({
@@ -90,12 +90,38 @@ function run(options: WorkerOptions, agent: Agent): void {
       });
       return;
     }
+    if (message.type === "heard") {
+      reports.heard();
+      return;
+    }
     cancel();
     clearImmediate(arming);
     clearInterval(freshness);
     for (const socket of sockets.values()) socket.close();
     agent.close();
   });
+}
+
+/** What is to be reported before the last report was heard waits, and is one report then. */
+function oneAtATime(send: (changed: boolean) => void): { add(changed: boolean): void; heard(): void } {
+  let unheard = false;
+  let waiting: boolean | undefined;
+  const add = (changed: boolean): void => {
+    if (unheard) {
+      waiting = waiting === true || changed;
+      return;
+    }
+    unheard = true;
+    waiting = undefined;
+    send(changed);
+  };
+  return {
+    add,
+    heard: () => {
+      unheard = false;
+      if (waiting !== undefined) add(waiting);
+    },
+  };
 }
 
 /** `problems`: by address, why the last request could not be sent. */
