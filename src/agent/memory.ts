@@ -29,7 +29,7 @@ function collectAfter([pause, ...more]: readonly number[]): void {
 
 function collect(): void {
   // What was loaded on the way is kept for the next agent also where this one does not end in peace.
-  flushCompileCache();
+  setImmediate(flushCompileCache);
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as (options: { type: "major" }) => void;
   gc({ type: "major" });

@@ -20,6 +20,7 @@ import { parseAliases, type Aliases } from "./communities.ts";
 import type { BFDProfile, BGPAdvertisement, BGPPeer, Community } from "./objects.ts";
 import type { SecretsRead } from "./password.ts";
 import { echoProblems, parsePeers, type Peer } from "./peers.ts";
+import { sameText } from "./precedence.ts";
 
 /** What of a snapshot BGP depends on. */
 export interface BgpObjects extends SecretsRead {
@@ -67,14 +68,24 @@ export function parseBgpConfiguration(objects: BgpObjects, view: BgpView = {}): 
   const attached = attachPools(parsed.advertisements, { pools, objects: objects.ipAddressPools, nodes });
   const echo = echoProblems(peers.peers, bfd.profiles, attached.advertisements, pools);
   return {
-    peers: peers.peers,
-    advertisements: attached.advertisements,
-    bfdProfiles: bfd.profiles,
+    peers: keepingSame(peers.peers, before?.peers),
+    advertisements: keepingSame(attached.advertisements, before?.advertisements),
+    bfdProfiles: keepingSame(bfd.profiles, before?.bfdProfiles),
     aliases: aliases.aliases,
     problems: [bfd, aliases, peers, parsed, attached, { problems: echo }]
       .flatMap(({ problems }) => problems)
       .toSorted(bySubject),
   };
+}
+
+/** What says the same as before is the very same: then nobody looks again at what was made of it. */
+function keepingSame<T>(now: ReadonlyMap<string, T>, before: ReadonlyMap<string, T> = new Map()): typeof now {
+  return new Map(
+    [...now].map(([key, value]) => {
+      const last = before.get(key);
+      return [key, last !== undefined && sameText(last, value) ? last : value];
+    }),
+  );
 }
 
 /** Secrets that the objects name, by name, sorted: what has to be read before they can be judged. */

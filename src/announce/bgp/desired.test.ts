@@ -314,6 +314,29 @@ describe("with a memo", () => {
     );
   });
 
+  test("a pool that the advertisements do not announce: the very same sessions, and what was said of Services", () => {
+    const memo = emptyBgpMemo();
+    const row = { ...base, ads: { ad: { ipAddressPools: ["pool"] } }, services: { one, two } };
+    const before = desiredBgp(bgpInput(row), { name: "iris1" }, memo);
+    const pools = { ...POOLS, another: { addresses: ["198.51.100.0/24"] } };
+    const after = desiredBgp(bgpInput({ ...row, pools }), { name: "iris1" }, memo);
+    assert.ok(before.verdicts.size === 2 && after.verdicts === before.verdicts);
+    assert.ok(after.sessions.every((session, index) => session.routes === before.sessions[index]?.routes));
+  });
+
+  test("Services in one aggregate come and go: one route, the very same, till the last has gone", () => {
+    const memo = emptyBgpMemo();
+    const wide = { ...base, ads: { ad: { aggregationLength: 24, communities: ["64512:1"] } } };
+    const routes = [{ one }, { one, two }, { two }, {}, { two }].map((services) => {
+      const { sessions } = announcedBy({ ...wide, services }, {}, memo);
+      return sessions[0]?.routes.get("192.0.2.0/24");
+    });
+    const [first, second, third, none, again] = routes;
+    assert.ok(first !== undefined && first === second && second === third);
+    assert.equal(none, undefined);
+    assert.deepEqual(again, first);
+  });
+
   test("one Service changed: the routes of the others are the same objects", () => {
     const memo = emptyBgpMemo();
     const input = bgpInput({ ...base, services: { one, two } });

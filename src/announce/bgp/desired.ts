@@ -17,7 +17,7 @@ import { atOnce, forEach, type Sliced } from "../../time/slices.ts";
 import type { BfdSettings } from "./bfd-profiles.ts";
 import { parseBgpConfiguration, type BgpConfiguration, type BgpObjects } from "./configuration.ts";
 import type { Peer } from "./peers.ts";
-import { regroup, routeOf, sameRoute, type Group, type Groups } from "./routes.ts";
+import { regrouping, routeOf, sameRoute, type Group, type Groups } from "./routes.ts";
 import { sessionOf } from "./sessions.ts";
 import { judgeService, type BgpVerdict, type BgpWorld, type Offer } from "./verdict.ts";
 
@@ -108,12 +108,11 @@ export function desiredBgp(input: BgpInput, me: BgpNode, memo: BgpMemo = emptyBg
 export function* desiringBgp(input: BgpInput, me: BgpNode, memo: BgpMemo): Sliced<DesiredBgp> {
   const world = worldOf(input, me, memo.judged?.world);
   memo.judged = yield* judging(input, world, memo.judged);
-  memo.held = holdBack(memo.judged.verdicts, me.unforwarded ?? NOBODY, memo.held);
+  memo.held = yield* holdingBack(memo.judged.verdicts, me.unforwarded ?? NOBODY, memo.held);
   const { verdicts } = memo.held;
   const { last } = memo;
   if (last?.world === world && last.desired.verdicts === verdicts) return last.desired;
-  const groups = groupsAfter(last, world, verdicts);
-  yield;
+  const groups = yield* groupsAfter(last, world, verdicts);
   const sessions = yield* desiringSessions(world.configuration, groups, memo);
   const desired = { sessions, verdicts, groups, problems: world.configuration.problems };
   memo.last = { world, desired };
@@ -121,25 +120,26 @@ export function* desiringBgp(input: BgpInput, me: BgpNode, memo: BgpMemo): Slice
 }
 
 /** Only what is offered otherwise than last time is counted again. */
-function groupsAfter(last: BgpMemo["last"], world: World, verdicts: PersistentMap<BgpVerdict>): Groups {
+function* groupsAfter(last: BgpMemo["last"], world: World, verdicts: PersistentMap<BgpVerdict>): Sliced<Groups> {
   const before = last?.desired.verdicts ?? emptyMap<BgpVerdict>();
   const left: Offer[] = [];
   const joined: Offer[] = [];
-  for (const key of changedKeys(before, verdicts)) {
+  yield* forEach(changedKeys(before, verdicts), SERVICES_A_STEP, (key) => {
     left.push(...(before.get(key)?.offers ?? []));
     joined.push(...(verdicts.get(key)?.offers ?? []));
-  }
+  });
   if (last?.world.podOffers !== world.podOffers) {
     left.push(...(last?.world.podOffers ?? []));
     joined.push(...world.podOffers);
   }
-  return regroup(last?.desired.groups ?? emptyMap<Group>(), left, joined);
+  return yield* regrouping(last?.desired.groups ?? emptyMap<Group>(), left, joined);
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
 const NO_SLICES: readonly EndpointSlice[] = [];
-/** So many routes are made between two pauses. */
+/** So many routes are made, or Services looked at, between two pauses. */
 const ROUTES_A_STEP = 128;
+const SERVICES_A_STEP = 256;
 
 /** A verdict that says the same as before stays the same object. */
 function* judging({ services, endpointSlices }: BgpInput, world: World, last: Judged | undefined): Sliced<Judged> {
@@ -159,16 +159,20 @@ function* judging({ services, endpointSlices }: BgpInput, world: World, last: Ju
   return { world, services, index, verdicts: verdicts.finish() };
 }
 
-function holdBack(judged: PersistentMap<BgpVerdict>, unforwarded: ReadonlySet<string>, last: Held | undefined): Held {
+function* holdingBack(
+  judged: PersistentMap<BgpVerdict>,
+  unforwarded: ReadonlySet<string>,
+  last: Held | undefined,
+): Sliced<Held> {
   const verdicts = (last?.verdicts ?? emptyMap<BgpVerdict>()).draft();
   const changed = changedKeys(last?.judged ?? emptyMap<BgpVerdict>(), judged);
   const moved =
     last?.unforwarded === unforwarded ? NOBODY : unforwarded.symmetricDifference(last?.unforwarded ?? NOBODY);
-  for (const key of new Set([...changed, ...moved])) {
+  yield* forEach(new Set([...changed, ...moved]), SERVICES_A_STEP, (key) => {
     const verdict = judged.get(key);
     if (verdict === undefined) verdicts.delete(key);
     else setVerdict(verdicts, key, heldBack(key, verdict, unforwarded));
-  }
+  });
   return { judged, unforwarded, verdicts: verdicts.finish() };
 }
 

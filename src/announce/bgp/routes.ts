@@ -8,6 +8,7 @@ import { canonicalCommunities, communitiesKey, linkBandwidth, type Community } f
 import type { SessionConfig } from "../../protocol/bgp/config.ts";
 import type { Route } from "../../protocol/bgp/route.ts";
 import type { PersistentMap } from "../../reconcile/persistent-map.ts";
+import { forEach, type Sliced } from "../../time/slices.ts";
 import type { Advertisement } from "./advertisements.ts";
 import type { Offer } from "./verdict.ts";
 
@@ -30,8 +31,11 @@ export interface Share {
 /** By prefix as text. */
 export type Groups = PersistentMap<Group>;
 
+/** So many are counted between two pauses. */
+const OFFERS_A_STEP = 256;
+
 /** The groups without some offers that were there, and with others. */
-export function regroup(before: Groups, left: Iterable<Offer>, joined: Iterable<Offer>): Groups {
+export function* regrouping(before: Groups, left: Iterable<Offer>, joined: Iterable<Offer>): Sliced<Groups> {
   const groups = before.draft();
   const count = (offer: Offer, sign: 1 | -1): void => {
     const { prefix, text } = offer;
@@ -39,8 +43,9 @@ export function regroup(before: Groups, left: Iterable<Offer>, joined: Iterable<
     if (shares.length === 0) groups.delete(text);
     else groups.set(text, { prefix, text, shares });
   };
-  for (const offer of joined) count(offer, 1);
-  for (const offer of left) count(offer, -1);
+  // First more, then less: no group goes and comes back.
+  yield* forEach(joined, OFFERS_A_STEP, (offer) => count(offer, 1));
+  yield* forEach(left, OFFERS_A_STEP, (offer) => count(offer, -1));
   return groups.finish();
 }
 
