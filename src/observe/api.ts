@@ -13,6 +13,7 @@ import {
   METRICS_PATH,
   MONITOR_PATH,
   type ApiDocuments,
+  type ApiError,
   type MonitorEvent,
 } from "./status.ts";
 
@@ -96,7 +97,7 @@ export function endStream(response: ServerResponse, reason: string): void {
 }
 
 export function refuse(response: ServerResponse, status: number, error: string): void {
-  answer(response, status, { error });
+  answer(response, status, { error } satisfies ApiError);
 }
 
 /** `/metrics` alone, over TCP, for Prometheus. */
