@@ -5,12 +5,12 @@
 import type { Logger } from "pino";
 import { formatProblem, type Problem } from "../net/problem.ts";
 import type { Decision } from "../pool/decision.ts";
-import { Assigner } from "../pool/assigner.ts";
 import { configurationVerdict, sameVerdict, type ConfigurationVerdict } from "../reconcile/configuration-state.ts";
 import { failed, type Convergence, type RetryLimits } from "../reconcile/retry.ts";
 import type { Snapshot, Source, StatusWriter } from "../source/source.ts";
 import { inSlices, Slices, type Pace, type Sliced } from "../time/slices.ts";
 import { configurationProblems } from "./configuration.ts";
+import { Deciding } from "./deciding.ts";
 import { sameButForWrites, sameInputs } from "./inputs.ts";
 import { lossMessage } from "./plan-pools.ts";
 import { planning } from "./plan.ts";
@@ -47,7 +47,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
   let told: readonly Problem[] = [];
   let convergence: Convergence = { state: "pending" };
   let verdict: ConfigurationVerdict | undefined;
-  const assigner = new Assigner(parts.loadBalancerClass);
+  const deciding = new Deciding(parts);
   /** When an address has rested and may be given again. */
   let again: number | undefined;
   const untold = new UntoldEvents();
@@ -57,8 +57,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
     const now = Date.now();
     const rested = again !== undefined && again <= now;
     if (rested || convergence.state !== "done" || seen === undefined || !sameInputs(seen, snapshot)) {
-      const unwritten = convergence.state !== "done";
-      const decision = await inSlices(assigner.deciding(snapshot, now, unwritten), parts.pace);
+      const decision = await deciding.decide(snapshot, now, convergence.state !== "done");
       again = decision.again;
       told = tell(decision.problems, told, parts.log);
       tellLosses(decision, parts.log);
@@ -82,7 +81,7 @@ export async function control(parts: ControllerParts, signal: AbortSignal): Prom
       parts.converged?.(convergence);
       parts.told?.(untold.failure);
       seen = await decidedAbout(snapshot, operations, convergence, parts);
-      if (seen !== snapshot) await inSlices(assigner.takingIn(seen), parts.pace);
+      if (seen !== snapshot) await deciding.takeIn(seen);
     }
     if (parts.source.snapshot() === snapshot) await wake.sleep(pause(convergence, again));
   }
