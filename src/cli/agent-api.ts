@@ -11,8 +11,18 @@ import {
   type DrainRequest,
   type MonitorEvent,
 } from "../observe/status.ts";
-import type { Agent } from "./agents.ts";
 import { CommandFailure, EXIT } from "./world.ts";
+
+export interface Agent {
+  /** For messages, after "the agent": `at /run/fairlead/worker1.sock`, `on worker1`. */
+  readonly where: string;
+  /** Its node, known without asking it in a cluster only. */
+  readonly node: string | undefined;
+  /** With a body it is a POST. Rejects with a {@link CommandFailure}. */
+  open(path: string, body?: string): Promise<IncomingMessage>;
+}
+
+export type ClusterAgent = Agent & { readonly node: string };
 
 /** Reads one document. `query` is appended as it is: `?limit=10`. */
 export async function getDocument<P extends keyof ApiDocuments>(

@@ -1,26 +1,14 @@
 /** Which agents a command talks to: the one on this machine, or those of a cluster (`kubectl fairlead`). */
-import type { IncomingMessage } from "node:http";
 import type { ApiDocuments } from "../observe/status.ts";
-import { getDocument } from "./agent-api.ts";
+import { getDocument, type Agent, type ClusterAgent } from "./agent-api.ts";
 import type { CommonOptions } from "./options.ts";
 import { agentOnThisMachine } from "./socket.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
-
-export interface Agent {
-  /** For messages, after "the agent": `at /run/fairlead/worker1.sock`, `on worker1`. */
-  readonly where: string;
-  /** Its node, known without asking it in a cluster only. */
-  readonly node: string | undefined;
-  /** With a body it is a POST. Rejects with a {@link CommandFailure}. */
-  open(path: string, body?: string): Promise<IncomingMessage>;
-}
 
 /** `one`: of this machine, or the one that `--node` names. `all`: of a cluster, each with its node. */
 export type Agents =
   | { readonly type: "one"; readonly agent: Agent }
   | { readonly type: "all"; readonly agents: readonly ClusterAgent[] };
-
-export type ClusterAgent = Agent & { readonly node: string };
 
 /** At least one. */
 export async function findAgents(world: World, options: CommonOptions): Promise<Agents> {

@@ -1,7 +1,7 @@
 /** `explain` over a cluster: one agent tells what all compute alike, and where it says that another node knows, that node is asked too. */
 import type { ExplainDocument, ExplainStep } from "../observe/status.ts";
 import { getDocument } from "./agent-api.ts";
-import type { ClusterAgent } from "./agents.ts";
+import type { ClusterAgent } from "./agent-api.ts";
 import { CommandFailure, type World } from "./world.ts";
 
 /** Rejects when no agent answers. */

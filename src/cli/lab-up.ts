@@ -12,7 +12,12 @@ import { readScene } from "../../lab/scene-file.ts";
 import { tellStory, tellTopology } from "../../lab/story.ts";
 import type { Teller } from "../../lab/telling.ts";
 import { formatProblem } from "../net/problem.ts";
-import type { UpOptions } from "./lab.ts";
+
+export interface UpOptions {
+  readonly detach?: true;
+  readonly name?: string;
+  readonly withoutAgents?: true;
+}
 
 const REFRESH_MILLISECONDS = 1000;
 

@@ -20,7 +20,7 @@ import { renderRows } from "../../lab/rows.ts";
 import { listLabs } from "../../lab/run-directory.ts";
 import { listScenes } from "../../lab/scene-file.ts";
 import { LAB_NAME } from "../../lab/scene.ts";
-import { labUp } from "./lab-up.ts";
+import { labUp, type UpOptions } from "./lab-up.ts";
 
 /** Of kubectl: `kubectl-fairlead` lies there. */
 const PLUGINS = join(import.meta.dirname, "../../bin");
@@ -83,12 +83,6 @@ export function labCommand(): Command {
   for (const command of lab.commands)
     command.addHelpText("after", `\nExample:\n  ${(EXAMPLES[command.name()] ?? []).join("\n  ")}`);
   return lab;
-}
-
-export interface UpOptions {
-  readonly detach?: true;
-  readonly name?: string;
-  readonly withoutAgents?: true;
 }
 
 interface Named {

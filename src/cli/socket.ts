@@ -2,7 +2,7 @@
 import { glob } from "node:fs/promises";
 import { request } from "node:http";
 import { unreachable } from "./agent-api.ts";
-import type { Agent } from "./agents.ts";
+import type { Agent } from "./agent-api.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 /** Fails when it has no socket to choose, or several. */

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { TICKET_HEADER } from "../../observe/remote-api.ts";
 import { audienceOf } from "../../source/kubernetes/ticket.ts";
 import { unreachable } from "../agent-api.ts";
-import type { ClusterAgent } from "../agents.ts";
+import type { ClusterAgent } from "../agent-api.ts";
 import type { ClusterOptions } from "../options.ts";
 import { CommandFailure, EXIT, type World } from "../world.ts";
 import { openApiServer, type ApiServer } from "./api-server.ts";
