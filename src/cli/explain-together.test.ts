@@ -36,6 +36,11 @@ describe("an explanation of two nodes", () => {
     assert.equal(ask, undefined);
   });
 
+  test("takes from the announcer also that a step has to wait there", () => {
+    const { steps, ask } = combined([ASKS], document("worker2", step("answers", "skipped")));
+    assert.deepEqual([steps[0]?.result, ask], ["skipped", undefined]);
+  });
+
   const ROWS = [
     { own: "ok", theirs: "failed", becomes: "failed" },
     { own: "warning", theirs: "failed", becomes: "failed" },

@@ -48,7 +48,7 @@ export function combine(
   );
   steps.push(...others);
   const { ask: _, ...rest } = document;
-  const ask = steps.find((step) => step.ask !== undefined)?.ask;
+  const ask = steps.find((step) => step.ask !== undefined && step.result !== "warning")?.ask;
   return {
     ...rest,
     steps,
@@ -72,7 +72,7 @@ function settle(
   const { ask: _, ...found } = own.step;
   if (own.step.ask === undefined) return { ...found, details: [`as ${own.node} sees it`, ...found.details] };
   // Of several nodes that announce it, each for itself, one that is well is enough.
-  const wellThere = said.find((each) => each.node !== own.node && !isFailed(each.step));
+  const wellThere = said.find((each) => each.node !== own.node && ["ok", "warning"].includes(each.step.result));
   const others = said.filter((each) => each.node !== own.node).map((each) => `${each.node}: ${each.step.found}`);
   const details = [...found.details, ...others];
   return wellThere === undefined ? { ...found, details } : { ...found, result: "warning", details };
@@ -86,9 +86,7 @@ function sayings(
   return [...known.values()].flatMap((each) => {
     if (each instanceof CommandFailure) return [];
     const there = each.steps.find((other) => other.step === step && other.protocol === protocol);
-    return there === undefined || there.result === "elsewhere" || there.result === "skipped"
-      ? []
-      : [{ node: each.node, step: there }];
+    return there === undefined || there.result === "elsewhere" ? [] : [{ node: each.node, step: there }];
   });
 }
 

@@ -79,6 +79,28 @@ labSuite("Fairlead in a real cluster, from its Helm chart", "kubernetes", {}, (i
     assert.equal(events.trim().split("\n").length, 2);
   });
 
+  it("a Service with source ranges is left to kube-proxy, which serves it, lets in who may, and nobody else", async (lab) => {
+    const ranged = (range: string): string => `apiVersion: v1
+kind: Service
+metadata: {name: ranged, namespace: default}
+spec:
+  type: LoadBalancer
+  loadBalancerSourceRanges: [${range}]
+  selector: {app: metallb-cluster}
+  ports: [{port: 80, targetPort: 8080}]
+`;
+    await lab.write("ranged.yaml", ranged(`${lab.hostAddress(lab.client, "IPv4")}/32`));
+    const address = await waitFor("an address", () => lab.address("ranged").catch(() => undefined));
+    const plan: RequestPlan = { protocol: "HTTP", address, port: 80 };
+    await lab.askUntil("an answer through kube-proxy", plan, ({ ok }) => ok, 20_000);
+    assert.match(await fairlead(lab, "explain", "svc/ranged"), /nothing of it is balanced here/);
+    await lab.write("ranged.yaml", ranged("10.9.9.0/24"));
+    await lab.askUntil("a refusal by kube-proxy", plan, ({ ok }) => !ok, 20_000);
+    const [last] = await lab.requests({ ...plan, count: 1, timeoutMilliseconds: 500 });
+    assert.equal(last?.ok, false);
+    await lab.remove("ranged.yaml");
+  });
+
   it("kubectl fairlead: who has no role is refused, a viewer may look, and only an operator drain", async (lab) => {
     const [node = ""] = lab.nodes;
     const drain = (user: string): Promise<string> => fairlead(lab, "node", "drain", node, "--as", user);
