@@ -24,6 +24,8 @@ let parts: PassParts;
 let view: MembershipView;
 let places: readonly string[];
 let refusal: string | undefined;
+/** As they are read: the very same while nothing about them changes. */
+const SAME = { links: [eth0], endpoints: [] };
 
 function start(): void {
   const state = initialState({ node: "me", version: "0", maps });
@@ -93,6 +95,30 @@ describe("a pass", () => {
     assert.equal([...maps.endpoints.entries()].length, 1);
     assert.deepEqual(filterBits(maps.forwarding.filter, "node"), [filterHash(address("192.168.10.201"))]);
     assert.deepEqual(allProblems(parts.state), []);
+  });
+
+  test("between two comparisons with the kernel reads no rows of what it announces, and announces what it should", () => {
+    const { announced } = maps;
+    let reads = 0;
+    maps = { ...maps, announced: { ...announced, entries: () => ((reads += 1), announced.entries()) } };
+    start();
+    const addresses = { web: "192.168.10.0", api: "192.168.10.1", db: "192.168.10.2", mail: "192.168.10.3" };
+    const narrow = l2AdvertisementSchema.parse({
+      metadata: { name: "all", namespace: "metallb-system" },
+      spec: { interfaces: ["eth9"] },
+    });
+    const steps = [["web", "api"], ["api"], [], ["db", "mail", "web"], ["mail", "api"]] as const;
+    for (const here of [true, false, true])
+      for (const names of steps) {
+        const services = Object.fromEntries(names.map((name) => [name, addresses[name]]));
+        const l2Advertisements = here ? {} : { l2Advertisements: new Map([["metallb-system/all", narrow]]) };
+        runPass(parts, { ...world(services, l2Advertisements), ...SAME });
+        const expected = here ? names.map((name) => `${addresses[name]} 2`).toSorted() : [];
+        const rows = Array.from(announced.entries(), ([key, value]) => decodeAnnounced({ key, value }));
+        assert.deepEqual(rows.map(({ address: a, ifindex }) => `${formatAddress(a)} ${ifindex}`).toSorted(), expected);
+        assert.deepEqual([...places].toSorted(), expected);
+      }
+    assert.equal(reads, 1);
   });
 
   test("in a handover stands by until the node is labelled: tables are there, nothing is announced, and back again", () => {

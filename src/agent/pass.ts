@@ -10,35 +10,26 @@ import { applyingForwarding } from "../datapath/apply.ts";
 import { planSize } from "../datapath/draft.ts";
 import { clearFilterBit, filterBits, filterHash, setFilterBit } from "../datapath/filter.ts";
 import { planningForwarding } from "../datapath/plan.ts";
-import type { HashTable } from "../datapath/ports.ts";
-import {
-  announcedRows,
-  announcedAddress,
-  deviceRows,
-  endpointRows,
-  sameAnnounced,
-  storeTraffic,
-} from "../datapath/records.ts";
+import { deviceRows, endpointRows, storeTraffic } from "../datapath/records.ts";
 import { readingTables } from "../datapath/tables.ts";
-import { formatAddress, type Address } from "../net/address.ts";
+import type { Address } from "../net/address.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
 import type { Snapshot } from "../source/source.ts";
-import { concatenate, planRows, type Row, type RowChanges } from "../reconcile/rows.ts";
+import { planRows } from "../reconcile/rows.ts";
+import { programAnnounced, type AnnouncedPlace } from "./announced.ts";
 import { MAGLEV_SEED } from "./datapath.ts";
 import type { Attacher } from "./attach.ts";
 import {
   desiredAnnouncing,
   desiredAttachments,
   desiredForwarding,
-  interfaceProblems,
-  placeAnnouncements,
   type Forwarding,
   type Me,
   type Memo,
-  type PlacedAnnouncement,
   type World,
 } from "./desired.ts";
-import { standingByProblems, trafficOf } from "./handover.ts";
+import { trafficOf } from "./handover.ts";
+import { rowsOf, writeRows } from "./map-writes.ts";
 import type { AgentState } from "./state.ts";
 
 export interface PassParts {
@@ -49,7 +40,7 @@ export interface PassParts {
   /** What the source has told of since it was asked last; undefined: nothing. */
   readonly news?: () => Snapshot | undefined;
   /** Tells the segments what this node announces from now on. */
-  readonly announce: (places: readonly { address: Address; ifindex: number; mac: Uint8Array }[]) => void;
+  readonly announce: (places: readonly AnnouncedPlace[]) => void;
 }
 
 export interface Passed {
@@ -58,9 +49,6 @@ export interface Passed {
   /** False: some things wait until more is known. */
   readonly settled: boolean;
 }
-
-/** Announcements that are the same as before are compared with the kernel's rows so often. */
-const COMPARE_MS = 25_000;
 
 /** Brings the kernel to what `world` asks for. Throws what the kernel refused. */
 export function runPass(parts: PassParts, world: World): Passed {
@@ -199,50 +187,4 @@ function withoutLeftovers({ forwarding, tables }: AgentState, { services }: Snap
   const desired = new Map(forwarding.frontends);
   for (const key of tables.services.keys()) if (services.has(key) && !desired.has(key)) desired.set(key, []);
   return desired;
-}
-
-function programAnnounced({ state, me, announce }: PassParts, { snapshot }: World): number {
-  const { announcements, elections } = state.announcing;
-  const { devices } = state.attachments;
-  const now = performance.now();
-  const standing = standingByProblems(snapshot, me);
-  const words = JSON.stringify(standing);
-  const from = { announcements, devices, words, complete: snapshot.complete, withdrawals: state.withdrawals };
-  if (state.announced !== undefined && state.announced.until > now && sameFields(state.announced.from, from)) return 0;
-  state.announced = undefined;
-  state.placed = placeAnnouncements(announcements, devices);
-  state.announceProblems = [...standing, ...interfaceProblems(state.placed, devices)];
-  const { puts, removes } = planRows(
-    announcedRows(announcements, devices),
-    rowsOf(state.maps.announced),
-    sameAnnounced,
-  );
-  // An address that no Service we can read has may belong to one that we cannot read just now.
-  const known = new Set([...elections.values()].flatMap(({ addresses }) => addresses.map(formatAddress)));
-  const mayGo = (key: Uint8Array): boolean => snapshot.complete || known.has(formatAddress(announcedAddress(key)));
-  const written = writeRows(state.maps.announced, { puts, removes: removes.filter(mayGo) });
-  announce(placesOf(state.placed));
-  state.announced = { from, until: now + COMPARE_MS };
-  return written;
-}
-
-/** All fields hold the very same. */
-function sameFields(a: object, b: object): boolean {
-  return Object.entries(a).every(([name, value]) => Reflect.get(b, name) === value);
-}
-
-function placesOf(placed: readonly PlacedAnnouncement[]): { address: Address; ifindex: number; mac: Uint8Array }[] {
-  return placed.flatMap(({ address, devices }) => devices.map(({ ifindex, mac }) => ({ address, ifindex, mac })));
-}
-
-function rowsOf(table: HashTable): Row[] {
-  return Array.from(table.entries(), ([key, value]) => ({ key: key.slice(), value: value.slice() }));
-}
-
-function writeRows(table: HashTable, { puts, removes }: RowChanges): number {
-  if (puts.length > 0) {
-    table.put(concatenate(puts.map(({ key }) => key)), concatenate(puts.map(({ value }) => value)), puts.length);
-  }
-  if (removes.length > 0) table.remove(concatenate(removes), removes.length);
-  return puts.length + removes.length;
 }

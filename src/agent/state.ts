@@ -5,6 +5,7 @@ import type { MembershipView } from "../protocol/swim/view.ts";
 import type { Convergence } from "../reconcile/retry.ts";
 import type { DeviceStatus } from "../observe/status.ts";
 import type { Announcing, Attachments, Forwarding, PlacedAnnouncement, World } from "./desired.ts";
+import type { Announced } from "./announced.ts";
 import type { BgpState } from "./bgp.ts";
 import type { DatapathMaps } from "./maps.ts";
 import type { Hazard } from "./hazards/facts.ts";
@@ -26,7 +27,7 @@ export interface AgentState {
   /** What this node announces, and where; `undefined` until it knows who else is there. */
   placed: readonly PlacedAnnouncement[] | undefined;
   /** What the announced rows in the kernel were made of, and until when they need not be compared with it; `undefined`: compare them. */
-  announced: { readonly from: object; readonly until: number } | undefined;
+  announced: Announced | undefined;
   attachments: Attachments;
   /** Devices that carry the programs. */
   devices: readonly DeviceStatus[];

@@ -21,7 +21,10 @@ export interface GratuitousOptions {
 }
 
 export interface Gratuitous {
-  /** Everything this node announces from now on, as addresses on devices. What is new is announced at once and repeated. */
+  /**
+   * Everything this node announces from now on, as addresses on devices. What is new is announced at once and repeated. Places that are the
+   * very same as last time cost next to nothing.
+   */
   set(places: readonly Place[]): void;
   /** Announces everything anew: others may have done so for the same addresses meanwhile. */
   again(): void;
@@ -34,13 +37,14 @@ export function startGratuitous(options: GratuitousOptions): Gratuitous {
   const clock = options.clock ?? systemClock;
   const sockets = new Map<number, PacketSocket>();
   let state = INITIAL_STATE;
+  let places: ReadonlySet<Place> = new Set();
   let sent = 0;
   let cancel = (): void => {};
 
   const handle = (event: Event): void => {
-    const [next, places] = step(state, event, clock.now());
+    const [next, dues] = step(state, event, clock.now());
     state = next;
-    for (const place of places) announce(place);
+    for (const place of dues) announce(place);
     cancel();
     const wakeAt = deadline(state);
     cancel = wakeAt === undefined ? (): void => {} : clock.at(wakeAt, () => handle({ type: "clock" }));
@@ -68,10 +72,12 @@ export function startGratuitous(options: GratuitousOptions): Gratuitous {
   };
 
   return {
-    set: (places) => {
-      const used = new Set(places.map(({ ifindex }) => ifindex));
+    set: (list) => {
+      const now = new Set(list);
+      const used = new Set(list.map(({ ifindex }) => ifindex));
       for (const ifindex of sockets.keys()) if (!used.has(ifindex)) closeSocket(ifindex);
-      handle({ type: "places", places });
+      handle({ type: "changes", left: [...places.difference(now)], joined: [...now.difference(places)] });
+      places = now;
     },
     again: () => handle({ type: "again" }),
     sent: () => sent,

@@ -32,6 +32,8 @@ export type State = ReadonlyMap<string, Repeating>;
 export type Event =
   /** Everything this node announces from now on. New places, and those with a new MAC, are announced. */
   | { readonly type: "places"; readonly places: readonly Place[] }
+  /** The same, as far as it is others than the last time. A place that is in both has stayed. */
+  | { readonly type: "changes"; readonly left: readonly Place[]; readonly joined: readonly Place[] }
   /** Others may have announced the same meanwhile: announce everything anew. What is being repeated is repeated for longer. */
   | { readonly type: "again" }
   | { readonly type: "clock" };
@@ -43,6 +45,12 @@ export function step(state: State, event: Event, now: Instant): readonly [State,
   switch (event.type) {
     case "places":
       return due(new Map(event.places.map((place) => [keyOf(place), known(state, place) ?? taken(place, now)])), now);
+    case "changes": {
+      const next = new Map(state);
+      for (const place of event.left) next.delete(keyOf(place));
+      for (const place of event.joined) next.set(keyOf(place), known(state, place) ?? taken(place, now));
+      return due(next, now);
+    }
     case "again":
       return due(new Map([...state].map(([key, repeating]) => [key, extended(repeating, now)])), now);
     case "clock":
@@ -74,15 +82,15 @@ function extended({ place, lastAt }: Repeating, now: Instant): Repeating {
 
 function due(state: State, now: Instant): readonly [State, readonly Place[]] {
   const places: Place[] = [];
-  const next = new Map(state);
+  const changed: (readonly [string, Repeating])[] = [];
   for (const [key, repeating] of state) {
     if (repeating.nextAt === undefined || repeating.nextAt > now) continue;
     if (places.length === BATCH) break;
     places.push(repeating.place);
     const nextAt = later(now, INTERVAL_MILLISECONDS);
-    next.set(key, { ...repeating, lastAt: now, nextAt: nextAt <= repeating.until ? nextAt : undefined });
+    changed.push([key, { ...repeating, lastAt: now, nextAt: nextAt <= repeating.until ? nextAt : undefined }]);
   }
-  return [next, places];
+  return [changed.length === 0 ? state : new Map([...state, ...changed]), places];
 }
 
 function keyOf({ address, ifindex }: Place): string {
