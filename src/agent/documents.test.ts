@@ -165,9 +165,12 @@ describe("documents", () => {
     const names = Array.from({ length: 25 }, (_, n) => `default/web${String((n * 7) % 25).padStart(2, "0")}`);
     const of = (key: string): Service =>
       serviceSchema.parse({ metadata: { name: key.slice("default/".length) }, spec: { type: "LoadBalancer" } });
-    runPass(parts, world({}, { services: new Map(names.map((key) => [key, of(key)])) }));
+    const spec = { type: "LoadBalancer", loadBalancerClass: "other.io/lb" };
+    const theirs = serviceSchema.parse({ metadata: { name: "another" }, spec });
+    const services = new Map([...names.map((key) => [key, of(key)] as const), ["default/another", theirs]]);
+    runPass(parts, world({}, { services }));
     const { count, first } = documents(state, me)["/v1/status"](NONE).unserved;
-    assert.equal(count, 25);
+    assert.equal(count, 25, "another load balancer's is none of ours");
     assert.deepEqual(
       first.map(({ service }) => service),
       names.toSorted().slice(0, 10),

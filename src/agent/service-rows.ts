@@ -6,6 +6,7 @@ import type { Problem } from "../net/problem.ts";
 import type { ServiceRow, StatusDocument } from "../observe/status.ts";
 import { ADDRESS_ASSIGNED, REQUEST_MET } from "../pool/claim.ts";
 import { algorithmOf } from "../service/algorithm.ts";
+import { isTakenOn } from "../service/class.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";
 import type { Service } from "../service/objects.ts";
 import { sorting } from "../time/sorting.ts";
@@ -103,7 +104,9 @@ function portsWithoutBackends(key: string, { spec }: Service, state: AgentState)
 }
 
 /** In the controller's words; undefined: it has what it asks for. */
-function addressReasonOf({ status }: Service): string | undefined {
+function addressReasonOf(service: Service): string | undefined {
+  const { status } = service;
+  if (!isTakenOn(service)) return undefined;
   const { conditions, loadBalancer } = status;
   const type = loadBalancer.ingress.length === 0 ? ADDRESS_ASSIGNED : REQUEST_MET;
   const condition = conditions.find((each) => each.type === type);
@@ -116,7 +119,9 @@ export function unservedServices(state: AgentState): StatusDocument["unserved"] 
   // The first by name, sorted all the time: there may be a hundred thousand.
   const names: string[] = [];
   let count = 0;
-  for (const [service, { announcer }] of state.announcing.elections) {
+  for (const [service, { announcer, reason }] of state.announcing.elections) {
+    // Another load balancer's.
+    if (reason === "otherClass") continue;
     if (announcer !== undefined && !unplaced.has(service)) continue;
     if (isServedByBgp(service, state)) continue;
     count += 1;
@@ -126,8 +131,8 @@ export function unservedServices(state: AgentState): StatusDocument["unserved"] 
     names.splice(UNSERVED_MAX);
   }
   const first = names.map((service) => {
-    const { reason = "noInterface" } = state.announcing.elections.get(service) ?? {};
-    return { service, reason: reasonText(service, reason, state) };
+    const { reason: why = "noInterface" } = state.announcing.elections.get(service) ?? {};
+    return { service, reason: reasonText(service, why, state) };
   });
   return { count, first };
 }

@@ -6,12 +6,14 @@ import { formatAddress, parseAddress, type Address } from "../net/address.ts";
 import { spansPools } from "../pool/claim.ts";
 import type { IPAddressPool } from "../pool/objects.ts";
 import { NO_NAMESPACES, parsePools, type Pool, type PoolSet } from "../pool/pools.ts";
+import { isTakenOn } from "../service/class.ts";
 import type { EndpointSlice, Service } from "../service/objects.ts";
 import { isSharedBySelector, unconcerned, usableNodes } from "./coverage.ts";
 import type { L2Advertisement } from "./objects.ts";
 
 /** Why a Service is announced by nobody. */
 export type Reason =
+  | "otherClass" // its loadBalancerClass is another load balancer's
   | "noAddress" // the controller has not given it one
   | "invalidIP" // an entry of its status is not an IP address
   | "ipNotAllowed" // its addresses do not lie in one pool
@@ -80,6 +82,7 @@ export function candidacyOf(
     .filter((address) => address !== undefined)
     .slice();
   const nobody = (reason: Reason): Unannounced => ({ addresses, reason });
+  if (!isTakenOn(service)) return nobody("otherClass");
   if (ingress.length === 0) return nobody("noAddress");
   if (addresses.length < ingress.length) return nobody("invalidIP");
   const pool = poolOfAll(addresses, configuration.pools);

@@ -38,7 +38,13 @@ export function service(
     labels = {},
     annotations = {},
     ...spec
-  }: { labels?: object; annotations?: object; externalTrafficPolicy?: string; type?: string } = {},
+  }: {
+    labels?: object;
+    annotations?: object;
+    externalTrafficPolicy?: string;
+    type?: string;
+    loadBalancerClass?: string;
+  } = {},
 ): Service {
   return serviceSchema.parse({
     metadata: { name, labels, annotations },

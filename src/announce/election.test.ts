@@ -289,6 +289,11 @@ describe("a Service is announced by", () => {
 describe("a Service is announced by nobody:", () => {
   const selects = { serviceSelectors: [{ matchLabels: { app: "x" } }] };
   const rows: { name: string; shape: Shape; reason: string }[] = [
+    {
+      name: "another load balancer's class, though its address is of a pool",
+      shape: { ...web({}), services: [service("web", ["10.20.30.1"], { loadBalancerClass: "other.io/lb" })] },
+      reason: "otherClass",
+    },
     { name: "it has no address", shape: { ...web({}), services: [service("web", [])] }, reason: "noAddress" },
     { name: "its address is none", shape: web({ ip: "10.20.30.400" }), reason: "invalidIP" },
     {

@@ -494,6 +494,12 @@ describe("a problem is reported, and the rest goes on", () => {
       ],
     },
     {
+      name: "an address from another load balancer, of whose class it is",
+      services: [service({ spec: { loadBalancerClass: "other.io/lb" } })],
+      expected: [],
+      problems: [],
+    },
+    {
       name: "session affinity, which is not followed",
       services: [service({ spec: { sessionAffinity: "ClientIP" } })],
       expected: ["192.0.2.1:80/TCP"],

@@ -11,6 +11,7 @@ import { changedKeys, emptyMap, type Draft, type PersistentMap } from "../reconc
 import { atOnce, type Sliced } from "../time/slices.ts";
 import { algorithmOf, type Algorithm } from "./algorithm.ts";
 import { backendsOf, isNodeGone, nodesOf, parseSlices, type Backend, type ThisNode } from "./backends.ts";
+import { isTakenOn } from "./class.ts";
 import type { EndpointSlice, Service, ServicePort } from "./objects.ts";
 import { indexOf, sameObjects, type SliceIndex } from "./slices.ts";
 import { isLeftToNode, unsupported } from "./unsupported.ts";
@@ -196,6 +197,7 @@ function frontendsOf(
   problems: Problem[],
 ): readonly Frontend[] {
   const subject = `Service ${key}`;
+  if (!isTakenOn(service)) return [];
   const addresses = ingressAddresses(service, subject, problems);
   if (addresses.length === 0) return [];
   const algorithm = algorithmOf(service, subject, problems);

@@ -13,6 +13,7 @@ export interface ServiceRow {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly policy?: "Cluster" | "Local";
   readonly type?: "LoadBalancer" | "ClusterIP";
+  readonly loadBalancerClass?: string;
   /** Where its endpoints are and how they do: `iris1`, `iris2 notReady`. Default: one on iris1. */
   readonly endpoints?: readonly string[];
 }
@@ -89,10 +90,10 @@ function nodeOf(name: string, { labels = {}, networkUnavailable, podCIDRs = [] }
 }
 
 function serviceOf(name: string, row: ServiceRow) {
-  const { ips = [], labels = {}, annotations = {}, policy = "Cluster", type = "LoadBalancer" } = row;
+  const { ips = [], labels = {}, annotations = {}, policy = "Cluster", type = "LoadBalancer", loadBalancerClass } = row;
   return serviceSchema.parse({
     metadata: { name, labels, annotations },
-    spec: { type, externalTrafficPolicy: policy },
+    spec: { type, externalTrafficPolicy: policy, loadBalancerClass },
     status: { loadBalancer: { ingress: ips.map((ip) => ({ ip })) } },
   });
 }

@@ -24,6 +24,7 @@ const service = (fields: object): AnnounceRow => ({ ...BASE, services: { web: { 
 
 const rows: readonly Row[] = [
   { name: "LB assigned", row: BASE, reason: undefined },
+  { name: "another load balancer's", row: service({ loadBalancerClass: "other.io/lb" }), reason: "otherClass" },
   { name: "no ingress yet", row: service({ ips: [] }), reason: "noAddress" },
   { name: "an ingress that is no address", row: service({ ips: ["lb.example.com"] }), reason: "invalidIP" },
   { name: "one of two that is no address", row: service({ ips: [IP, "lb"] }), reason: "invalidIP" },

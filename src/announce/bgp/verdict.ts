@@ -5,6 +5,7 @@
 import { parseAddress, type Address } from "../../net/address.ts";
 import { formatPrefix, prefixOf, type Prefix } from "../../net/prefix.ts";
 import type { Pool, PoolSet } from "../../pool/pools.ts";
+import { isTakenOn } from "../../service/class.ts";
 import type { EndpointSlice, Node, Service } from "../../service/objects.ts";
 import { matchesAny } from "../../service/selector.ts";
 import { EXCLUDE_LABEL, usableNodes } from "../coverage.ts";
@@ -14,6 +15,7 @@ import { mayMeet } from "./aggregation.ts";
 
 /** Why this node does not announce a Service. */
 export type BgpReason =
+  | "otherClass" // its loadBalancerClass is another load balancer's
   | "noAddress" // the controller has not given it one
   | "invalidIP" // an entry of its status is not an IP address
   | "ipNotAllowed" // its addresses do not lie in one pool, nor may they lie in several
@@ -70,6 +72,7 @@ export function judgeService(service: Service, slices: readonly EndpointSlice[],
   const { ingress } = service.status.loadBalancer;
   const addresses = ingress.flatMap(({ ip }) => parseAddress(ip ?? "") ?? []);
   const withheld = (reason: BgpReason): BgpVerdict => ({ addresses, offers: [], reason });
+  if (!isTakenOn(service)) return withheld("otherClass");
   if (ingress.length === 0) return withheld("noAddress");
   if (addresses.length < ingress.length) return withheld("invalidIP");
   const pool = poolOfAll(addresses, world.pools);

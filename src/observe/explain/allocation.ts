@@ -2,6 +2,7 @@
 import { parseAddress, type Family } from "../../net/address.ts";
 import { formatProblem } from "../../net/problem.ts";
 import { ADDRESS_ASSIGNED, readClaim, REQUEST_MET } from "../../pool/claim.ts";
+import { isTakenOn } from "../../service/class.ts";
 import type { Condition, Service } from "../../service/objects.ts";
 import { adviceFor } from "./advice.ts";
 import type { Facts, PoolFacts } from "./facts.ts";
@@ -27,8 +28,7 @@ export function explainService({ service, object, namesakes, problems }: Facts):
     return failed(`its type is ${type}`, {
       todo: "Set spec.type to LoadBalancer: others get no address from outside.",
     });
-  const untouched = addressTexts(object).length === 0 && conditionOf(object, ADDRESS_ASSIGNED) === undefined;
-  if (loadBalancerClass !== undefined && untouched)
+  if (loadBalancerClass !== undefined && !isTakenOn(object))
     return failed(`its loadBalancerClass is ${loadBalancerClass}, and no controller of that class has taken it on`, {
       todo: `Start a controller with --lb-class ${loadBalancerClass}, or make the Service anew without spec.loadBalancerClass.`,
     });

@@ -25,6 +25,7 @@ function announcing({ nodes }: BgpFacts): readonly BgpNodeFacts[] {
 }
 
 const REASONS: Readonly<Record<BgpReason, string>> = {
+  otherClass: "its loadBalancerClass is another load balancer's",
   noAddress: "the Service has no address",
   invalidIP: "an entry of its status is no IP address",
   ipNotAllowed: "its addresses do not lie in one pool",
@@ -38,7 +39,7 @@ const REASONS: Readonly<Record<BgpReason, string>> = {
   noEndpoints: "no endpoint is ready",
   notForwarded: "its tables do not hold the Service",
 };
-const NO_ADDRESS: ReadonlySet<BgpReason> = new Set(["noAddress", "invalidIP", "ipNotAllowed"]);
+const NO_ADDRESS: ReadonlySet<BgpReason> = new Set(["otherClass", "noAddress", "invalidIP", "ipNotAllowed"]);
 const UNADVERTISED = [
   {
     reason: "conflictingAdvertisements",
