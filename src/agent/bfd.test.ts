@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { configure, goodPeer, type Spec } from "../announce/bgp/configuration.fixture.ts";
 import { desiredBgp, type DesiredSession } from "../announce/bgp/desired.ts";
 import { bgpInput } from "../announce/bgp/desired.fixture.ts";
-import { formatAddress } from "../net/address.ts";
+import { address, formatAddress } from "../net/address.ts";
 import type { SessionView } from "../protocol/bgp/speaker.ts";
 import { bfdSessions } from "./bfd.ts";
 import { eth0 } from "./world.fixture.ts";
@@ -40,6 +40,18 @@ describe("the BFD session beside a BGP session", () => {
     assert.deepEqual(watched({ ebgpMultiHop: true }, { localAddress: "10.0.0.7", peerAddress: "10.0.0.1" }), [
       "router 10.0.0.1 from 10.0.0.7 multihop",
     ]);
+  });
+  test("begins before the BGP session where another program had that, over several hops from the address it had", () => {
+    const before = (fields: Spec, formerLocal?: string) =>
+      bfdSessions(
+        desired(fields).map((each) => ({ ...each, ...(formerLocal && { formerLocal: address(formerLocal) }) })),
+        [],
+        [link],
+      ).map(({ name, local }) => [name, local && formatAddress(local)]);
+    assert.deepEqual(before({}, "10.0.0.7"), [["router", undefined]]);
+    assert.deepEqual(before({ ebgpMultiHop: true }, "10.0.0.7"), [["router", "10.0.0.7"]]);
+    assert.deepEqual(before({ ebgpMultiHop: true }), []);
+    assert.deepEqual(before({ peerAddress: undefined, interface: "eth0" }, "fe80::7"), []);
   });
   test("over several hops goes on while BGP has no connection, as long as the node has the address and the peer is the same", () => {
     const sessions = desired({ ebgpMultiHop: true });

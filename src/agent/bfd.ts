@@ -4,10 +4,12 @@
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { DesiredBfd, DesiredSession } from "../announce/bgp/desired.ts";
-import { parseAddress, sameAddress, type Address } from "../net/address.ts";
+import { formatAddress, parseAddress, sameAddress, type Address } from "../net/address.ts";
 import { prefixContains, prefixOf } from "../net/prefix.ts";
 import { DEFAULT_PROFILE, type BfdProfile, type BfdSessionConfig } from "../protocol/bfd/config.ts";
 import { startBfd, type Bfd } from "../protocol/bfd/driver.ts";
+import type { SessionConfig } from "../protocol/bgp/config.ts";
+import { formatPeer } from "../protocol/bgp/view.ts";
 import type { SessionView, Speaker } from "../protocol/bgp/speaker.ts";
 import type { StopMode } from "../protocol/swim/driver.ts";
 import type { NodeLink } from "./devices.ts";
@@ -17,9 +19,15 @@ const HOLD_MILLISECONDS = 120_000;
 /** FRR's. */
 const ECHO_INTERVAL_MILLISECONDS = 50;
 
+/** One that has not begun may be watched already. */
+export interface Watched extends DesiredSession {
+  /** The address from which another program had its session. */
+  readonly formerLocal?: Address;
+}
+
 export interface PeerWatch {
   /** Which sessions are watched from now on. */
-  apply(sessions: readonly DesiredSession[], links: readonly NodeLink[]): void;
+  apply(sessions: readonly Watched[], links: readonly NodeLink[]): void;
   readonly bfd: Bfd | undefined;
   stop(mode: StopMode): Promise<void>;
 }
@@ -29,13 +37,19 @@ export function watchPeers(speaker: Speaker, file: string): PeerWatch {
   let bfd: Bfd | undefined;
   let wanted: readonly BfdSessionConfig[] = [];
   let told = "[]";
+  let begun = "";
   const relay = (): void => {
     for (const { name, state, remoteState } of bfd?.view().sessions ?? [])
       speaker.bfd(name, state === "up" ? "up" : remoteState === "adminDown" ? "adminDown" : "down");
   };
   return {
     apply: (sessions, links) => {
-      wanted = bfdSessions(sessions, speaker.view(), links, wanted);
+      const views = speaker.view();
+      const names = views.map(({ name }) => name).join();
+      // What has begun only now has not heard how its BFD is.
+      if (names !== begun) relay();
+      begun = names;
+      wanted = bfdSessions(sessions, views, links, wanted);
       const text = JSON.stringify(wanted, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
       if (text === told) return;
       told = text;
@@ -63,16 +77,17 @@ export function watchPeers(speaker: Speaker, file: string): PeerWatch {
 
 /** One for each session whose peer has a known address. `before`: what this said last time. */
 export function bfdSessions(
-  sessions: readonly DesiredSession[],
+  sessions: readonly Watched[],
   views: readonly SessionView[],
   links: readonly NodeLink[],
   before: readonly BfdSessionConfig[] = [],
 ): readonly BfdSessionConfig[] {
   const known = new Map(before.map((each) => [each.name, each]));
-  return sessions.flatMap(({ config, bfd }) => {
+  return sessions.flatMap(({ config, bfd, formerLocal }) => {
     if (bfd === undefined) return [];
     // Peers that called from a prefix have sessions of their own.
-    const own = views.filter(({ name }) => name === config.name || name.startsWith(`${config.name}/`));
+    const seen = views.filter(({ name }) => name === config.name || name.startsWith(`${config.name}/`));
+    const own: readonly Seen[] = seen.length > 0 ? seen : [notBegun(config, formerLocal)];
     return own.flatMap((view) => {
       const far = locate(view.peerAddress ?? view.peer);
       if (far === undefined) return [];
@@ -95,6 +110,12 @@ export function bfdSessions(
       };
     });
   });
+}
+
+type Seen = Pick<SessionView, "name" | "peer" | "peerAddress" | "localAddress">;
+
+function notBegun({ name, peer }: SessionConfig, local: Address | undefined): Seen {
+  return { name, peer: formatPeer(peer), ...(local === undefined ? {} : { localAddress: formatAddress(local) }) };
 }
 
 /** Where BGP ran from when it last ran: it is BFD that says whether the path is there again, so it outlives the connection. */

@@ -198,11 +198,14 @@ test("in a handover, what it is not our turn with is told nothing, and whoever a
   const waiting = [{ subject: "BGPPeer router", message: "another program has it" }];
   const turns = {
     admit: (list: readonly DesiredSession[]) => list.filter(({ config }) => mine.includes(config.name)),
+    awaitingBfd: () => (mine.length === 0 ? (state.bgp?.desired.sessions ?? []) : []),
     problems: () => (mine.length === 0 ? waiting : []),
     stop: () => void told.push("no more turns"),
   };
   const soon = (): number => (passes += 1);
-  bgp = bgpOf(speaker, watch, { nodeName: "me", ignoreExcludeLabel: false, clock, soon, turns });
+  const watched: string[][] = [];
+  const seen: PeerWatch = { ...watch, apply: (list) => void watched.push(list.map(({ config }) => config.name)) };
+  bgp = bgpOf(speaker, seen, { nodeName: "me", ignoreExcludeLabel: false, clock, soon, turns });
   const web = { web: "192.168.10.1" };
   assert.deepEqual(pass(web, ["default/web"]), ["no drain", "sessions ", "routes ", "complete"]);
   assert.deepEqual(
@@ -213,6 +216,9 @@ test("in a handover, what it is not our turn with is told nothing, and whoever a
   told = [];
   atOnce(bgp.applying(state));
   assert.deepEqual(told, ["no drain", "sessions router", "routes router 192.168.10.1/32", "complete"]);
+  bgp.apply(state);
+  assert.ok(watched.length > 1);
+  for (const each of watched) assert.deepEqual(each, ["router"], "watched from the first, and once");
   assert.deepEqual(
     allProblems(state).filter(({ subject }) => subject.startsWith("BGPPeer")),
     [],

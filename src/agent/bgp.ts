@@ -78,7 +78,9 @@ export function startBgp(
     bmp === undefined
       ? undefined
       : startMonitoring({ speaker, collector: bmp, sysName: nodeName, sysDescr: `Fairlead ${version}` });
-  const turns = handover ? takeTurns({ clock: systemClock, onChange: soon }) : undefined;
+  const bfdIsUp = (of: string): boolean =>
+    watch.bfd?.view().sessions.some(({ name, state }) => name === of && state === "up") === true;
+  const turns = handover ? takeTurns({ clock: systemClock, onChange: soon, bfdIsUp }) : undefined;
   return bgpOf(speaker, watch, { nodeName, ignoreExcludeLabel, clock: systemClock, soon, monitoring, turns });
 }
 
@@ -153,7 +155,7 @@ class AgentBgp implements Bgp {
     this.#tell(desired, sessions, leaving);
     if (world.links !== this.#links) this.#speaker.addressesChanged();
     this.#links = world.links;
-    this.#watch.apply(sessions, world.links);
+    this.#watch.apply([...sessions, ...(turns?.awaitingBfd() ?? [])], world.links);
     // Peers that kept routes of an earlier run drop what is not announced by then.
     if (snapshot.complete && state.membership().complete) this.#speaker.complete();
   }

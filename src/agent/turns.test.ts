@@ -3,7 +3,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { beforeEach, describe, test } from "node:test";
 import type { DesiredSession } from "../announce/bgp/desired.ts";
 import type { TcpConnection } from "../kernel/connections.ts";
-import { address } from "../net/address.ts";
+import { address, formatAddress } from "../net/address.ts";
 import { parsePrefix } from "../net/prefix.ts";
 import type { PeerLocation, SessionConfig } from "../protocol/bgp/config.ts";
 import { virtualClock, type VirtualClock } from "../time/clock.ts";
@@ -63,13 +63,16 @@ let clock: VirtualClock;
 let connections: readonly TcpConnection[];
 let turns: Turns;
 let changes: number;
+let up: Set<string>;
+const bfdIsUp = (name: string): boolean => up.has(name);
 const both = [session("a", at("10.0.0.1")), session("b", at("10.0.0.2"))];
 
 beforeEach(() => {
   clock = virtualClock();
   connections = [];
   changes = 0;
-  turns = takeTurns({ clock, onChange: () => (changes += 1), look: async () => connections });
+  up = new Set();
+  turns = takeTurns({ clock, bfdIsUp, onChange: () => (changes += 1), look: async () => connections });
 });
 
 const admitted = (): readonly string[] => turns.admit(both).map(({ config }) => config.name);
@@ -115,7 +118,7 @@ test("a session that went away waits for its turn again", async () => {
 });
 
 test("connections cannot be listed: ours begin", async () => {
-  turns = takeTurns({ clock, onChange: () => undefined, look: () => Promise.reject(new Error("no ss")) });
+  turns = takeTurns({ clock, bfdIsUp, onChange: () => undefined, look: () => Promise.reject(new Error("no ss")) });
   admitted();
   await turn();
   assert.deepEqual(admitted(), ["a", "b"]);
@@ -128,4 +131,46 @@ test("nobody looks any more once it has stopped", async () => {
   connections = [];
   await look();
   assert.deepEqual([admitted(), changes], [[], 0]);
+});
+
+describe("a session with BFD, when nobody else has it", () => {
+  const settings = { echoMode: false, passiveMode: false } as NonNullable<DesiredSession["bfd"]>["settings"];
+  const watched = { ...session("a", at("10.0.0.1")), bfd: { settings, multihop: false } };
+  const begun = (): readonly string[] => turns.admit([watched]).map(({ config }) => config.name);
+  const awaiting = () =>
+    turns.awaitingBfd().map(({ config, formerLocal }) => [config.name, formerLocal && formatAddress(formerLocal)]);
+
+  beforeEach(async () => {
+    connections = [calls("10.0.0.1")];
+    begun();
+    await turn();
+    assert.deepEqual(awaiting(), [], "BFD is another's as well");
+    connections = [];
+    await look();
+  });
+
+  test("begins when BFD is up, which begins before, from the address that was used", async () => {
+    assert.deepEqual([begun(), awaiting(), changes], [[], [["a", "10.0.0.11"]], 2]);
+    await look();
+    assert.equal(changes, 2, "nothing changed");
+    up.add("a");
+    await look();
+    assert.deepEqual([begun(), awaiting(), changes], [["a"], [], 3]);
+  });
+
+  test("begins without it where it does not come up", async () => {
+    for (let i = 0; i < 99; i += 1) await look();
+    assert.deepEqual(begun(), []);
+    await look();
+    assert.deepEqual([begun(), awaiting()], [["a"], []]);
+  });
+
+  test("waits on when another has it again", async () => {
+    connections = [calls("10.0.0.1")];
+    await look();
+    assert.deepEqual([begun(), awaiting(), turns.problems().length], [[], [], 1]);
+    up.add("a");
+    await look();
+    assert.deepEqual(begun(), []);
+  });
 });

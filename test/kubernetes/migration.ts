@@ -28,15 +28,15 @@ const TYPED_MILLISECONDS = 180_000;
 
 interface Metallb {
   readonly mode: Mode;
-  /** Of its BGPPeers. */
-  readonly gracefulRestart: boolean;
+  /** What its BGPPeers have more. */
+  readonly peers?: { readonly enableGracefulRestart?: true; readonly bfdProfile?: string };
 }
 
 /** A scene with an API server, its agents not started, for one body. */
 export async function withMetallb(
   scene: string,
   body: (lab: TestLab, nodes: readonly string[]) => Promise<void>,
-  how: Metallb = { mode: "native", gracefulRestart: false },
+  how: Metallb = { mode: "native" },
 ): Promise<void> {
   const up = await bringUp({
     name: uniqueName(),
@@ -58,10 +58,10 @@ export async function withMetallb(
 }
 
 /** MetalLB and kube-proxy serve; every Service has its addresses. */
-async function startMetallb(lab: TestLab, nodes: readonly string[], { mode, gracefulRestart }: Metallb): Promise<void> {
+async function startMetallb(lab: TestLab, nodes: readonly string[], { mode, peers }: Metallb): Promise<void> {
   await startApiServer(lab.lab);
   await applyMetallb(lab.lab, mode);
-  if (gracefulRestart) await askForGracefulRestart(lab);
+  if (peers !== undefined) await changePeers(lab, peers);
   await startMetallbController(lab.lab);
   for (const node of nodes) {
     await startKubeProxy(lab.lab, node);
@@ -71,13 +71,12 @@ async function startMetallb(lab: TestLab, nodes: readonly string[], { mode, grac
   await waitForAddresses(lab.lab, { milliseconds: 60_000 });
 }
 
-/** Before the first session: MetalLB lets nobody change it afterwards. */
-async function askForGracefulRestart({ lab }: TestLab): Promise<void> {
+/** Before the first session: MetalLB lets nobody change graceful restart afterwards. */
+async function changePeers({ lab }: TestLab, spec: NonNullable<Metallb["peers"]>): Promise<void> {
   const inNamespace = ["--namespace", "metallb-system"];
   const peers = await kubectl(lab, ["get", "bgppeers", ...inNamespace, "--output=name"]);
-  const patch = JSON.stringify({ spec: { enableGracefulRestart: true } });
   for (const peer of peers.trim().split("\n"))
-    await kubectl(lab, ["patch", peer, ...inNamespace, "--type=merge", "-p", patch]);
+    await kubectl(lab, ["patch", peer, ...inNamespace, "--type=merge", "-p", JSON.stringify({ spec })]);
 }
 
 /** What `helm install` would start. */

@@ -23,6 +23,7 @@ export interface FrrPath {
 interface FrrPeer {
   readonly state: string;
   readonly pfxRcd?: number;
+  readonly connectionsEstablished: number;
   readonly connectionsDropped: number;
 }
 
@@ -67,14 +68,20 @@ export async function failuresDuring(
   return requests.results.filter((each) => !each.ok);
 }
 
-/** Every change of a router's kernel routes to a prefix while the body runs, as `ip monitor` tells them. */
+/** Every change of a router's kernel routes to a prefix while the body runs, as `ip monitor` tells them and when. */
 export async function routeChangesDuring(
   lab: TestLab,
   router: string,
   prefix: string,
   body: () => Promise<void>,
 ): Promise<readonly string[]> {
-  const [file = "", ...rest] = enterNamespace(memberPlan(lab.lab, router).namespace, ["ip", "-o", "monitor", "route"]);
+  const [file = "", ...rest] = enterNamespace(memberPlan(lab.lab, router).namespace, [
+    "ip",
+    "-o",
+    "-ts",
+    "monitor",
+    "route",
+  ]);
   const monitor = spawn(file, rest, { stdio: ["ignore", "pipe", "ignore"] });
   let text = "";
   monitor.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));

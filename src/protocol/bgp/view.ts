@@ -102,7 +102,8 @@ function problemsOf(
 
 const NO_ANSWER = /does not answer|ETIMEDOUT/;
 
-function formatPeer(peer: PeerLocation): string {
+/** Address, `address%device`, device or prefix. */
+export function formatPeer(peer: PeerLocation): string {
   switch (peer.type) {
     case "address":
       return peer.device === undefined ? formatAddress(peer.address) : `${formatAddress(peer.address)}%${peer.device}`;
