@@ -216,7 +216,7 @@ test("in a handover, what it is not our turn with is told nothing, and whoever a
   told = [];
   atOnce(bgp.applying(state));
   assert.deepEqual(told, ["no drain", "sessions router", "routes router 192.168.10.1/32", "complete"]);
-  bgp.apply(state);
+  atOnce(bgp.applying(state));
   assert.ok(watched.length > 1);
   for (const each of watched) assert.deepEqual(each, ["router"], "watched from the first, and once");
   assert.deepEqual(
