@@ -363,6 +363,14 @@ const ALERT_TESTS = {
           exp_labels: { severity: "critical", instance: "a", pool: "p" },
           exp_annotations: { summary: "More than 95 % of a pool is in use", description: "Pool p: 100 %." },
         }),
+        fires("FairleadWebhookCertificateExpires", {
+          exp_labels: { severity: "critical" },
+          exp_annotations: {
+            summary: "The webhook's certificate expires soon",
+            description:
+              "In 23h 50m 0s no object of the configuration can be written any more. The controllers' log says why it is not renewed.",
+          },
+        }),
       ],
     },
     {
@@ -370,6 +378,9 @@ const ALERT_TESTS = {
       input_series: [
         { series: 'fairlead_controller_leading{instance="a"}', values: "0x30" },
         { series: 'metallb_bgp_session_up{instance="n",peer="r"}', values: "0x30" },
+        { series: 'fairlead_bgp_established_total{instance="n",peer="r"}', values: "0+1x30" },
+        { series: 'fairlead_stamp_seconds{instance="n"}', values: "5x30" },
+        { series: 'fairlead_stamp_seconds{instance="m"}', values: "55x30" },
       ],
       alert_rule_test: [
         fires("FairleadNoLeader", {
@@ -386,6 +397,17 @@ const ALERT_TESTS = {
             summary: "BGP session with r is down",
             description: "The router does not get the routes of n. fairlead bgp peers says why.",
           },
+        }),
+        fires("FairleadBGPSessionFlaps", {
+          exp_labels: { severity: "warning", instance: "n", peer: "r" },
+          exp_annotations: {
+            summary: "BGP session with r flaps",
+            description: "It came up 20 times in 15 minutes on n. fairlead bgp log shows what ended it.",
+          },
+        }),
+        fires("FairleadStampRunsOut", {
+          exp_labels: { severity: "critical", instance: "n" },
+          exp_annotations: { summary: "An agent does not get to run", description: "Addresses of n move in 5s." },
         }),
       ],
     },

@@ -29,11 +29,14 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	"golang.org/x/sync/errgroup"
+	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kubernetes "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	manager "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
@@ -95,7 +98,13 @@ func runInjector(ctx context.Context, kubeconfig string) error {
 			return err
 		}
 	}
-	injector, err := manager.NewManager(config, manager.Options{Scheme: scheme, Metrics: server.Options{BindAddress: "0"}})
+	manager.SetLogger(klog.Background())
+	injector, err := manager.NewManager(config, manager.Options{
+		Scheme:  scheme,
+		Metrics: server.Options{BindAddress: "0"},
+		// Secrets are watched without their contents, which are read when they are needed: a copy could be older than the news of it.
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&core.Secret{}}}},
+	})
 	if err != nil {
 		return err
 	}
