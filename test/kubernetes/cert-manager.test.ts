@@ -37,6 +37,9 @@ interface PodSpec {
   readonly volumes?: readonly { readonly name: string; readonly secret?: { readonly secretName: string } }[];
 }
 
+/** Whether the injector adds to what the API server trusts, or replaces it as before cert-manager 1.19. */
+const INJECTORS = { adds: "CAInjectorMerging=true", replaces: "CAInjectorMerging=false" } as const;
+
 let folder: string;
 let mounted: string;
 let server: TestApiServer;
@@ -54,7 +57,7 @@ before(async () => {
   await makeNamespace(server.admin, NAMESPACE);
   const kubeconfig = join(folder, "admin.conf");
   await writeKubeconfig(server.as("admin"), kubeconfig);
-  certManager = startCertManager(kubeconfig);
+  certManager = startCertManager(INJECTORS.adds);
   chart = itemsOfChart();
   const input = chart.map((item) => stringify(item)).join("---\n");
   execFileSync(requireProgram("kubectl"), ["--kubeconfig", kubeconfig, "apply", "--server-side", "-f", "-"], { input });
@@ -75,9 +78,11 @@ function lastWords(): string {
   return `cert-manager's last words:\n${readFileSync(join(folder, "cert-manager.log"), "utf8").slice(-2000)}`;
 }
 
-function startCertManager(kubeconfig: string): ChildProcess {
+function startCertManager(features: string): ChildProcess {
   const log = openSync(join(folder, "cert-manager.log"), "a");
-  const child = spawn(requireProgram("cert-manager"), [kubeconfig], { stdio: ["ignore", log, log] });
+  const child = spawn(requireProgram("cert-manager"), [join(folder, "admin.conf"), features], {
+    stdio: ["ignore", log, log],
+  });
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
   child.once("exit", () => process.removeListener("exit", kill));
@@ -182,30 +187,37 @@ describe("the webhook, with the certificates of cert-manager", () => {
     assert.match(answer.message, /overlaps.*first/);
   });
 
-  it("serves with a renewed certificate without a restart, and is trusted before and after the kubelet has brought it", async () => {
-    const before = (await secretOfPods()) ?? assert.fail();
-    await renew("fairlead-webhook");
-    const next = await waitFor(
-      "the certificate to be renewed",
-      async () => {
-        const found = await secretOfPods();
-        return found?.["tls.crt"] === before["tls.crt"] ? undefined : found;
-      },
-      PATIENT,
-    );
-    const injected = next["ca.crt"];
-    await waitFor("the injector", async () => ((await trusted()) === injected ? true : undefined), PATIENT);
-    const old = await handshake();
-    assert.deepEqual([old.certificate, old.authorized], [before["tls.crt"], true]);
-    assert.equal((await createPool("probe", ["203.0.113.0/24"], { dryRun: "All" })).status, 201);
-    mountSecret(mounted, next);
-    const renewed = await waitFor("the new certificate to be served", async () => {
-      const found = await handshake();
-      return found.certificate === before["tls.crt"] ? undefined : found;
+  for (const [manner, features] of Object.entries(INJECTORS))
+    it(`serves a renewed certificate without a restart, and is trusted until and after the kubelet brings it, where the injector ${manner}`, async () => {
+      certManager.kill("SIGKILL");
+      certManager = startCertManager(features);
+      const before = (await secretOfPods()) ?? assert.fail();
+      await renew("fairlead-webhook");
+      const next = await waitFor(
+        "the certificate to be renewed",
+        async () => {
+          const found = await secretOfPods();
+          return found?.["tls.crt"] === before["tls.crt"] ? undefined : found;
+        },
+        PATIENT,
+      );
+      const authority = next["ca.crt"]?.trim() ?? "";
+      await waitFor(
+        "the injector",
+        async () => ((await trusted())?.includes(authority) === true ? true : undefined),
+        PATIENT,
+      );
+      const old = await handshake();
+      assert.deepEqual([old.certificate, old.authorized], [before["tls.crt"], true]);
+      assert.equal((await createPool("probe", ["203.0.113.0/24"], { dryRun: "All" })).status, 201);
+      mountSecret(mounted, next);
+      const renewed = await waitFor("the new certificate to be served", async () => {
+        const found = await handshake();
+        return found.certificate === before["tls.crt"] ? undefined : found;
+      });
+      assert.deepEqual([renewed.certificate, renewed.authorized], [next["tls.crt"], true]);
+      assert.equal((await createPool("probe", ["203.0.113.0/24"], { dryRun: "All" })).status, 201);
     });
-    assert.deepEqual([renewed.certificate, renewed.authorized], [next["tls.crt"], true]);
-    assert.equal((await createPool("probe", ["203.0.113.0/24"], { dryRun: "All" })).status, 201);
-  });
 });
 
 /** As `cmctl renew` does it. */

@@ -2,7 +2,7 @@
 // controllers, from its module. Its programs are modules of their own that are not published, so their main functions cannot be had; this stands
 // for them, with what is left out of them here: leader election, metrics, ACME and the other issuers.
 //
-//	cert-manager KUBECONFIG
+//	cert-manager KUBECONFIG FEATURE=BOOL,...
 package main
 
 import (
@@ -28,6 +28,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/issuers"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
+	"github.com/cert-manager/cert-manager/pkg/util/feature"
 	"golang.org/x/sync/errgroup"
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,6 +51,10 @@ var names = []string{
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if err := feature.DefaultMutableFeatureGate.Set(os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return runControllers(ctx, os.Args[1]) })
 	group.Go(func() error { return runInjector(ctx, os.Args[1]) })
