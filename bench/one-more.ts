@@ -2,7 +2,7 @@
 import { formatAddress } from "../src/net/address.ts";
 import type { Decision, Objects } from "../src/pool/decision.ts";
 import { Assigner } from "../src/pool/assigner.ts";
-import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL } from "../src/pool/claim.ts";
+import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL } from "../src/service/written.ts";
 import { withChanges } from "../src/reconcile/layered-map.ts";
 import { serviceSchema, type Service } from "../src/service/objects.ts";
 import { atOnce } from "../src/time/slices.ts";

@@ -4,7 +4,7 @@ import type { BgpReason } from "../announce/bgp/verdict.ts";
 import { formatAddress } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
 import type { ServiceRow, StatusDocument } from "../observe/status.ts";
-import { ADDRESS_ASSIGNED, REQUEST_MET } from "../pool/claim.ts";
+import { ADDRESS_ASSIGNED, REQUEST_MET } from "../service/written.ts";
 import { algorithmOf } from "../service/algorithm.ts";
 import { isTakenOn } from "../service/class.ts";
 import type { Backend, Frontend } from "../service/frontends.ts";

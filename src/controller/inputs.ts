@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { IPAddressPool } from "../pool/objects.ts";
-import { OUTPUT_ANNOTATIONS } from "../pool/claim.ts";
+import { OUTPUT_ANNOTATIONS } from "../service/written.ts";
 import { differing, sameEntries } from "../reconcile/layered-map.ts";
 import type { Service } from "../service/objects.ts";
 import type { PoolStatusWrite, ServiceStatusWrite, Snapshot } from "../source/source.ts";

@@ -4,16 +4,15 @@
  */
 import { formatAddress } from "../net/address.ts";
 import type { Assignment, Decision } from "../pool/decision.ts";
+import { deprecatedAnnotations, isEstablished } from "../pool/claim.ts";
 import {
   ADDRESS_ASSIGNED,
   ALLOCATED_FROM_POOL,
   ASSIGNED_CLASS,
-  deprecatedAnnotations,
-  isEstablished,
   OUTPUT_ANNOTATIONS,
   REQUEST_MET,
   SHARED_AS,
-} from "../pool/claim.ts";
+} from "../service/written.ts";
 import type { AssignmentEvent } from "../pool/work.ts";
 import type { Condition, LoadBalancerIngress, Service } from "../service/objects.ts";
 import { atOnce, forEach, type Sliced } from "../time/slices.ts";

@@ -21,7 +21,7 @@ import { countingPools } from "./counts.ts";
 import { exhaustedPools } from "./exhausted.ts";
 import { inOrderOfRight, keepCurrent, reserve } from "./keep.ts";
 import { Occupancy } from "./occupancy.ts";
-import { isForeign, isOurs } from "./ours.ts";
+import { isForeign, isOurs } from "../service/class.ts";
 import { parsingPools, type PoolSet } from "./pools.ts";
 import { ServiceCounter } from "./service-counts.ts";
 import { formatSharing } from "./sharing.ts";

@@ -8,7 +8,7 @@ import type { Service } from "../service/objects.ts";
 import type { Sliced } from "../time/slices.ts";
 import type { Decision, Objects } from "./decision.ts";
 import { readClaim, type Claim } from "./claim.ts";
-import { isForeign, isOurs } from "./ours.ts";
+import { isForeign, isOurs } from "../service/class.ts";
 import { asksAboutNamespaces, samePools } from "./pools.ts";
 import type { ServiceCounter } from "./service-counts.ts";
 import type { Sharing } from "./sharing.ts";

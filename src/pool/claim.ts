@@ -2,6 +2,7 @@
 import { formatAddress, parseAddress, type Address, type Family } from "../net/address.ts";
 import { objectKey, type Service } from "../service/objects.ts";
 import { formatSelector } from "../service/selector.ts";
+import { ALLOCATED_FROM_POOL, SHARED_AS, ADDRESS_ASSIGNED } from "../service/written.ts";
 import { formatSharing, type Sharing } from "./sharing.ts";
 
 export interface Claim {
@@ -44,25 +45,8 @@ export interface Fault {
 const PREFIXES = ["metallb.io/", "metallb.universe.tf/"] as const;
 const INPUTS = ["address-pool", "loadBalancerIPs", "allow-shared-ip"] as const;
 
-/** Written by the controller: the pool the addresses came from. */
-export const ALLOCATED_FROM_POOL = "metallb.io/ip-allocated-from-pool";
-
-/** Written by the controller on Services with a sharing key: what they agreed on when they were let in, see formatSharing. */
-export const SHARED_AS = "fairlead.io/shared-as";
-
-/** Written by a controller that serves a loadBalancerClass: which one it was when it gave the addresses. */
-export const ASSIGNED_CLASS = "fairlead.io/assigned-class";
-
-/** What the controller writes, and nobody else may bring along. */
-export const OUTPUT_ANNOTATIONS = [ALLOCATED_FROM_POOL, SHARED_AS, ASSIGNED_CLASS] as const;
-
 /** On a Service: its two addresses may come from two pools. */
 export const DUAL_STACK_POOLS = "fairlead.io/dual-stack-pools";
-
-/** Condition written by the controller: a Service of type LoadBalancer has an address. */
-export const ADDRESS_ASSIGNED = "fairlead.io/AddressAssigned";
-/** False, and only then present: a Service has an address, but not as it asks for. */
-export const REQUEST_MET = "fairlead.io/RequestMet";
 
 /** Whether the Service's two addresses may come from different pools. */
 export function spansPools(service: Service): boolean {

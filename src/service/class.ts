@@ -1,9 +1,19 @@
-/** Whether a Service of type LoadBalancer is for us at all, as far as agents can tell: they are told of no class, their controllers are. */
-import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL } from "../pool/claim.ts";
+/** Whose a Service of type LoadBalancer is: to a controller, which is told of a class, and to agents, which are not. */
+import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL } from "./written.ts";
 import type { Service } from "./objects.ts";
 
 /** By MetalLB before 0.15. */
 const ALLOCATED_FROM_POOL_BEFORE = "metallb.universe.tf/ip-allocated-from-pool";
+
+/** Type LoadBalancer, and of the class this controller serves: none, unless one was named. */
+export function isOurs(service: Service, loadBalancerClass?: string): boolean {
+  return service.spec.type === "LoadBalancer" && service.spec.loadBalancerClass === loadBalancerClass;
+}
+
+/** Of another class: another controller's, perhaps one that gives addresses from the same pools. */
+export function isForeign(service: Service, loadBalancerClass?: string): boolean {
+  return service.spec.type === "LoadBalancer" && service.spec.loadBalancerClass !== loadBalancerClass;
+}
 
 /**
  * It has no class, or one that a controller of ours, or the MetalLB that it came from, has taken on: that has given it an address or said

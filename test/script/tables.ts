@@ -1,6 +1,6 @@
 /** What a script may expect: tables of text, as an operator would read them. */
 import { GAUGES } from "../../src/controller/samples.ts";
-import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL, OUTPUT_ANNOTATIONS } from "../../src/pool/claim.ts";
+import { ADDRESS_ASSIGNED, ALLOCATED_FROM_POOL, OUTPUT_ANNOTATIONS } from "../../src/service/written.ts";
 import type { World } from "./world.ts";
 
 type Row = readonly string[];

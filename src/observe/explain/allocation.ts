@@ -1,7 +1,8 @@
 /** The first steps: is it a Service for us, is there a pool for it, has it an address? */
 import { parseAddress, type Family } from "../../net/address.ts";
 import { formatProblem } from "../../net/problem.ts";
-import { ADDRESS_ASSIGNED, readClaim, REQUEST_MET } from "../../pool/claim.ts";
+import { readClaim } from "../../pool/claim.ts";
+import { ADDRESS_ASSIGNED, REQUEST_MET } from "../../service/written.ts";
 import { isTakenOn } from "../../service/class.ts";
 import type { Condition, Service } from "../../service/objects.ts";
 import { adviceFor } from "./advice.ts";

@@ -1,6 +1,6 @@
 /** Objects from all files, and the state written about them, into one snapshot. Pure; unchanged objects keep their identity. */
 import type { Problem } from "../../net/problem.ts";
-import { OUTPUT_ANNOTATIONS } from "../../pool/claim.ts";
+import { OUTPUT_ANNOTATIONS } from "../../service/written.ts";
 import type { IPAddressPool } from "../../pool/objects.ts";
 import { changing, differing } from "../../reconcile/layered-map.ts";
 import type { Service } from "../../service/objects.ts";
