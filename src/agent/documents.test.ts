@@ -90,7 +90,7 @@ describe("documents", () => {
   });
 
   test("services tell who announces them, or why nobody does", async () => {
-    const [row] = await documents(state, me)["/v1/services"](NONE);
+    const [row] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
     assert.equal(row?.name, "web");
     assert.equal(row?.announcer, "me");
     assert.deepEqual(row?.backends, { active: 2, notReady: 0, terminating: 0, local: 1 });
@@ -98,7 +98,7 @@ describe("documents", () => {
       ...state.announcing,
       elections: new Map([["default/web", { addresses: [], reason: "noEndpoints" }]]),
     };
-    const [silent] = await documents(state, me)["/v1/services"](NONE);
+    const [silent] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
     assert.equal(silent?.announceReason, "noEndpoints");
     assert.equal(silent !== undefined && "announcer" in silent, false);
   });
@@ -109,7 +109,7 @@ describe("documents", () => {
       ["default/other", { announcer: "peer", addresses: [address("192.168.10.0")], interfaces: "all" }],
     ]);
     state.announcing = { ...state.announcing, elections, addresses: electAddresses(elections) };
-    const [row] = await documents(state, me)["/v1/services"](NONE);
+    const [row] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
     assert.equal(row?.announcer, "me");
     assert.deepEqual(row?.announcers, [
       { address: "fc00::1", node: "me" },
@@ -120,7 +120,7 @@ describe("documents", () => {
   test("services tell which other node announces, who asks meanwhile too", async () => {
     runPass(parts, world({ web: "192.168.10.0", api: "192.168.10.1" }, {}, ["peer"]));
     const producers = documents(state, me);
-    const answers = await Promise.all([producers["/v1/services"](NONE), producers["/v1/services"](NONE)]);
+    const answers = await Promise.all([1, 2].map(async () => Array.fromAsync(producers["/v1/services"](NONE))));
     for (const rows of answers)
       assert.deepEqual(new Set([...rows].flatMap((row) => row?.announcer ?? [])), new Set(["peer"]));
     const { addresses } = state.announcing;
@@ -132,7 +132,7 @@ describe("documents", () => {
       [{ address: address("192.168.10.0"), services: ["default/web"], interfaces: ["eth7"] }],
       [],
     );
-    const [row] = await documents(state, me)["/v1/services"](NONE);
+    const [row] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
     assert.deepEqual([row?.announcer, row?.announceReason, row?.addressReason], [undefined, "noInterface", undefined]);
     assert.deepEqual(documents(state, me)["/v1/status"](NONE).unserved, {
       count: 1,
@@ -153,7 +153,7 @@ describe("documents", () => {
         status: { conditions },
       });
       runPass(parts, world({}, { services: new Map([["default/web", waiting]]) }));
-      const [row] = await documents(state, me)["/v1/services"](NONE);
+      const [row] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
       assert.match(row?.addressReason ?? "", reason);
       assert.equal(row?.announceReason, "noAddress");
       const [first] = documents(state, me)["/v1/status"](NONE).unserved.first;
@@ -189,7 +189,7 @@ describe("documents", () => {
     const status = { loadBalancer: { ingress: [{ ip: "192.168.10.0" }] } };
     const web = serviceSchema.parse({ metadata: { name: "web" }, spec, status });
     runPass(parts, world({ web: "192.168.10.0" }, { services: new Map([["default/web", web]]) }));
-    const [row] = await documents(state, me)["/v1/services"](NONE);
+    const [row] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
     assert.match(row?.problem ?? "", /^ClientIP is not followed.*; no ready endpoint has port 81\/TCP$/);
   });
 
@@ -202,7 +202,7 @@ describe("documents", () => {
       status: { loadBalancer: { ingress }, conditions },
     });
     runPass(parts, world({}, { services: new Map([["default/web", service]]) }));
-    const [row] = await documents(state, me)["/v1/services"](NONE);
+    const [row] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
     assert.equal(row?.addressReason, "10.9.9.9 is taken");
   });
 
@@ -261,7 +261,7 @@ test("problems are told once, with the Service they are about", async () => {
   assert.deepEqual(documents(state, me)["/v1/status"](NONE).problems.map(formatProblem), [
     "Service default/web: no room",
   ]);
-  const [row] = await documents(state, me)["/v1/services"](NONE);
+  const [row] = await Array.fromAsync(documents(state, me)["/v1/services"](NONE));
   assert.equal(row?.problem, "no room");
   assert.equal(metricsSource(state).problems().length, 1);
 });

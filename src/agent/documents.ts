@@ -1,10 +1,12 @@
 /** The documents of the local API, made from what the agent knows and what lies in the kernel's maps at this moment. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import { parseCount, type DocumentProducers } from "../observe/api.ts";
-import type { NodeRow, PoolRow, StatusDocument } from "../observe/status.ts";
+import { SILENCE_MS, type LateRows } from "../observe/list.ts";
+import type { NodeRow, PoolRow, ServiceRow, StatusDocument } from "../observe/status.ts";
 import { addressesInUse, countPools } from "../pool/counts.ts";
 import { NO_NAMESPACES, parsePools } from "../pool/pools.ts";
-import { Announcers } from "./announcers.ts";
+import { Announcers, type AnnouncerNames } from "./announcers.ts";
 import { bgpBfdRows, bgpPeerRows, bgpReceivedRows, bgpRouteRows } from "./bgp-documents.ts";
 import type { Me } from "./desired.ts";
 import { drainDocument } from "./drain.ts";
@@ -19,7 +21,7 @@ export function documents(state: AgentState, me: Me): DocumentProducers {
   const announcers = new Announcers(state, me);
   return {
     "/v1/status": () => statusDocument(state),
-    "/v1/services": async () => serviceRows(state, await announcers.names()),
+    "/v1/services": () => servicesAfter(announcers.names(), state),
     "/v1/explain": (query) => explainDocument(state, me, query),
     "/v1/nodes": () => nodeRows(state),
     "/v1/pools": () => poolRows(state),
@@ -34,6 +36,15 @@ export function documents(state: AgentState, me: Me): DocumentProducers {
     "/v1/bpf/announced": () => announcedRows(state),
     "/v1/bpf/drops": () => dropRows(state),
   };
+}
+
+/** To find out about ten thousand addresses takes some time. */
+async function* servicesAfter(names: Promise<AnnouncerNames>, state: AgentState): LateRows<ServiceRow> {
+  const silence = (): Promise<undefined> => sleep(SILENCE_MS, undefined, { ref: false });
+  let found: AnnouncerNames | undefined;
+  // oxlint-disable-next-line no-await-in-loop
+  while ((found = await Promise.race([names, silence()])) === undefined) yield undefined;
+  yield* serviceRows(state, found);
 }
 
 function statusDocument(state: AgentState): StatusDocument {

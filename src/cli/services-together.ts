@@ -29,7 +29,8 @@ function together(seen: readonly Seen[], answers: readonly Answer<unknown>[]): C
   if (best === undefined) throw new Error("A group without a row");
   const { bgpPeers: _, bgpReason, ...row } = best.row;
   const usual = mostCommon(seen.map((each) => viewOf(each.row)));
-  const blind = answers.filter(({ node }) => !seen.some((each) => each.node === node));
+  const sighted = new Set(seen.map(({ node }) => node));
+  const blind = answers.filter(({ node }) => !sighted.has(node));
   const bgp = seen.flatMap(({ node, row: { bgpPeers = [] } }) =>
     bgpPeers.length === 0 ? [] : [{ node, peers: bgpPeers }],
   );

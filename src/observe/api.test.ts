@@ -84,7 +84,7 @@ async function serve(name: string): Promise<Served> {
   };
   const documents: DocumentProducers = {
     "/v1/status": fail,
-    "/v1/services": async () => [],
+    "/v1/services": async function* () {},
     "/v1/explain": async (query) => {
       if (query.get("service") === undefined) throw new BadRequest("say which Service");
       return { service: query.get("service") ?? "", node: "worker1", reachable: true, steps: [] };

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { mkdirSync, rmSync } from "node:fs";
 import { createConnection, type ListenOptions } from "node:net";
 import { dirname } from "node:path";
-import { sendRows, type Rows } from "./list.ts";
+import { sendRows, type LateRows, type Rows } from "./list.ts";
 import {
   BGP_PCAP_PATH,
   ENDED_TRAILER,
@@ -20,14 +20,19 @@ import {
 export type Query = ReadonlyMap<string, string>;
 
 /** Documents that take a look at the machine first, or ask a worker. */
-type Awaited = "/v1/services" | "/v1/explain" | "/v1/bgp/bfd";
+type Awaited = "/v1/explain" | "/v1/bgp/bfd";
 
 /**
  * How each document is made. A function that throws a {@link BadRequest} answers 400 with the message, what else it throws
  * 500.
  */
 export type DocumentProducers = {
-  readonly [P in keyof ApiDocuments]: (query: Query) => P extends Awaited ? Promise<Produced<P>> : Produced<P>;
+  readonly [P in Exclude<keyof ApiDocuments, "/v1/services">]: (
+    query: Query,
+  ) => P extends Awaited ? Promise<Produced<P>> : Produced<P>;
+} & {
+  /** Who announces what is found out first. */
+  readonly "/v1/services": (query: Query) => LateRows<ApiDocuments["/v1/services"][number]>;
 };
 
 /** Of a list its rows, as they are made. */
@@ -151,6 +156,7 @@ async function produce(
 ): Promise<void> {
   const document = await producer(query);
   if (Symbol.iterator in document) await sendRows(response, document as Rows<object>);
+  else if (Symbol.asyncIterator in document) await sendRows(response, document as LateRows<object>);
   else answer(response, 200, document);
 }
 

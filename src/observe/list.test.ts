@@ -4,7 +4,7 @@ import { createServer, request, type IncomingMessage, type Server, type ServerRe
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { text } from "node:stream/consumers";
-import { sendRows } from "./list.ts";
+import { SILENCE_MS, sendRows } from "./list.ts";
 
 const WIDE = "x".repeat(1000);
 
@@ -52,6 +52,19 @@ describe("a list as an answer", () => {
     answer = (response) => void sendRows(response, rows(30), pace);
     await text(await ask());
     assert.ok(pauses >= 10, `${pauses} pauses in ${now} ms`);
+  });
+
+  test("says something now and then while there is no row yet", async () => {
+    let now = 0;
+    const pace = { sliceMilliseconds: 10, now: () => now, pause: async () => {} };
+    const late = async function* (): AsyncGenerator<object | undefined, void, void> {
+      for (; now < 7 * SILENCE_MS; now += SILENCE_MS / 2) yield undefined;
+      yield { row: 1 };
+    };
+    answer = (response) => void sendRows(response, late(), pace);
+    const said = await text(await ask());
+    assert.deepEqual(JSON.parse(said), [{ row: 1 }]);
+    assert.match(said, /^\[ {5,7}\{/);
   });
 
   test("is made no faster than somebody reads, and not to its end when nobody does any more", async () => {

@@ -4,31 +4,40 @@
  */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { Slices, type Pace } from "../time/slices.ts";
+import { PACE, Slices, type Pace } from "../time/slices.ts";
 
 /** Rows as they are made. Undefined stands for none: a place for a pause in work that makes no row. */
 export type Rows<Row> = Iterable<Row | undefined>;
 
+/** Rows that begin when something else was found out; until then now and then undefined. */
+export type LateRows<Row> = AsyncIterable<Row | undefined>;
+
 /** What is sent in one go, in characters. */
 const CHUNK = 1 << 16;
 
+/** Who hears nothing for ten seconds takes the agent for dead: something is sent so often, if only a blank. */
+export const SILENCE_MS = 2000;
+
 /** Ends the answer. Rejects when a row cannot be made: where nothing was sent by then, something else can be. Nobody may read to its end. */
-export async function sendRows(response: ServerResponse, rows: Rows<object>, pace?: Pace): Promise<void> {
+export async function sendRows(
+  response: ServerResponse,
+  rows: Rows<object> | LateRows<object>,
+  pace: Pace = PACE,
+): Promise<void> {
   const slices = new Slices(pace);
   let text = "[";
   let isFirst = true;
-  for (const row of rows) {
+  let sentAt = pace.now();
+  for await (const row of rows) {
     if (row !== undefined) {
       text += `${isFirst ? "" : ","}${JSON.stringify(row)}`;
       isFirst = false;
     }
-    if (text.length >= CHUNK) {
-      // One after the other is the purpose.
-      // oxlint-disable-next-line no-await-in-loop
-      await send(response, text);
+    if (text.length >= CHUNK || pace.now() - sentAt >= SILENCE_MS) {
+      await send(response, text === "" ? " " : text);
       text = "";
+      sentAt = pace.now();
     }
-    // oxlint-disable-next-line no-await-in-loop
     if (slices.due) await slices.pause();
     if (response.destroyed) return;
   }
