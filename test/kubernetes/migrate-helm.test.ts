@@ -7,11 +7,13 @@ import { test } from "node:test";
 import { installMetallb, METALLB_RELEASE, metallbImages } from "../../lab/kubernetes/metallb/install.ts";
 import { kubectl, startCluster } from "../../lab/kubernetes/nodes.ts";
 import { startObjects } from "../../lab/kubernetes/start.ts";
+import { nodesOf } from "../../lab/kubernetes/metallb/start.ts";
 import { bringUp, takeDown } from "../../lab/lab.ts";
 import { waitForAddresses } from "../../lab/observe.ts";
+import { waitForNextHops } from "../../lab/routes.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { loadScene, TestLab, uniqueName } from "../lab/harness.ts";
-import { startTransfer } from "../lab/transfers.ts";
+import { startTransfer, type Transfer } from "../lab/transfers.ts";
 import { addressesOf, nextStep, slowest, steady, typed, verdict, waitForStage, type Mark } from "./migration.ts";
 
 const WAY = [
@@ -22,12 +24,33 @@ const WAY = [
   /delete daemonset metallb-speaker/,
   /helm upgrade fairlead .*speaker.handover=false/,
 ] as const;
+const BGP_PORT = 18081;
+const TRANSFERS = [1, 2, 3, 4];
+const SESSION = { milliseconds: 60_000 };
 const SYSTEM = ["--namespace", "metallb-system"];
 
-test("what `fairlead migrate next` says, typed line by line, takes a cluster from MetalLB's chart to ours, and nothing is lost", async () => {
+const BGP_WAY = [
+  /scale deployment metallb-controller --replicas=0/,
+  /helm install fairlead/,
+  /patch daemonset metallb-speaker/,
+  /node master1 fairlead.io\/handover=bgp fairlead.io\/speaker=gone/,
+  /node worker1 fairlead.io\/handover=bgp fairlead.io\/speaker=gone/,
+  /node master1 fairlead.io\/handover=active/,
+  /node worker1 fairlead.io\/handover=active/,
+  /delete daemonset metallb-speaker/,
+  /helm upgrade fairlead .*speaker.handover=false/,
+] as const;
+
+test("what `fairlead migrate next` says, typed line by line, takes a cluster from MetalLB's chart to ours, and nothing is lost", () =>
+  withMetallbsChart("kubernetes", handOver));
+
+test("with BGP as well: transfers go on, and what is lost began while a session was exchanged", () =>
+  withMetallbsChart("kubernetesbgp", handOverBgp));
+
+async function withMetallbsChart(scene: string, body: (lab: TestLab) => Promise<void>): Promise<void> {
   const up = await bringUp({
     name: uniqueName(),
-    scene: await loadScene("kubernetes"),
+    scene: await loadScene(scene),
     agents: false,
     owner: "self",
     report: () => undefined,
@@ -35,12 +58,12 @@ test("what `fairlead migrate next` says, typed line by line, takes a cluster fro
   const lab = new TestLab(up);
   try {
     await serveByMetallb(lab)
-      .then(() => handOver(lab))
+      .then(() => body(lab))
       .catch((error: unknown) => lab.explain(error));
   } finally {
     await takeDown(up.name);
   }
-});
+}
 
 async function serveByMetallb({ lab }: TestLab): Promise<void> {
   await startCluster(lab, () => undefined, metallbImages());
@@ -100,6 +123,56 @@ async function handOver(lab: TestLab): Promise<void> {
   assert.deepEqual(await addressesOf(lab), before);
   await nothingIsLeft(lab);
   process.stdout.write(`# by Helm: ${results.length} requests, none lost, the slowest ${slowest(results, marks)}\n`);
+}
+
+async function handOverBgp(lab: TestLab): Promise<void> {
+  const address = await lab.address("web");
+  const plan = { protocol: "HTTP", address, port: BGP_PORT } as const;
+  await lab.askUntil("an answer through MetalLB and kube-proxy", plan, ({ ok }) => ok, 60_000);
+  const before = await addressesOf(lab);
+  const nodes = nodesOf(lab.lab).map(({ name }) => name);
+  const requests = steady(lab, [address, address], BGP_PORT);
+  const exchanges: [number, number][] = [];
+  let transfers: readonly Transfer[] = [];
+  for (const expected of BGP_WAY) {
+    const { commands, onEveryNode = [] } = await nextStep(lab);
+    assert.match(commands.join("\n"), expected);
+    if (expected === BGP_WAY.at(-1)) {
+      assert.ok(
+        transfers.every((each) => each.isRunning()),
+        "a transfer that began with MetalLB has ended",
+      );
+      await Promise.all(transfers.map((each) => each.stop()));
+    }
+    for (const line of onEveryNode) for (const node of nodes) await lab.exec(node, "sh", "-ec", line);
+    const from = Date.now();
+    for (const line of commands) await typed(lab, line);
+    const [, node, stage] = /node (\S+) fairlead\.io\/handover=(\S+)/.exec(commands[0] ?? "") ?? [];
+    if (node !== undefined) await waitForStage(lab, node, stage === "bgp" ? "bgp" : "active");
+    if (stage === "bgp") {
+      await waitFor(`the session of ${node}`, () => hasSession(lab, node ?? ""), SESSION);
+      await waitForNextHops(lab.lab, "router", [address], nodes, SESSION);
+      exchanges.push([from, Date.now()]);
+    }
+    if (commands[0]?.includes("patch daemonset") === true) {
+      transfers = TRANSFERS.map(() => startTransfer(lab, { address, port: BGP_PORT, bytes: 4e9, bytesPerSecond: 1e6 }));
+      await Promise.all(transfers.map(({ started }) => started));
+    }
+  }
+  assert.equal(await typed(lab, "fairlead migrate next"), "Nothing is left to do.\n");
+  const results = (await Promise.all(requests.map((each) => each.stop()))).flat();
+  const lost = results.filter(({ ok }) => !ok).map(({ sentAt }) => sentAt);
+  assert.deepEqual(
+    lost.filter((at) => !exchanges.some(([from, to]) => at >= from && at <= to)),
+    [],
+  );
+  assert.deepEqual(await addressesOf(lab), before);
+  await nothingIsLeft(lab);
+  process.stdout.write(`# by Helm, BGP: ${results.length} requests, ${lost.length} lost\n`);
+}
+
+async function hasSession(lab: TestLab, node: string): Promise<true | undefined> {
+  return (await lab.agent(node, "/v1/bgp/peers"))?.[0]?.state === "established" ? true : undefined;
 }
 
 /** The first step and back: what Helm has installed is there again. */
