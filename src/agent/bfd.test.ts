@@ -4,8 +4,10 @@ import { configure, goodPeer, type Spec } from "../announce/bgp/configuration.fi
 import { desiredBgp, type DesiredSession } from "../announce/bgp/desired.ts";
 import { bgpInput } from "../announce/bgp/desired.fixture.ts";
 import { address, formatAddress } from "../net/address.ts";
+import type { Bfd } from "../protocol/bfd/driver.ts";
+import type { BfdSessionView } from "../protocol/bfd/view.ts";
 import type { SessionView } from "../protocol/bgp/speaker.ts";
-import { bfdSessions } from "./bfd.ts";
+import { bfdSessions, watchPeers } from "./bfd.ts";
 import { eth0 } from "./world.fixture.ts";
 
 const link = { ...eth0, addresses: ["10.0.0.7/24", "fe80::7/64"] };
@@ -117,4 +119,25 @@ describe("the BFD session beside a BGP session", () => {
     assert.deepEqual(echo({ echoInterval: 80 }), [80, undefined]);
     assert.deepEqual(echo({ echoMode: false }), [undefined, undefined]);
   });
+});
+
+test("a BGP session that begins when its BFD is up already is told so, once", () => {
+  const told: string[] = [];
+  let views: readonly SessionView[] = [];
+  const speaker = { view: () => views, bfd: (name: string, state: string) => void told.push(`${name} ${state}`) };
+  const up = { name: "router", state: "up", remoteState: "up" } as BfdSessionView;
+  const started: Bfd = {
+    setSessions: () => undefined,
+    onChange: () => () => undefined,
+    view: () => ({ sessions: [up] }),
+    details: async () => [],
+    stop: async () => [],
+  };
+  const watch = watchPeers(speaker, "/nonexistent", () => started);
+  watch.apply(desired({}), [link]);
+  assert.deepEqual(told, []);
+  views = [{ name: "router", peer: "10.0.0.1" } as SessionView];
+  watch.apply(desired({}), [link]);
+  watch.apply(desired({}), [link]);
+  assert.deepEqual(told, ["router up"]);
 });

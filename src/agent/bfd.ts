@@ -33,7 +33,11 @@ export interface PeerWatch {
 }
 
 /** The worker starts with the first session that needs it. */
-export function watchPeers(speaker: Speaker, file: string): PeerWatch {
+export function watchPeers(
+  speaker: Pick<Speaker, "view" | "bfd">,
+  file: string,
+  start: typeof startBfd = startBfd,
+): PeerWatch {
   let bfd: Bfd | undefined;
   let wanted: readonly BfdSessionConfig[] = [];
   let told = "[]";
@@ -54,7 +58,7 @@ export function watchPeers(speaker: Speaker, file: string): PeerWatch {
       if (text === told) return;
       told = text;
       if (bfd === undefined) {
-        bfd = startBfd({ parked: takeParked(file) });
+        bfd = start({ parked: takeParked(file) });
         bfd.onChange(relay);
       }
       bfd.setSessions(wanted);
