@@ -10,7 +10,7 @@ import { runInNewContext } from "node:vm";
  * Pauses before each collection. After the last large pass: soon, and again when what it set off (announcing thousands of addresses) is over.
  * Everything stops for a collection, so it is several times a short one, and not once what V8 calls its last resort: that is up to seven in a row.
  */
-const PAUSES_MS = { large: [3000, 2000, 10_000, 1000, 1000], small: [15_000] } as const;
+const PAUSES_MS = { large: [3000, 2000, 9000, 1000, 1000], small: [15_000] } as const;
 /** A heap that has grown by less since the last collection is not worth stopping for. */
 const GROWTH_MIN = 1.05;
 let timer: NodeJS.Timeout | undefined;
