@@ -115,7 +115,9 @@ class WatchedTurns implements Turns {
     // Nobody can be asked: better two that call than none.
     const connections = await look([...ports]).catch(() => []);
     if (this.#stopped) return;
-    const changes = this.#waiting.filter((session) => this.#judge(session, heldBy(session.config, connections)));
+    // Whoever is admitted has it by now, or will when the next pass asks.
+    const others = this.#waiting.filter(({ config }) => !this.#admitted.has(config.name));
+    const changes = others.filter((session) => this.#judge(session, heldBy(session.config, connections)));
     this.#cancel = clock.at(later(clock.now(), LOOK_MILLISECONDS), () => {
       this.#cancel = undefined;
       if (this.#waiting.some(({ config }) => !this.#admitted.has(config.name))) void this.#look();
