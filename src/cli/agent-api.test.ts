@@ -92,3 +92,20 @@ async function leaveSocketBehind(path: string): Promise<void> {
   await link(`${path}.first`, path);
   await new Promise<void>((resolve) => server.close(() => resolve()));
 }
+
+test("what a peer or a manifest says does not steer the terminal", async () => {
+  const message = "the router says: \u001b[2Jall is well\u0007";
+  const status = { ...documents["/v1/status"], problems: [{ subject: "BGPPeer a/b", message }] };
+  await using agent = await serveDocuments({ ...documents, "/v1/status": status });
+  const shown = await fairlead(`status --socket ${agent.socket}`);
+  assert.ok(shown.stdout.includes("the router says: \\x1b[2Jall is well\\x07"), shown.stdout);
+  for (const format of ["json", "yaml"]) {
+    const { stdout } = await fairlead(`status --socket ${agent.socket} -o ${format}`);
+    assert.doesNotMatch(stdout, /(?!\n)\p{Cc}/u);
+  }
+  await using refusing = await serve((_, response) => {
+    response.statusCode = 500;
+    response.end("\u001b[2J");
+  });
+  assert.match((await fairlead(`status --socket ${refusing.socket}`)).stderr, /500: \\x1b\[2J/);
+});

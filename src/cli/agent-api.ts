@@ -11,6 +11,7 @@ import {
   type DrainRequest,
   type MonitorEvent,
 } from "../observe/status.ts";
+import { visible, visibleTexts } from "./visible.ts";
 import { CommandFailure, EXIT } from "./world.ts";
 
 export interface Agent {
@@ -50,7 +51,7 @@ async function documentOf<P extends keyof ApiDocuments>(
   const body = await bodyOf(response, agent);
   if (response.statusCode !== 200) throw refused(agent, path, response, body);
   try {
-    return JSON.parse(body) as ApiDocuments[P];
+    return JSON.parse(body, visibleTexts) as ApiDocuments[P];
   } catch (cause) {
     throw new CommandFailure(
       EXIT.problem,
@@ -75,7 +76,8 @@ export async function* monitorEvents(
   stop: AbortSignal,
 ): AsyncGenerator<MonitorEvent> {
   const path = `${MONITOR_PATH}?flows=${sampling.flows}&drops=${sampling.drops}`;
-  for await (const line of streamOf(agent, { path, stop, read: linesOf })) yield JSON.parse(line) as MonitorEvent;
+  for await (const line of streamOf(agent, { path, stop, read: linesOf }))
+    yield JSON.parse(line, visibleTexts) as MonitorEvent;
 }
 
 /** Pieces of a capture file, until `stop`. Fails and goes on as {@link monitorEvents} does: its file has one header all the same. */
@@ -154,7 +156,7 @@ function refused(agent: Agent, path: string, response: IncomingMessage, body: st
   const found = /"error"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] ?? body.slice(0, 200);
   return new CommandFailure(
     EXIT.problem,
-    `The agent ${agent.where} answered ${path} with ${response.statusCode}: ${found}`,
+    `The agent ${agent.where} answered ${path} with ${response.statusCode}: ${visible(found)}`,
   );
 }
 

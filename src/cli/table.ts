@@ -3,7 +3,8 @@
  * has tens of thousands of Services, and `config check` as many warnings.
  */
 import { styleText } from "node:util";
-import stringWidth from "string-width";
+import { getBorderCharacters, table, type ColumnUserConfig, type TableUserConfig } from "table";
+import { visibleBesideColours } from "./visible.ts";
 import type { World } from "./world.ts";
 
 export type Colour = "green" | "yellow" | "red" | "bold" | "dim";
@@ -30,49 +31,19 @@ function paintLines(colour: Colour, text: string): string {
     .join("\n");
 }
 
-const BETWEEN = "   ";
+const LAYOUT: TableUserConfig = {
+  border: getBorderCharacters("void"),
+  columnDefault: { paddingLeft: 0, paddingRight: 3 },
+  drawHorizontalLine: () => false,
+};
 
 /** Lines without trailing blanks, with a newline at the end. A cell may have several lines. */
 export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], paint: Paint): string {
-  const head = columns.map(({ title }) => cellOf(title));
-  const all = [head, ...rows.map((row) => columns.map((column) => cellOf(column.cell(row, paint) || "-")))];
-  const widths = columns.map((_, index) => all.reduce((most, cells) => widest(most, cells[index] ?? []), 0));
-  return all.flatMap((cells) => drawRow(cells, columns, widths)).join("");
-}
-
-type Cell = readonly Line[];
-
-interface Line {
-  readonly text: string;
-  /** Places of a terminal: two for a wide character, none for colours. */
-  readonly width: number;
-}
-
-function cellOf(text: string): Cell {
-  return linesOf(text).map((line) => ({ text: line, width: stringWidth(line) }));
-}
-
-function widest(most: number, cell: Cell): number {
-  return cell.reduce((width, line) => Math.max(width, line.width), most);
-}
-
-const EMPTY: Line = { text: "", width: 0 };
-
-function drawRow(
-  cells: readonly Cell[],
-  columns: readonly Pick<Column<never>, "align">[],
-  widths: readonly number[],
-): readonly string[] {
-  const height = Math.max(...cells.map(({ length }) => length));
-  return Array.from({ length: height }, (_, at) => {
-    const texts = columns.map(({ align }, index) => pad(cells[index]?.[at] ?? EMPTY, widths[index] ?? 0, align));
-    return `${texts.join(BETWEEN).trimEnd()}\n`;
-  });
-}
-
-function pad({ text, width }: Line, to: number, align: "right" | undefined): string {
-  const blanks = " ".repeat(to - width);
-  return align === "right" ? blanks + text : text + blanks;
+  const head = columns.map(({ title }) => title);
+  const body = rows.map((row) => columns.map((column) => visibleBesideColours(column.cell(row, paint) || "-")));
+  const aligned = columns.map(({ align }): ColumnUserConfig => ({ alignment: align ?? "left" }));
+  const drawn = table([head, ...body], { ...LAYOUT, columns: aligned });
+  return drawn.replaceAll(/ +$/gmu, "");
 }
 
 function linesOf(text: string): readonly string[] {
