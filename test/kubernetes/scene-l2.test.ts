@@ -11,6 +11,7 @@ import { testHazards } from "../lab/suites/hazards.ts";
 import { testCleanup, testCommands } from "../lab/suites/operator.ts";
 import { testSelection } from "../lab/suites/selection.ts";
 import { testServices } from "../lab/suites/services.ts";
+import { testTroubles } from "../lab/suites/troubles.ts";
 
 const LEFT_OUT: ReadonlyMap<string, string> = new Map([
   [
@@ -20,6 +21,14 @@ const LEFT_OUT: ReadonlyMap<string, string> = new Map([
   [
     "a pool that overlaps another: the controller is Invalid too, and all addresses stay",
     "the webhook refuses it, test/kubernetes/webhook.test.ts; what passed it nevertheless: bad-input.test.ts",
+  ],
+  [
+    "pods that drop what comes in are named as silent, one of them as a warning",
+    "a cluster's pods are no hosts of the lab, in which rules could be set",
+  ],
+  [
+    "source ranges let nobody in by our datapath, and kube-proxy's rules let in who may",
+    "with a real kube-proxy: test/kubernetes/cluster.test.ts",
   ],
 ]);
 
@@ -40,6 +49,7 @@ labSuite("what scene l2 shows, in a real cluster", "kubernetes", OFTEN, (it) => 
   testChanges(here);
   testAgentsThatReturn(here);
   testNodesThatGo(here);
+  testTroubles(here);
   it("of scene l2 nothing is left out but what has a reason", async () => {
     assert.deepEqual([...left].toSorted(), [...LEFT_OUT.keys()].toSorted());
   });

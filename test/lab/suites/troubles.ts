@@ -19,7 +19,8 @@ export function testTroubles(it: DefineTest): void {
   it("pods that listen on another port are named, with what to compare", async (lab) => {
     await lab.write(FILE, trouble("ports: [{port: 80, targetPort: 7777}]"));
     const step = await endpointsStep(lab, ({ result }) => result === "failed");
-    assert.match(step.found, /^6 of 6 backends took no connection from here: refused/);
+    const { length } = await lab.pods();
+    assert.match(step.found, new RegExp(`^${length} of ${length} backends took no connection from here: refused`));
     assert.match(step.todo ?? "", /targetPort/);
     const { ok } = (await request(lab))[0] ?? {};
     assert.equal(ok, false, "and so it is for a client");
@@ -28,7 +29,7 @@ export function testTroubles(it: DefineTest): void {
   it("pods that answer are tried, and no step fails", async (lab) => {
     await lab.write(FILE, trouble(`ports: [{port: 80, targetPort: ${POD_PORT}}]`));
     const step = await endpointsStep(lab, ({ result }) => result === "ok");
-    assert.match(step.found, /6 connections tried, all accepted/);
+    assert.match(step.found, new RegExp(`; ${(await lab.pods()).length} connections tried, all accepted`));
     assert.equal((await request(lab))[0]?.ok, true);
   });
 
