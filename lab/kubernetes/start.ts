@@ -49,7 +49,8 @@ export async function startControlPlane(lab: Lab, users: Readonly<Record<string,
   const tokens = writeSecrets(folder, Object.values(users));
   await startOn(lab, host, "etcd", etcdCommand(folder, PORTS));
   const server = await startKubeApiserver(lab);
-  await requireFile(lab, server, join(folder, "apiserver.crt"));
+  // It writes its certificate first: a file that is there may be empty still, and who trusts nothing in it trusts no API server.
+  await requireFile(lab, server, join(folder, "apiserver.key"));
   for (const [name, user] of Object.entries({ ...users, admin: "admin" })) {
     const asUser = apiServerAt(folder, listen, PORTS.api, tokens.get(user) ?? "");
     await writeKubeconfig(asUser, kubeconfigOf(lab, name));
