@@ -16,6 +16,7 @@ import {
   type EndpointSlice,
   type Service,
 } from "../service/objects.ts";
+import { EMPTY_SNAPSHOT } from "../source/snapshot.fixture.ts";
 import type { Snapshot } from "../source/source.ts";
 import { atOnce } from "../time/slices.ts";
 import { desiredAnnouncing, desiredForwarding, emptyMemo, type Me, type World } from "./desired.ts";
@@ -84,11 +85,10 @@ function configuration(): Snapshot {
   const l2 = { nodeSelectors: [{ matchLabels: { zone: "x" } }], ipAddressPools: ["x"] };
   const everywhere = { serviceSelectors: [], interfaces: ["eth0"] };
   return {
+    ...EMPTY_SNAPSHOT,
     services: persistentMap<Service>([]),
     endpointSlices: persistentMap<EndpointSlice>([]),
     nodes: persistentMap(NODES.map((one) => [one, nodeSchema.parse({ metadata: { name: one } })])),
-    namespaces: new Map(),
-    secrets: new Map(),
     ipAddressPools: new Map([
       ["metallb-system/x", ipAddressPoolSchema.parse({ metadata: SYSTEM, spec: { addresses: ["192.0.2.0/24"] } })],
     ]),
@@ -103,12 +103,6 @@ function configuration(): Snapshot {
         bgpPeerSchema.parse({ metadata: SYSTEM, spec: { myASN: 64512, peerASN: 64513, peerAddress: "192.0.2.254" } }),
       ],
     ]),
-    bfdProfiles: new Map(),
-    communities: new Map(),
-    problems: [],
-    complete: true,
-    unread: new Set(),
-    reserved: new Map(),
   };
 }
 

@@ -19,6 +19,7 @@ import {
   type EndpointSlice,
   type Service,
 } from "../service/objects.ts";
+import { EMPTY_SNAPSHOT } from "../source/snapshot.fixture.ts";
 import type { Snapshot } from "../source/source.ts";
 import { EXCLUDED_INTERFACES } from "./config.ts";
 import { ConfigurationJudge } from "./configuration.ts";
@@ -80,21 +81,15 @@ function cluster(): Snapshot {
   const selecting = { namespaceSelectors: [{ matchLabels: { team: "a" } }] };
   const pool = { addresses: ["10.0.0.0/16"], serviceAllocation: selecting };
   return {
+    ...EMPTY_SNAPSHOT,
     services: persistentMap(numbers.map((number) => [key(number), service(number)])),
     endpointSlices: persistentMap(numbers.map((number) => [key(number), slice(number)])),
     nodes: persistentMap(NODES.map((name) => [name, node(name)])),
     namespaces: new Map([["default", namespace({ team: "a" })]]),
-    secrets: new Map(),
     ipAddressPools: new Map([["metallb-system/x", ipAddressPoolSchema.parse({ metadata: SYSTEM, spec: pool })]]),
     l2Advertisements: new Map([["metallb-system/x", l2AdvertisementSchema.parse({ metadata: SYSTEM, spec: {} })]]),
     bgpAdvertisements: new Map([["metallb-system/x", bgpAdvertisementSchema.parse({ metadata: SYSTEM, spec: {} })]]),
     bgpPeers: new Map([["metallb-system/x", bgpPeerSchema.parse({ metadata: SYSTEM, spec: bgp })]]),
-    bfdProfiles: new Map(),
-    communities: new Map(),
-    problems: [],
-    complete: true,
-    unread: new Set(),
-    reserved: new Map(),
   };
 }
 

@@ -6,6 +6,7 @@ import { memoryPorts, memoryTable } from "../datapath/memory-ports.fixture.ts";
 import { address } from "../net/address.ts";
 import { ipAddressPoolSchema } from "../pool/objects.ts";
 import { endpointSliceSchema, nodeSchema, serviceSchema } from "../service/objects.ts";
+import { EMPTY_SNAPSHOT } from "../source/snapshot.fixture.ts";
 import type { Snapshot } from "../source/source.ts";
 import type { World } from "./desired.ts";
 import type { EndpointFile } from "./endpoints.ts";
@@ -70,23 +71,14 @@ function snapshot(services: Readonly<Record<string, string>>, changed: Partial<S
     spec: {},
   });
   return {
+    ...EMPTY_SNAPSHOT,
     services: new Map(Object.entries(services).map(([name, ip]) => service(name, ip))),
     endpointSlices: new Map(
       Object.keys(services).map((name) => slice(name, { "10.244.0.2": "me", "10.244.1.2": "peer" })),
     ),
     nodes: new Map(["me", "peer"].map((name) => [name, nodeSchema.parse({ metadata: { name } })])),
-    namespaces: new Map(),
-    secrets: new Map(),
     ipAddressPools: new Map([["metallb-system/pool", pool]]),
     l2Advertisements: new Map([["metallb-system/all", advertisement]]),
-    bgpAdvertisements: new Map(),
-    bgpPeers: new Map(),
-    bfdProfiles: new Map(),
-    communities: new Map(),
-    reserved: new Map(),
-    problems: [],
-    complete: true,
-    unread: new Set(),
     ...changed,
   };
 }

@@ -1,28 +1,12 @@
 /** Snapshots to decide about, and decisions as values that can be compared: the order of what has no order is left out. */
 import type { Decision } from "../pool/decision.ts";
+import { EMPTY_SNAPSHOT } from "../source/snapshot.fixture.ts";
 import type { Snapshot } from "../source/source.ts";
 import type { Operation } from "./plan.ts";
 
 /** Services and pools, and nothing else. */
 export function snapshotOf(services: Snapshot["services"], ipAddressPools: Snapshot["ipAddressPools"]): Snapshot {
-  const nothing = new Map<string, never>();
-  return {
-    services,
-    ipAddressPools,
-    endpointSlices: nothing,
-    nodes: nothing,
-    namespaces: nothing,
-    l2Advertisements: nothing,
-    bgpAdvertisements: nothing,
-    bgpPeers: nothing,
-    bfdProfiles: nothing,
-    communities: nothing,
-    secrets: nothing,
-    problems: [],
-    complete: true,
-    unread: new Set<string>(),
-    reserved: nothing,
-  };
+  return { ...EMPTY_SNAPSHOT, services, ipAddressPools };
 }
 
 export function outcome(decision: Decision): unknown {

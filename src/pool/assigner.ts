@@ -8,20 +8,20 @@
  *
  * Both end in the same decision: `test/script/world.ts` compares them at every step of every script and property.
  */
+import { sameAddress } from "../net/address.ts";
 import { changing } from "../reconcile/layered-map.ts";
+import { isForeign, isOurs } from "../service/class.ts";
 import { forEach, type Sliced } from "../time/slices.ts";
 import { sorting } from "../time/sorting.ts";
-import type { Assignment, Decision, Objects } from "./decision.ts";
 import { CandidateIndex } from "./candidates.ts";
 import { changesSince, holdsCurrent, type Changes, type Remembered, type Touched } from "./changes.ts";
-import { sameAddress } from "../net/address.ts";
 import { readClaim, type Claim } from "./claim.ts";
 import { coolDowns } from "./cool-downs.ts";
 import { countingPools } from "./counts.ts";
+import type { Assignment, Decision, Objects } from "./decision.ts";
 import { exhaustedPools } from "./exhausted.ts";
 import { inOrderOfRight, keepCurrent, reserve } from "./keep.ts";
 import { Occupancy } from "./occupancy.ts";
-import { isForeign, isOurs } from "../service/class.ts";
 import { parsingPools, type PoolSet } from "./pools.ts";
 import { ServiceCounter } from "./service-counts.ts";
 import { formatSharing } from "./sharing.ts";

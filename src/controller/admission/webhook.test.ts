@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -65,6 +64,16 @@ function run(certificateFolder: string): RunningWebhook {
   };
 }
 
+const certificates = (): Promise<Certificates> => makeCertificates([LOOPBACK], new Date());
+
+/** Resolves when it serves with them. */
+async function runWith(folder: string, first: Certificates): Promise<RunningWebhook> {
+  mountSecret(folder, filesOf(first));
+  const webhook = run(folder);
+  await webhook.serving(1);
+  return webhook;
+}
+
 async function isTrusted(port: number, ca: string): Promise<boolean> {
   const socket = connect({ host: LOOPBACK, port, ca, rejectUnauthorized: false });
   await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
@@ -84,7 +93,7 @@ function temporaryFolder(): Disposable & { readonly path: string } {
 
 test("a webhook with certificates of others serves with them, tells when they expire, and asks no API server about them", async () => {
   using folder = temporaryFolder();
-  const made = await makeCertificates([LOOPBACK], new Date());
+  const made = await certificates();
   writeFileSync(join(folder.path, "tls.crt"), made.cert);
   writeFileSync(join(folder.path, "tls.key"), made.key);
   await using webhook = run(folder.path);
@@ -95,13 +104,8 @@ test("a webhook with certificates of others serves with them, tells when they ex
 
 test("a webhook with certificates of others serves with the next ones as soon as they are there", async () => {
   using folder = temporaryFolder();
-  const [first, second] = [
-    await makeCertificates([LOOPBACK], new Date()),
-    await makeCertificates([LOOPBACK], new Date()),
-  ];
-  mountSecret(folder.path, filesOf(first));
-  await using webhook = run(folder.path);
-  await webhook.serving(1);
+  const [first, second] = [await certificates(), await certificates()];
+  await using webhook = await runWith(folder.path, first);
   mountSecret(folder.path, filesOf(second));
   await webhook.serving(2);
   assert.equal(await isTrusted(await webhook.port, second.ca), true);
@@ -109,13 +113,8 @@ test("a webhook with certificates of others serves with the next ones as soon as
 
 test("a webhook goes on with its certificate when the next one does not belong to its key, and says so", async () => {
   using folder = temporaryFolder();
-  const [first, second] = [
-    await makeCertificates([LOOPBACK], new Date()),
-    await makeCertificates([LOOPBACK], new Date()),
-  ];
-  mountSecret(folder.path, filesOf(first));
-  await using webhook = run(folder.path);
-  await webhook.serving(1);
+  const [first, second] = [await certificates(), await certificates()];
+  await using webhook = await runWith(folder.path, first);
   mountSecret(folder.path, filesOf({ cert: second.cert, key: first.key }));
   assert.match(await webhook.problem, /tls\.key is not the key of .*tls\.crt/);
   assert.equal(await isTrusted(await webhook.port, first.ca), true);

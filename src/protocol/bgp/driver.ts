@@ -104,17 +104,17 @@ class SpeakerDriver implements Speaker {
 
   announce(routes: ReadonlyMap<string, Routes>): void {
     this.#routes = routes;
-    for (const [name, peering] of this.#peerings) peering.announce(this.#routesOf(name));
+    for (const [name, peering] of this.#peerings) peering.telling.announce(this.#routesOf(name));
   }
 
   addressesChanged(): void {
-    for (const peering of this.#peerings.values()) peering.flush();
+    for (const peering of this.#peerings.values()) peering.telling.flush();
   }
 
   complete(): void {
     if (this.#complete) return;
     this.#complete = true;
-    for (const peering of this.#peerings.values()) peering.flush();
+    for (const peering of this.#peerings.values()) peering.telling.flush();
   }
 
   bfd(name: string, state: "up" | "down" | "adminDown"): void {
@@ -130,7 +130,7 @@ class SpeakerDriver implements Speaker {
   drain(draining: boolean): void {
     if (draining === this.#draining) return;
     this.#draining = draining;
-    for (const peering of this.#peerings.values()) peering.drain(draining);
+    for (const peering of this.#peerings.values()) peering.telling.drain(draining);
     this.#notify();
   }
 
@@ -175,7 +175,7 @@ class SpeakerDriver implements Speaker {
   }
 
   told(name: string): Iterable<readonly Uint8Array[]> {
-    return this.#peerings.get(name)?.told() ?? [];
+    return this.#peerings.get(name)?.telling.told() ?? [];
   }
 
   async stop(mode: "leave" | "restart"): Promise<void> {
@@ -201,9 +201,9 @@ class SpeakerDriver implements Speaker {
   }
 
   async #withdraw(leaving: readonly Peering[]): Promise<void> {
-    for (const peering of leaving) peering.drain(true);
+    for (const peering of leaving) peering.telling.drain(true);
     await this.#sleep(this.#options.drainMilliseconds ?? DRAIN_MILLISECONDS, () => false);
-    for (const peering of leaving) peering.announce(NO_ROUTES);
+    for (const peering of leaving) peering.telling.announce(NO_ROUTES);
     await this.#sleep(FLUSH_MILLISECONDS, () => leaving.every(({ wire }) => (wire?.backlog ?? 0) === 0));
   }
 
@@ -236,8 +236,8 @@ class SpeakerDriver implements Speaker {
       },
     });
     this.#peerings.set(config.name, peering);
-    peering.drain(this.#draining);
-    peering.announce(this.#routesOf(config.name));
+    peering.telling.drain(this.#draining);
+    peering.telling.announce(this.#routesOf(config.name));
     peering.handle({ type: "start" });
     this.#discover(config, peering);
     return peering;

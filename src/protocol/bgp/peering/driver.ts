@@ -3,16 +3,14 @@
  *
  *     events: TCP, messages, clock, BFD ──► step ──► effects: dial, send, close, up, down
  *                                                        │
- *     routes ──► outbound.ts ──────── while up ──────────┴──► wire
+ *     routes ──► telling.ts ───────── while up ──────────┴──► wire
  */
 import type { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { TcpSocketOptions } from "../../../kernel/tcp-socket.ts";
-import { parseAddress, type Family } from "../../../net/address.ts";
+import { parseAddress } from "../../../net/address.ts";
 import type { Clock } from "../../../time/clock.ts";
-import { later, type Instant } from "../../../time/instant.ts";
 import type { Random } from "../../../time/jitter.ts";
-import { endOfRibs } from "../adjacency-out.ts";
 import type { SessionConfig } from "../config.ts";
 import { emptyCounters, type MutableCounters } from "../counters.ts";
 import type { Framed } from "../framer.ts";
@@ -20,9 +18,8 @@ import { step } from "../machine.ts";
 import type { Message } from "../message.ts";
 import type { Negotiated } from "../negotiate.ts";
 import { nextHopsOf, type LocalInterface } from "../next-hops.ts";
-import { Outbound } from "../outbound.ts";
+import type { Outbound } from "../outbound.ts";
 import { ReceivedRoutes } from "../received.ts";
-import type { Routes, Sender } from "../route.ts";
 import {
   deadline,
   initialSession,
@@ -34,6 +31,7 @@ import {
   type Session,
   type Target,
 } from "../session.ts";
+import { Telling, type Audience } from "../telling.ts";
 import type { Observed } from "../traffic.ts";
 import { adoptWire, dialWire, type Wire, type WireHandlers } from "../wire/driver.ts";
 
@@ -56,30 +54,15 @@ interface Up {
   readonly received: ReceivedRoutes;
 }
 
-/** Nothing more is made for a peer that has so much left to read. */
-const BACKLOG_MAX = 1 << 20;
-const REFRESH_MILLISECONDS = 1000;
-/** End-of-RIB waits for at most this part of the restart time. */
-const DEFERRAL_SHARE = 0.75;
-/** Of a peer that keeps nothing: End-of-RIB costs nothing there, and means as little. */
-const RESTART_SECONDS = 120;
-
 export class Peering {
   readonly #options: PeeringOptions;
   readonly #wires = new Map<string, Wire>();
   /** Those whose last words are on their way. */
   #closing: Wire[] = [];
-  readonly #outbound = new Outbound();
   readonly counters: MutableCounters = emptyCounters();
+  readonly telling: Telling;
   #session: Session;
   #up: Up | undefined;
-  /** Families the peer wants to be told again. */
-  readonly #asked = new Set<Family>();
-  #refreshAfter: Instant;
-  #cancelRefresh = (): void => {};
-  /** Selection_Deferral_Timer (RFC 4724 §4.1). */
-  readonly #deferredUntil: Instant;
-  readonly #cancelDeferral: () => void;
   #accepted = 0;
   #cancel = (): void => {};
 
@@ -88,9 +71,13 @@ export class Peering {
     const { config, identity, clock, inheritance } = options;
     const now = clock.now();
     this.#session = initialSession(config, identity, now, inheritance);
-    this.#refreshAfter = now;
-    this.#deferredUntil = later(now, deferralMilliseconds(config));
-    this.#cancelDeferral = clock.at(this.#deferredUntil, () => this.#deferralOver());
+    this.telling = new Telling({
+      clock,
+      counters: this.counters,
+      isComplete: options.isComplete,
+      restartTimeSeconds: config.gracefulRestart?.restartTimeSeconds,
+      audience: () => this.#audience(),
+    });
   }
 
   get session(): Session {
@@ -101,8 +88,9 @@ export class Peering {
     return this.#up;
   }
 
+  /** For who looks. */
   get outbound(): Outbound {
-    return this.#outbound;
+    return this.telling.outbound;
   }
 
   /** Of the connection that has come furthest. */
@@ -130,7 +118,7 @@ export class Peering {
     // After what lies in the sockets: a process that was not run must not take its own silence for the peer's.
     const wake = (): void => void setImmediate(() => this.handle({ type: "clock" }));
     this.#cancel = wakeAt === undefined ? (): void => {} : clock.at(wakeAt, wake);
-    if (event.type === "stop") this.#cancelDeferral();
+    if (event.type === "stop") this.telling.stop();
     if (event.type === "configure") this.#rekey(password, event.config.password);
     if (effects.some(({ type }) => type === "changed")) onChange();
   }
@@ -149,76 +137,18 @@ export class Peering {
     this.handle({ type: "accepted", connection: id });
   }
 
-  announce(routes: Routes): void {
-    this.#outbound.set(routes);
-    this.flush();
-  }
-
-  drain(draining: boolean): void {
-    this.#outbound.draining = draining;
-    this.flush();
-  }
-
-  /** Sends what is due, unless the peer has not read what was due before. */
-  flush(): void {
-    const up = this.#up;
-    if (up === undefined || up.wire.backlog > BACKLOG_MAX) return;
-    const sender = this.#sender(up);
-    if (sender === undefined) return;
-    const complete = this.#options.isComplete() || this.#options.clock.now() >= this.#deferredUntil;
-    for (const bytes of this.#outbound.due(sender, complete)) this.#sendUpdate(up.wire, bytes);
-    this.#refresh(up.wire, sender);
-  }
-
-  /** What could not be read until now may take longer: the peer shall not keep routes of an earlier run for ever. */
-  #deferralOver(): void {
-    if (this.#options.isComplete()) return;
-    this.counters.faults["endOfRibDeferralOver"] = 1;
-    this.flush();
-  }
-
-  /** What the peer asked for once more. It may ask as often as it likes, and gets all of it once a second at most. */
-  #refresh(wire: Wire, sender: Sender): void {
-    const { clock } = this.#options;
-    if (this.#asked.size === 0) return;
-    if (clock.now() < this.#refreshAfter) {
-      this.#cancelRefresh();
-      this.#cancelRefresh = clock.at(this.#refreshAfter, () => this.flush());
-      return;
-    }
-    this.#refreshAfter = later(clock.now(), REFRESH_MILLISECONDS);
-    for (const family of this.#asked)
-      for (const bytes of this.#outbound.again(family, sender)) this.#sendUpdate(wire, bytes);
-    this.#asked.clear();
-  }
-
-  /** All that the peer has been told by then, as it would be told anew, in slices; the end of it last. Ends early with the session. */
-  *told(): Generator<readonly Uint8Array[], void, void> {
-    const up = this.#up;
-    const sender = up === undefined ? undefined : this.#sender(up);
-    if (sender === undefined) return;
-    for (const messages of this.#outbound.anew(sender)) {
-      if (this.#up !== up) return;
-      yield messages;
-    }
-    yield endOfRibs(sender);
-  }
-
-  #sendUpdate(wire: Wire, bytes: Uint8Array): void {
-    this.counters.sent.update += 1;
-    wire.sendBytes(bytes);
-  }
-
-  #sender({ wire, negotiated }: Up): Sender | undefined {
+  /** Undefined: nobody listens. */
+  #audience(): Audience | undefined {
+    if (this.#up === undefined) return undefined;
+    const { wire, negotiated } = this.#up;
     const { local, remote } = wire;
     if (local === undefined || remote === undefined) return undefined;
     const { localAsn, role } = this.#session.config;
     const nextHops = nextHopsOf({ local: local.address, remote: remote.address }, interfacesNow(), negotiated);
+    const { context } = negotiated;
     return {
-      context: negotiated.context,
-      localAs: localAsn,
-      ...(role === undefined ? {} : { localRole: role }),
-      nextHops,
+      wire,
+      sender: { context, localAs: localAsn, ...(role === undefined ? {} : { localRole: role }), nextHops },
     };
   }
 
@@ -251,13 +181,10 @@ export class Peering {
           byPeer: this.#up?.wire.gone ?? false,
         });
         this.#up = undefined;
-        this.#outbound.lost();
-        this.#asked.clear();
-        this.#cancelRefresh();
+        this.telling.lost();
         return;
       case "resend":
-        if (effect.family === "IPv4" || effect.family === "IPv6") this.#asked.add(effect.family);
-        this.flush();
+        if (effect.family === "IPv4" || effect.family === "IPv6") this.telling.ask(effect.family);
         return;
       case "count":
         this.counters.faults[effect.fault] = (this.counters.faults[effect.fault] ?? 0) + 1;
@@ -293,14 +220,14 @@ export class Peering {
     const wire = this.#wires.get(id);
     if (wire === undefined) return;
     this.counters.established += 1;
-    this.#outbound.lost();
+    this.telling.lost();
     this.#up = { wire, negotiated, received: new ReceivedRoutes() };
     const { peerAsn, peerIdentifier, context } = negotiated;
     const session = this.#session.config.name;
     const { fourOctetAs } = context;
     this.#options.onObserved?.({ type: "up", session, ends: wire, peerAsn, peerIdentifier, fourOctetAs });
     // Not inside the step: the machine has more to do first.
-    setImmediate(() => this.flush());
+    setImmediate(() => this.telling.flush());
   }
 
   #handlers(id: string): WireHandlers {
@@ -319,7 +246,7 @@ export class Peering {
       onBlocked: () => this.handle({ type: "blocked", connection: id }),
       onTaken: (drained) => {
         this.handle({ type: "taken", connection: id, drained });
-        if (drained) this.flush();
+        if (drained) this.telling.flush();
       },
     };
   }
@@ -348,11 +275,6 @@ export class Peering {
     const error = this.#up.received.add(update, this.#session.config.receivedPrefixesMax);
     if (error !== undefined) this.handle({ type: "faulty", connection: id, error });
   }
-}
-
-/** Within it everything should be known, and the peer still keeps what it was told before. */
-function deferralMilliseconds({ gracefulRestart }: SessionConfig): number {
-  return 1000 * DEFERRAL_SHARE * (gracefulRestart?.restartTimeSeconds ?? RESTART_SECONDS);
 }
 
 /** Addresses as they are at this moment. */
