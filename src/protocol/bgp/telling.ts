@@ -104,7 +104,7 @@ export class Telling {
       if (this.#term !== term) return;
       yield messages;
     }
-    yield endOfRibs(sender);
+    if (this.#term === term) yield endOfRibs(sender);
   }
 
   /** What could not be read until now may take longer: the peer shall not keep routes of an earlier run for ever. */
