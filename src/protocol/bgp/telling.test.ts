@@ -125,6 +125,7 @@ describe("a peer is told", () => {
     rig.clock.advance(1000);
     assert.deepEqual(rig.take(), ["+192.0.2.1/32"]);
     rig.clock.advance(5000);
+    rig.telling.flush();
     assert.deepEqual(rig.take(), []);
   });
 });
