@@ -87,6 +87,29 @@ labSuite("objects in an API server", "apiserver", {}, (it) => {
     });
   });
 
+  it("leave a Service of another class alone, whatever address it has, until it was taken on", async (lab) => {
+    const address = await expose(lab, "before");
+    await kubectl(lab, "delete", "service", "before");
+    const of = { selector: { app: "metallb-cluster" }, ports: [{ port: 80, targetPort: 8080 }] };
+    const spec = { type: "LoadBalancer", loadBalancerClass: "example.com/other", ...of };
+    const service = JSON.stringify({ apiVersion: "v1", kind: "Service", metadata: { name: "foreign" }, spec });
+    const apply = `echo '${service}' | ${requireProgram("kubectl")} --kubeconfig ${kubeconfigOf(lab.lab, "admin")} apply -f -`;
+    assert.equal((await lab.exec(CONTROL_PLANE, "sh", "-c", apply)).status, 0);
+    const status = JSON.stringify({ status: { loadBalancer: { ingress: [{ ip: address }] } } });
+    await kubectl(lab, "patch", "service", "foreign", "--subresource=status", "--type=merge", "-p", status);
+    await waitFor("an agent to pass it over", async () => {
+      const from = ["--unix-socket", lab.lab.paths.socket(CONTROL_PLANE), "http://fairlead/v1/services"];
+      const { stdout } = await lab.exec(CONTROL_PLANE, "curl", "-s", ...from);
+      return stdout.includes("otherClass") ? true : undefined;
+    });
+    const plan = { protocol: "HTTP", address, port: 80, timeoutMilliseconds: 300 } as const;
+    assert.equal((await lab.requests(plan))[0]?.ok, false);
+    // As a MetalLB that served this class has left it.
+    await kubectl(lab, "annotate", "service", "foreign", "metallb.io/ip-allocated-from-pool=any");
+    await lab.askUntil("an answer", plan, ({ ok }) => ok);
+    await kubectl(lab, "delete", "service", "foreign");
+  });
+
   it("outlive the controller that acts: the other gives addresses, and none changes", async (lab) => {
     const before = await lab.services();
     const lease = [
