@@ -29,6 +29,7 @@ export interface RequestResult {
   readonly sentAt: number;
   readonly doneAt: number;
   readonly ok: boolean;
+  /** Also of one that failed, so that a capture can be searched for it; not where there was no socket yet. */
   readonly sourcePort?: number;
   /** What the pod said. */
   readonly pod_name?: string;
@@ -83,12 +84,15 @@ function requestStream(plan: RequestPlan): Promise<Outcome> {
   return new Promise((resolve) => {
     const socket = connect({ host: plan.address, port: plan.port });
     let text = "";
+    let sourcePort: number | undefined;
     const finish = (outcome: Outcome): void => {
       clearTimeout(timer);
-      resolve(outcome);
+      resolve(withPort(outcome, sourcePort));
       socket.destroy();
     };
     const timer = setTimeout(() => finish({ error: "timeout" }), plan.timeoutMilliseconds ?? 2000);
+    // Asked as soon as the kernel has given it: an error comes when the socket is closed, which knows it no more.
+    socket.once("connectionAttempt", () => process.nextTick(() => (sourcePort = socket.localPort)));
     socket.once("connect", () => {
       if (plan.protocol === "HTTP")
         socket.write(`GET ${plan.path ?? "/"} HTTP/1.1\r\nhost: pod\r\nconnection: close\r\n\r\n`);
@@ -96,7 +100,7 @@ function requestStream(plan: RequestPlan): Promise<Outcome> {
     socket.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
       const line = text.split("\n").find((each) => each.startsWith("{") && each.endsWith("}"));
-      if (line !== undefined) finish(answer(line, socket.localPort));
+      if (line !== undefined) finish(answer(line));
     });
     socket.once("error", (error: NodeJS.ErrnoException) => finish({ error: error.code ?? error.message }));
     socket.once("end", () => finish({ error: "closedWithoutAnswer" }));
@@ -106,23 +110,32 @@ function requestStream(plan: RequestPlan): Promise<Outcome> {
 function requestDatagram(plan: RequestPlan): Promise<Outcome> {
   return new Promise((resolve) => {
     const socket = createSocket(plan.address.includes(":") ? "udp6" : "udp4");
+    let sourcePort: number | undefined;
     const finish = (outcome: Outcome): void => {
       clearTimeout(timer);
-      resolve(outcome);
+      resolve(withPort(outcome, sourcePort));
       socket.close();
     };
     const timer = setTimeout(() => finish({ error: "timeout" }), plan.timeoutMilliseconds ?? 2000);
-    socket.once("message", (data) => finish(answer(data.toString(), socket.address().port)));
+    socket.once("message", (data) => finish(answer(data.toString())));
     socket.once("error", (error: NodeJS.ErrnoException) => finish({ error: error.code ?? error.message }));
+    socket.once("connect", () => {
+      sourcePort = socket.address().port;
+      socket.send("hello");
+    });
     // Connected, so that an ICMP error comes back as an error of this socket.
-    socket.connect(plan.port, plan.address, () => socket.send("hello"));
+    socket.connect(plan.port, plan.address);
   });
 }
 
-function answer(line: string, sourcePort: number | undefined): Outcome {
+function answer(line: string): Outcome {
   try {
-    return { ...(JSON.parse(line) as Outcome), ...(sourcePort === undefined ? {} : { sourcePort }) };
+    return JSON.parse(line) as Outcome;
   } catch {
     return { error: "badAnswer" };
   }
+}
+
+function withPort(outcome: Outcome, sourcePort: number | undefined): Outcome {
+  return sourcePort === undefined ? outcome : { ...outcome, sourcePort };
 }

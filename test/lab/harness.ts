@@ -189,7 +189,7 @@ export class TestLab {
     const [result] = await this.requests({ ...plan, count: 1 }, from);
     assert.ok(
       result?.ok === true,
-      `${from} asked ${plan.protocol} ${plan.address} port ${plan.port}: ${result?.error ?? "no result"}`,
+      `${from} asked ${plan.protocol} ${plan.address} port ${plan.port} from port ${result?.sourcePort ?? "(unknown)"}: ${result?.error ?? "no result"}`,
     );
     return result;
   }
