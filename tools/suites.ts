@@ -16,7 +16,7 @@ export const SUITES: readonly Suite[] = [
   {
     name: "unit",
     about: "values, decisions, codecs and programs with fakes",
-    files: ["src/!(kernel)/**/*.test.ts", "lab/*.test.ts", "bench/*.test.ts", "tools/*.test.ts"],
+    files: ["src/!(kernel)/**/*.test.ts", "lab/**/*.test.ts", "bench/*.test.ts", "tools/*.test.ts"],
     concurrency: 2,
     timeoutMinutes: 5,
   },

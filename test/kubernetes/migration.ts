@@ -1,6 +1,7 @@
 /** A cluster that MetalLB's own programs serve, and the steps out of it: what tests of handovers share. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import {
   applyMetallb,
   kubectl,
@@ -11,8 +12,10 @@ import {
   startSpeaker,
 } from "../../lab/kubernetes/metallb/start.ts";
 import type { Mode } from "../../lab/kubernetes/metallb/frr.ts";
+import { waitForSpeakers, type ReadLogs } from "../../lab/kubernetes/metallb/speakers.ts";
 import { BIN } from "../../lab/kubernetes/control-plane.ts";
 import { kubeconfigOf, startApiServer } from "../../lab/kubernetes/start.ts";
+import { waitForServiceRules } from "../../lab/kubernetes/service-rules.ts";
 import { bringUp, memberPlan, startAgent, startController, takeDown } from "../../lab/lab.ts";
 import { waitForAddresses, waitForAgents } from "../../lab/observe.ts";
 import { runIn } from "../../lab/network.ts";
@@ -57,7 +60,7 @@ export async function withMetallb(
   }
 }
 
-/** MetalLB and kube-proxy serve; every Service has its addresses. */
+/** MetalLB and kube-proxy serve; every Service has its addresses, and each node carries them. */
 async function startMetallb(lab: TestLab, nodes: readonly string[], { mode, peers }: Metallb): Promise<void> {
   await startApiServer(lab.lab);
   await applyMetallb(lab.lab, mode);
@@ -68,7 +71,43 @@ async function startMetallb(lab: TestLab, nodes: readonly string[], { mode, peer
     await startSpeaker(lab.lab, node, mode);
     if (mode === "frr-k8s") await startFrrK8s(lab.lab, node);
   }
-  await waitForAddresses(lab.lab, { milliseconds: 60_000 });
+  const services = await waitForAddresses(lab.lab, { milliseconds: 60_000 });
+  await waitForServiceRules(lab.lab, nodes, services);
+}
+
+/** By layer 2, when every speaker knows all others; ServiceL2Statuses say the same. By address the node that announces it. */
+export async function announcersOfMetallb(lab: TestLab, logs?: ReadLogs): Promise<ReadonlyMap<string, string>> {
+  const services = await lab.services();
+  const announcers = await waitForSpeakers(
+    lab.lab,
+    services.flatMap(({ addresses }) => addresses),
+    logs,
+  );
+  const expected = services
+    .map(({ namespace, name, addresses }) => `${namespace}/${name} ${announcers.get(addresses[0] ?? "") ?? ""}`)
+    .toSorted();
+  const row = "{.status.serviceNamespace}/{.status.serviceName} {.status.node}";
+  const listed = [
+    "get",
+    "servicel2statuses",
+    "--all-namespaces",
+    "--output",
+    `jsonpath={range .items[*]}${row}{"\\n"}{end}`,
+  ];
+  let said: readonly string[] = [];
+  await waitFor(
+    "ServiceL2Statuses to say who announces",
+    async () => {
+      said = (await kubectl(lab.lab, listed)).trim().split("\n").toSorted();
+      return isDeepStrictEqual(said, expected) ? true : undefined;
+    },
+    {
+      milliseconds: 60_000,
+      every: 200,
+      explain: () => `they say: ${said.join(", ")}; expected: ${expected.join(", ")}`,
+    },
+  );
+  return announcers;
 }
 
 /** Before the first session: MetalLB lets nobody change graceful restart afterwards. */
