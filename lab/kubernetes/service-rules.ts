@@ -5,7 +5,7 @@
 import { runIn } from "../network.ts";
 import { namespaceOf } from "../plan.ts";
 import type { Lab } from "../lab.ts";
-import type { ServiceAddresses } from "../observe.ts";
+import { agentNodes, type ServiceAddresses } from "../observe.ts";
 import { waitFor } from "../wait.ts";
 
 /** Of its nftables mode. Without an endpoint that would do, a Service stands in the second. */
@@ -16,12 +16,8 @@ const LIST = ["ip", "ip6"].flatMap((family) =>
 /** `192.0.2.1 . tcp . 80 : goto …` */
 const ELEMENT = /([0-9a-f.:]+) \. (tcp|udp|sctp) \. (\d+)/g;
 
-/** Waits until kube-proxy has a rule for each address and port of the Services on each of these nodes. */
-export async function waitForServiceRules(
-  lab: Lab,
-  nodes: readonly string[],
-  services: readonly ServiceAddresses[],
-): Promise<void> {
+/** Waits until kube-proxy has a rule for each address and port of the Services, on every node. */
+export async function waitForServiceRules(lab: Lab, services: readonly ServiceAddresses[]): Promise<void> {
   let missing: readonly string[] = [];
   const look = async (node: string): Promise<readonly string[]> => {
     // A map that is not there yet is an empty one.
@@ -31,7 +27,7 @@ export async function waitForServiceRules(
   await waitFor(
     "kube-proxy to have rules for every Service",
     async () => {
-      missing = (await Promise.all(nodes.map(look))).flat();
+      missing = (await Promise.all(agentNodes(lab).map(look))).flat();
       return missing.length === 0 ? true : undefined;
     },
     { milliseconds: 60_000, every: 100, explain: () => `missing: ${missing.join(", ")}` },

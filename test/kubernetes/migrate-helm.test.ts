@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { installMetallb, METALLB_RELEASE, metallbImages } from "../../lab/kubernetes/metallb/install.ts";
 import { kubectl, startCluster } from "../../lab/kubernetes/nodes.ts";
+import { waitForServiceRules } from "../../lab/kubernetes/service-rules.ts";
 import { startObjects } from "../../lab/kubernetes/start.ts";
 import { nodesOf } from "../../lab/kubernetes/metallb/start.ts";
 import { bringUp, takeDown } from "../../lab/lab.ts";
@@ -14,7 +15,17 @@ import { waitForNextHops } from "../../lab/routes.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { loadScene, TestLab, uniqueName } from "../lab/harness.ts";
 import { startTransfer, type Transfer } from "../lab/transfers.ts";
-import { addressesOf, nextStep, slowest, steady, typed, verdict, waitForStage, type Mark } from "./migration.ts";
+import {
+  addressesOf,
+  announcersOfMetallb,
+  nextStep,
+  slowest,
+  steady,
+  typed,
+  verdict,
+  waitForStage,
+  type Mark,
+} from "./migration.ts";
 
 const WAY = [
   /scale deployment metallb-controller --replicas=0/,
@@ -81,7 +92,20 @@ async function serveByMetallb({ lab }: TestLab): Promise<void> {
     );
   await kubectl(lab, ["wait", "--for=condition=Available", "deployment", "--all", "--timeout=120s"]);
   await startObjects(lab);
-  await waitForAddresses(lab, { milliseconds: 60_000 });
+  await waitForServiceRules(lab, await waitForAddresses(lab, { milliseconds: 60_000 }));
+}
+
+/** Of the speakers that Helm has installed, by node. */
+async function speakerLogs({ lab }: TestLab): Promise<ReadonlyMap<string, string>> {
+  const row = '{.metadata.name} {.spec.nodeName}{"\\n"}';
+  const selector = `app.kubernetes.io/instance=${METALLB_RELEASE},app.kubernetes.io/component=speaker`;
+  const output = `--output=jsonpath={range .items[*]}${row}{end}`;
+  const pods = (await kubectl(lab, ["get", "pods", ...SYSTEM, `--selector=${selector}`, output])).trim().split("\n");
+  const logs = pods.map(async (each): Promise<[string, string]> => {
+    const [pod = "", node = ""] = each.split(" ");
+    return [node, await kubectl(lab, ["logs", pod, ...SYSTEM, "--container=speaker", "--tail=-1"])];
+  });
+  return new Map(await Promise.all(logs));
 }
 
 async function handOver(lab: TestLab): Promise<void> {
@@ -89,7 +113,9 @@ async function handOver(lab: TestLab): Promise<void> {
   const plan = { protocol: "HTTP", address, port: 80 } as const;
   await lab.askUntil("an answer through MetalLB and kube-proxy", plan, ({ ok }) => ok, 60_000);
   const before = await addressesOf(lab);
+  const announcers = await announcersOfMetallb(lab, () => speakerLogs(lab));
   const announcer = await lab.announcer(address, 80);
+  assert.equal(announcers.get(address), announcer);
   assert.match(await typed(lab, "kubectl fairlead migrate check"), /MetalLB 0\.16\.1, mode native/);
 
   const requests = steady(lab, [address, await lab.address("dual-stack", "IPv6")], 80);
@@ -101,8 +127,9 @@ async function handOver(lab: TestLab): Promise<void> {
   done("the first step, taken back");
 
   for (const expected of WAY) {
-    const { title, commands } = await nextStep(lab);
+    const { title, commands, undo } = await nextStep(lab);
     assert.match(commands.join("\n"), expected);
+    if (expected === WAY.at(-2)) await whoHasMet(lab, undo);
     if (expected === WAY.at(-1)) {
       assert.ok((await verdict(lab, announcer, "left_to_stack")) > 100, "the transfer was kube-proxy's");
       assert.ok(transfer.isRunning(), "the transfer that began with MetalLB has ended");
@@ -169,6 +196,15 @@ async function handOverBgp(lab: TestLab): Promise<void> {
   assert.deepEqual(await addressesOf(lab), before);
   await nothingIsLeft(lab);
   process.stdout.write(`# by Helm, BGP: ${results.length} requests, ${lost.length} lost\n`);
+}
+
+/** What would be looked at on the way back says so of speakers that have. */
+async function whoHasMet(lab: TestLab, undo: readonly string[]): Promise<void> {
+  const [look = ""] = undo.filter((line) => line.includes("NodeJoin"));
+  const nodes = nodesOf(lab.lab).length;
+  const rows = (await typed(lab, look)).trimEnd().split("\n");
+  assert.equal(rows.length, nodes, rows.join("\n"));
+  for (const row of rows) assert.match(row, new RegExp(`^ *${nodes} \\[pod/metallb-speaker-[^ ]+/speaker\\]$`));
 }
 
 async function hasSession(lab: TestLab, node: string): Promise<true | undefined> {

@@ -71,8 +71,7 @@ async function startMetallb(lab: TestLab, nodes: readonly string[], { mode, peer
     await startSpeaker(lab.lab, node, mode);
     if (mode === "frr-k8s") await startFrrK8s(lab.lab, node);
   }
-  const services = await waitForAddresses(lab.lab, { milliseconds: 60_000 });
-  await waitForServiceRules(lab.lab, nodes, services);
+  await waitForServiceRules(lab.lab, await waitForAddresses(lab.lab, { milliseconds: 60_000 }));
 }
 
 /** By layer 2, when every speaker knows all others; ServiceL2Statuses say the same. By address the node that announces it. */

@@ -367,6 +367,23 @@ describe("the next step", () => {
     assert.match(next(raw(), [{}])?.undo[1] ?? "", /^# kubectl apply/);
     assert.ok(!next(besides, [active])?.commands.some((each) => each.includes("owner=helm")));
   });
+
+  test("back from the last, no label goes before speakers have met: one that thinks it is alone takes every address", () => {
+    const undo = next(besides, [active])?.undo ?? [];
+    const [again = "", wait = "", look = "", labels = ""] = undo;
+    assert.equal(undo.length, 4);
+    assert.match(again, /^# install MetalLB again/);
+    assert.match(wait, /^# wait until each of its speakers has met all/);
+    assert.match(look, /^kubectl -n metallb-system logs -l app=metallb,component=speaker .*NodeJoin/);
+    assert.match(labels, /^# take the labels/);
+    const speaker = workload("speaker", "m/speaker:v1", []);
+    const metadata = { ...speaker.metadata, annotations: { "meta.helm.sh/release-name": "lb" } };
+    const byHelm = raw({ deployments: [resting], daemonSets: [agents, { ...speaker, metadata }] });
+    assert.match(
+      next(byHelm, [active])?.undo[2] ?? "",
+      / -l app.kubernetes.io\/instance=lb,app.kubernetes.io\/component=speaker /,
+    );
+  });
 });
 
 describe("the next step with BGP", () => {
@@ -435,6 +452,15 @@ describe("the next step with BGP", () => {
     test(name, () => {
       assert.match(next(workloads, labels, true, layer2)?.commands.join("\n") ?? "", expected);
     });
+
+  test("alone: back from the last, speakers need not have met: each announces every address", () => {
+    const undo = next(apart, [done, done], true, false)?.undo ?? [];
+    assert.equal(undo.length, 2);
+    assert.ok(
+      next(apart, [done, done], true)?.undo.some((each) => each.includes("NodeJoin")),
+      "with layer 2 they must",
+    );
+  });
 
   test("every alternative of the speakers' own affinity is kept, and comes back", () => {
     const terms = [{ matchExpressions: [{ key: "a", operator: "Exists" }] }, { matchFields: [{ key: "b" }] }];

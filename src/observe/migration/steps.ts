@@ -82,7 +82,7 @@ function nextNodeStep({ nodes, bgpPeers, layer2 }: Progress): Step | undefined {
   };
 }
 
-function removalStep({ installation, namespace }: Progress): Step {
+function removalStep({ installation, namespace, layer2 }: Progress): Step {
   const { controller, speaker, frrConfigurations } = installation;
   const release = speaker?.release ?? controller?.release;
   const ours = frrConfigurations.speakers.map(
@@ -99,9 +99,25 @@ function removalStep({ installation, namespace }: Progress): Step {
       ...frrK8sRemoval(installation, namespace),
       ...(release === undefined ? [] : [`kubectl -n ${namespace} delete secret -l owner=helm,name=${release}`]),
     ],
-    undo: ["# install MetalLB again as before; then take the labels of the nodes away, as its steps were undone"],
+    undo: [
+      "# install MetalLB again as before",
+      ...(layer2 ? acquaintance(release, namespace) : []),
+      "# take the labels of the nodes away, as its steps were undone",
+    ],
     ...frrK8sNotes(installation),
   };
+}
+
+/** One that thinks it is alone takes every address, and is heard from the first node whose label is gone. */
+function acquaintance(release: string | undefined, namespace: string): readonly string[] {
+  const pods =
+    release === undefined
+      ? "app=metallb,component=speaker"
+      : `app.kubernetes.io/instance=${release},app.kubernetes.io/component=speaker`;
+  return [
+    "# wait until each of its speakers has met all: a line for every speaker, with the number of speakers or more. It may take a minute",
+    `kubectl -n ${namespace} logs -l ${pods} -c speaker --tail=-1 --prefix | grep NodeJoin | cut -d' ' -f1 | sort | uniq -c`,
+  ];
 }
 
 /** Not where it serves others. Its webhook first, for whoever would ask it in between. */
