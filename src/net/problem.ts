@@ -13,6 +13,10 @@ export function formatProblem(p: Problem): string {
   return p.path === undefined ? `${p.subject}: ${p.message}` : `${p.subject}: ${p.path}: ${p.message}`;
 }
 
+export function isSameProblem(a: Problem, b: Problem): boolean {
+  return a.subject === b.subject && a.path === b.path && a.message === b.message;
+}
+
 /** As many as somebody reads: a list of a megabyte may be wrong a hundred thousand times. */
 const PROBLEMS_MAX = 100;
 

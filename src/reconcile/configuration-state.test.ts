@@ -79,10 +79,25 @@ const subjects = [
     message: "kind Thing of x/v1 is not read by Fairlead and ignored",
     counts: false,
   },
+  {
+    subject: "Kubernetes: bgppeers",
+    message: "bgppeers is forbidden (403); what was last read stays in force",
+    counts: true,
+  },
+  {
+    subject: "Kubernetes",
+    message: "the API server cannot be reached: it hung up; nothing is taken away until it was read",
+    counts: true,
+  },
+  {
+    subject: "Kubernetes",
+    message: "the API server cannot be reached: it hung up; what was last read stays in force",
+    counts: false,
+  },
 ];
 
 for (const { subject, message, counts } of subjects) {
-  test(`a problem of ${JSON.stringify(subject)} ${counts ? "may be" : "is not"} one of the configuration`, () => {
+  test(`a problem of ${JSON.stringify(subject)} that ${JSON.stringify(message)} ${counts ? "may be" : "is not"} one of the configuration`, () => {
     assert.equal(aboutKinds([{ subject, message }], ["BGPPeer", "Node"]).length, counts ? 1 : 0);
   });
 }

@@ -20,6 +20,8 @@ const PROBLEMS_MAX = 100;
 const MESSAGE_MAX = 32_000;
 /** Of kinds that only a warning is about: they hide nothing. */
 const IGNORED = /is not read by Fairlead and ignored$/;
+/** While the API server is away what was read last is judged, as before; what becomes of it is not known to anybody. */
+const AWAY = /^the API server cannot be reached: .*; what was last read stays in force$/;
 /** `Kind namespace/name`, alone or in brackets behind a file and a document. */
 const OBJECT = /(?:^|\()([A-Z]\w+) [^\s()]+\)?$/;
 
@@ -45,7 +47,7 @@ export function configurationVerdict(
 /** What of a snapshot's problems is about these kinds, or about something that may hide an object of them. */
 export function aboutKinds(problems: readonly Problem[], kinds: readonly string[]): readonly Problem[] {
   return problems.filter(({ subject, message }) => {
-    if (IGNORED.test(message)) return false;
+    if (IGNORED.test(message) || AWAY.test(message)) return false;
     const kind = OBJECT.exec(subject)?.[1];
     return kind === undefined || kinds.includes(kind);
   });

@@ -4,6 +4,7 @@
  */
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import type { ApiServer, Credentials } from "./credentials.ts";
+import { Unreachable } from "./unreachable.ts";
 
 export interface Request {
   readonly method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
@@ -33,11 +34,11 @@ export interface Watching {
 }
 
 export interface Connection {
-  /** Rejects when there is no answer: no connection, no trust, no answer in time, one beyond every bound. */
+  /** Rejects with {@link Unreachable} when there is no answer: no connection, no trust, none in time; also when one is beyond every bound. */
   request(request: Request): Promise<Response>;
   /**
    * Reads an answer line by line. Resolves with undefined when the server ends it, or with the answer where that is not 200.
-   * Rejects when the connection is lost.
+   * Rejects with {@link Unreachable} when the connection is lost; also when a line is beyond every bound.
    */
   watch(request: Request, watching: Watching): Promise<Response | undefined>;
   close(): void;
@@ -99,10 +100,21 @@ export function openConnection(server: ApiServer, { pingMilliseconds = 10_000 }:
     return answer;
   };
   return {
-    request: async (request) => noted(await readAnswer(await send(request))),
-    watch: async (request, watching) => noted(await readLines(await send(request), watching)),
+    request: (request) => answered(async () => noted(await readAnswer(await send(request)))),
+    watch: (request, watching) => answered(async () => noted(await readLines(await send(request), watching))),
     close: () => session?.destroy(),
   };
+}
+
+/** An answer beyond every bound: it is nonsense, but the server answers. */
+class TooLarge extends Error {}
+
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw error instanceof TooLarge ? error : new Unreachable(error);
+  }
 }
 
 function openSession(
@@ -202,7 +214,7 @@ async function readAll(stream: ClientHttp2Stream): Promise<string> {
   let size = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > ANSWER_BYTES_MAX) throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`);
+    if (size > ANSWER_BYTES_MAX) throw new TooLarge(`the API server's answer is larger than ${ANSWER_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
   if (stream.rstCode !== constants.NGHTTP2_NO_ERROR)
@@ -241,7 +253,8 @@ class Lines {
     if (start === chunk.length) return;
     this.#parts.push(chunk.subarray(start));
     this.#size += chunk.length - start;
-    if (this.#size > LINE_BYTES_MAX) throw new Error(`the server sent a line of more than ${LINE_BYTES_MAX} bytes`);
+    if (this.#size > LINE_BYTES_MAX)
+      throw new TooLarge(`the API server sent a line of more than ${LINE_BYTES_MAX} bytes`);
   }
 }
 

@@ -10,16 +10,7 @@ import type { Clock } from "../../time/clock.ts";
 import type { ObjectCopy } from "./copy.ts";
 import type { Change, Reflector, ReflectorOptions } from "./reflector/driver.ts";
 import type { Raw } from "./reflector/machine.ts";
-
-/** Whether something was read, and what keeps it from it. */
-export interface Reach {
-  /** As people call it: `services`, `secrets/router`. */
-  readonly what: string;
-  readonly synced: boolean;
-  readonly problem: string | undefined;
-  /** It was read once, or cannot be. */
-  readonly known: boolean;
-}
+import type { Reach } from "./trouble.ts";
 
 export interface NamedSecretsOptions {
   readonly copy: ObjectCopy;
@@ -28,6 +19,8 @@ export interface NamedSecretsOptions {
   readonly start: (options: Pick<ReflectorOptions, "selectors" | "ahead" | "onEffects">) => Reflector;
   /** Something came, went or was found out. */
   readonly changed: () => void;
+  /** What keeps one from being read is something else. */
+  readonly reached: () => void;
 }
 
 interface Watched {
@@ -84,7 +77,7 @@ export class NamedSecrets {
   }
 
   #watch(name: string): void {
-    const { clock, copy, start, changed } = this.#options;
+    const { clock, copy, start, changed, reached } = this.#options;
     this.#settlesUntil = later(clock.now(), SETTLING_MS);
     this.#cancel();
     this.#cancel = clock.at(later(clock.now(), SETTLING_MS), changed);
@@ -95,7 +88,8 @@ export class NamedSecrets {
         const { reach } = watched;
         watched.reach = { what: reach.what, synced, problem, known: reach.known || synced || refused };
         const isNew = copy.apply(changes.flatMap((change) => this.#ofOne(name, change)));
-        if (isNew || reach.synced !== synced || reach.problem !== problem) changed();
+        reached();
+        if (isNew || reach.synced !== synced || watched.reach.known !== reach.known) changed();
       },
     });
     const reach = { what: `secrets/${name}`, synced: false, problem: undefined, known: false };

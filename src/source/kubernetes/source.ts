@@ -6,7 +6,7 @@
  *          └── applyStatus, events ◄── what was decided; the answer goes into the copy at once
  */
 import { secretsNamed } from "../../announce/bgp/configuration.ts";
-import { formatProblem, type Problem } from "../../net/problem.ts";
+import { formatProblem, isSameProblem, type Problem } from "../../net/problem.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
 import type { Random } from "../../time/jitter.ts";
 import type { Collection } from "../manifests/kinds.ts";
@@ -23,9 +23,10 @@ import type { Connection } from "./connection.ts";
 import { ObjectCopy } from "./copy.ts";
 import { EventWriter } from "./event-writer.ts";
 import { AGENT, listPath, NOT_READ_BY, objectPath, RESOURCES, selectorsOf, type Resource } from "./kinds.ts";
-import { NamedSecrets, type Reach } from "./named-secrets.ts";
+import { NamedSecrets } from "./named-secrets.ts";
 import { startReflector, type ReflectorOptions } from "./reflector/driver.ts";
 import type { Raw } from "./reflector/machine.ts";
+import { look, nextLook, NO_TROUBLES, problemsOf, type Reach } from "./trouble.ts";
 import { applyOwn, applyStatus, poolFields, serviceFields } from "./writer.ts";
 
 export interface KubernetesOptions {
@@ -76,6 +77,10 @@ class KubernetesSource implements Source, StatusWriter {
   #stale = true;
   #told = new Set<string>();
   #telling: NodeJS.Immediate | undefined;
+  #troubles = NO_TROUBLES;
+  /** Of kinds that cannot be read. */
+  #reachProblems: readonly Problem[] = [];
+  #cancelLook = (): void => {};
 
   constructor(options: KubernetesOptions) {
     this.#options = options;
@@ -138,6 +143,7 @@ class KubernetesSource implements Source, StatusWriter {
 
   async close(): Promise<void> {
     clearImmediate(this.#telling);
+    this.#cancelLook();
     this.#listeners.clear();
     for (const part of this.#parts.values()) part.stop();
     this.#connection.close();
@@ -154,7 +160,8 @@ class KubernetesSource implements Source, StatusWriter {
       onEffects: (changes, { synced, problem, refused }) => {
         const { reach } = part;
         part.reach = { what: reach.what, synced, problem, known: reach.known || synced || refused };
-        if (!copy.apply(changes) && synced === reach.synced && problem === reach.problem) return;
+        this.#look();
+        if (!copy.apply(changes) && synced === reach.synced && part.reach.known === reach.known) return;
         if (IS_NAMING.has(resource.collection)) this.#followNames();
         this.#changed();
       },
@@ -173,6 +180,7 @@ class KubernetesSource implements Source, StatusWriter {
       clock,
       start: (options) => startReflector({ ...this.#asking(resource), ...options }),
       changed: () => this.#changed(),
+      reached: () => this.#look(),
     });
     this.#secrets = secrets;
     return { resource, copy, reach: unread(resource), stop: () => secrets.stop() };
@@ -192,6 +200,7 @@ class KubernetesSource implements Source, StatusWriter {
     if (!synced) return;
     const { component, instance } = this.#options;
     this.#secrets.follow(secretsNamed(this.#collections(NAMING), component === AGENT ? { node: instance } : {}));
+    this.#look();
   }
 
   async #apply(collection: Collection, key: string, fields: Raw): Promise<void> {
@@ -205,6 +214,19 @@ class KubernetesSource implements Source, StatusWriter {
     const target = { ...resource, namespace, name, path, resourceVersion: version.resourceVersion };
     const object = await applyStatus(this.#connection, target, fields, this.#options.component);
     if (copy.apply([{ type: "put", object }])) this.#changed();
+  }
+
+  /** What kinds meet changes with every retry; only what is said of it is a change. */
+  #look(): void {
+    const { clock = systemClock } = this.#options;
+    this.#troubles = look(this.#troubles, this.#reaches(), clock.now());
+    this.#cancelLook();
+    const due = nextLook(this.#troubles);
+    this.#cancelLook = due === undefined ? () => {} : clock.at(due, () => this.#look());
+    const problems = problemsOf(this.#troubles);
+    if (sameProblems(problems, this.#reachProblems)) return;
+    this.#reachProblems = problems;
+    this.#changed();
   }
 
   #changed(): void {
@@ -225,7 +247,7 @@ class KubernetesSource implements Source, StatusWriter {
     const unreadKinds = parts.filter(({ reach }) => !reach.synced).map(({ resource }) => resource.collection);
     return {
       ...this.#collections(COLLECTIONS),
-      problems: [...reachProblems(this.#reaches()), ...parts.flatMap(({ copy }) => copy.problems)],
+      problems: [...this.#reachProblems, ...parts.flatMap(({ copy }) => copy.problems)],
       // A Secret that we may not read costs the peer that names it, and nothing else.
       complete:
         parts.every(({ reach, copy }) => reach.synced && copy.unreadable.size === 0) &&
@@ -248,7 +270,7 @@ class KubernetesSource implements Source, StatusWriter {
   }
 
   #tell(problems: readonly Problem[]): void {
-    const now = new Map(problems.map((problem) => [identityOf(problem), problem]));
+    const now = new Map(problems.map((problem) => [formatProblem(problem), problem]));
     for (const [text, problem] of now) if (!this.#told.has(text)) this.#options.log?.(problem);
     this.#told = new Set(now.keys());
   }
@@ -258,26 +280,11 @@ function unread({ resource }: Resource): Reach {
   return { what: resource, synced: false, problem: undefined, known: false };
 }
 
-/** An outage reaches one kind after the other, and leaves them so: it is told once. */
-function identityOf(problem: Problem): string {
-  return problem.subject.startsWith("Kubernetes") ? problem.message : formatProblem(problem);
+function sameProblems(a: readonly Problem[], b: readonly Problem[]): boolean {
+  return a.length === b.length && a.every((problem, index) => isSameProblem(problem, b[index] as Problem));
 }
 
 /** `secrets/router` → `secrets/metallb-system/router` */
 function keyOfSecret(namespace: string, what: string): string {
   return what.replace("/", `/${namespace}/`);
-}
-
-/** What keeps kinds from being read, once for all that suffer from the same. */
-function reachProblems(reaches: readonly Reach[]): readonly Problem[] {
-  const suffering = reaches.filter(({ problem }) => problem !== undefined);
-  return [...Map.groupBy(suffering, ({ problem, synced }) => `${problem} ${synced}`).values()].map((group) => {
-    const [first] = group;
-    // The kind of what is read one by one has no watch that could suffer.
-    const asked = reaches.filter(({ what }) => what !== "secrets");
-    const names = group.length === asked.length ? "" : `: ${group.map(({ what }) => what).join(", ")}`;
-    const rest =
-      first?.synced === true ? "what was last read stays in force" : "nothing is taken away until it was read";
-    return { subject: `Kubernetes${names}`, message: `${first?.problem ?? ""}; ${rest}` };
-  });
 }

@@ -187,13 +187,7 @@ function refusedBy({ status, retryAfterSeconds, body }: Response): Event {
 }
 
 function lost(error: unknown): Event {
-  return { type: "lost", message: `the API server cannot be reached: ${describe(error)}` };
-}
-
-function describe(error: unknown): string {
-  // Several addresses of one name are tried; each failure is inside.
-  if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
-  return error instanceof Error ? error.message : String(error);
+  return { type: "lost", message: error instanceof Error ? error.message : String(error) };
 }
 
 function tryParse(text: string): unknown {

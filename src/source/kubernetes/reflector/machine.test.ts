@@ -100,6 +100,24 @@ describe("a reflector", () => {
     }
   });
 
+  it("asks anew within a fifth of a second when a watch that lasted is lost, whatever was before", () => {
+    const lost: Event = { type: "lost", message: "reset" };
+    const before = [100, 2000, 4000, 6000].map((at) => [at, lost] as const);
+    const { state } = run(...listed, ...before, [9000, { type: "clock" }], [9001, { type: "opened" }], [20_000, lost]);
+    assert.ok((deadline(state) ?? 0) <= 20_200, `${deadline(state)}`);
+  });
+
+  it("asks a server that refuses when it is back as soon as one that was never away, then ever later", () => {
+    const away = Array.from({ length: 20 }, (_, n) => [100 + n * 1000, { type: "lost", message: "reset" }] as const);
+    const refused: Event = { type: "refused", status: 403, message: "no" };
+    const [first, second] = [
+      run(...listed, ...away, [30_000, refused]),
+      run(...listed, ...away, [30_000, refused], [31_000, refused]),
+    ];
+    assert.ok((deadline(first.state) ?? 0) <= 30_200, `${deadline(first.state)}`);
+    assert.ok((deadline(second.state) ?? 0) > 31_200, `${deadline(second.state)}`);
+  });
+
   it("is as patient as the server asks it to be", () => {
     const { state } = run(...listed, [100, { type: "refused", status: 429, message: "busy", retryAfterSeconds: 7 }]);
     assert.equal(deadline(state), later(START, 7100));

@@ -114,7 +114,11 @@ export function step(state: State, event: Event, now: Instant, random: Random): 
     case "refused":
       return refused(state, event, now, random);
     case "lost":
-      return wait(state, event.message, { now, random, longest: PAUSE_MS_MAX });
+      return wait(lasted(state.now, now) ? { ...state, attempts: 0 } : state, event.message, {
+        now,
+        random,
+        longest: PAUSE_MS_MAX,
+      });
     case "ended":
       return ended(state, now, random);
     case "clock":
@@ -145,9 +149,13 @@ function ended(state: State, now: Instant, random: Random): readonly [State, rea
   const phase = state.now;
   if (phase.phase !== "watching") return [state, []];
   // A server, or something in front of it, that ends every watch at once must not be asked without a pause.
-  if (phase.openedAt === undefined || now - phase.openedAt < WATCH_MS_MIN)
+  if (!lasted(phase, now))
     return wait(state, "the API server ends the watch as soon as it has begun", { now, random, longest: PAUSE_MS_MAX });
   return watch({ ...state, attempts: 0 }, now, random);
+}
+
+function lasted(phase: Phase, now: Instant): boolean {
+  return phase.phase === "watching" && phase.openedAt !== undefined && now >= later(phase.openedAt, WATCH_MS_MIN);
 }
 
 function refused(
@@ -163,7 +171,9 @@ function refused(
   }
   const forbidden = status === HTTP.forbidden || status === HTTP.notFound;
   const longest = forbidden ? REFUSED_MS_MAX : PAUSE_MS_MAX;
-  const told = { ...state, refused: forbidden };
+  // A server that was away until now refuses everybody until it has read its roles: it is asked again soon, however long it was away.
+  const attempts = forbidden && !state.refused ? 0 : state.attempts;
+  const told = { ...state, attempts, refused: forbidden };
   return wait(told, explain(status, message), { now, random, longest, shortest: retryAfterSeconds * 1000 });
 }
 
