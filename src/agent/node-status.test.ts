@@ -284,6 +284,33 @@ describe("the reporter", () => {
     assert.deepEqual([state.nodeStatusProblems, writer.statuses.size, writer.events], [[], 1, ["nodeAssigned"]]);
   });
 
+  test("names nothing that cannot be written while the snapshot says that the API server is away, and writes it then", async (context) => {
+    const { mock } = context;
+    mock.timers.enable({ apis: ["setTimeout"] });
+    const { state, writer, reporter } = setUp();
+    assert.ok(state.world !== undefined);
+    state.placed = place([{ ip: "10.0.0.1" }]);
+    const away = "the API server cannot be reached: it hung up";
+    writer.refusal = away;
+    // The snapshot does not say it yet.
+    reporter.report(state);
+    await settle();
+    assert.deepEqual(state.nodeStatusProblems, []);
+    const { world } = state;
+    const problems = [{ subject: "Kubernetes", message: `${away}; what was last read stays in force` }];
+    state.world = { ...world, snapshot: { ...world.snapshot, problems } };
+    // It is back, and has just started: it knows no roles yet.
+    writer.refusal = "forbidden (403)";
+    mock.timers.tick(5000);
+    await settle();
+    assert.deepEqual(state.nodeStatusProblems, []);
+    state.world = world;
+    writer.refusal = undefined;
+    mock.timers.tick(5000);
+    await settle();
+    assert.deepEqual([state.nodeStatusProblems, writer.statuses.size], [[], 1]);
+  });
+
   for (const withdraw of [false, true]) {
     test(`${withdraw ? "takes everything back" : "leaves everything"} when the node ${withdraw ? "leaves" : "only restarts its agent"}`, async () => {
       const { state, writer, reporter } = setUp();

@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
+import { Unwritten } from "../source/kubernetes/unreachable.ts";
 import type { L2StatusWrite, NodeStatusWriter, Snapshot } from "../source/source.ts";
 import { inSlices } from "../time/slices.ts";
 import { ConfigurationReporter } from "./configuration.ts";
@@ -102,7 +103,7 @@ function desiredStatuses(placed: readonly PlacedAnnouncement[]): ReadonlyMap<str
   );
 }
 
-/** Writes after passes, one round at a time; what fails is a problem of the state and tried again, with the next pass or soon. */
+/** Writes after passes, one round at a time; what fails is a problem of the state (beside an outage that is one, it is not) and tried again, with the next pass or soon. */
 export class NodeStatusReporter {
   readonly #writer: NodeStatusWriter;
   readonly #configuration: ConfigurationReporter;
@@ -110,6 +111,9 @@ export class NodeStatusReporter {
   /** What there was nothing to write for. */
   #quiet: { readonly services?: readonly unknown[]; readonly routes?: readonly unknown[] } = {};
   #hazards: Told = new Map();
+  /** What could not be written, also where nobody has to be told. */
+  #failures: readonly Problem[] = [];
+  readonly #unwritten = new Unwritten();
   #running: Promise<void> | undefined;
   #again = false;
   #retry: NodeJS.Timeout | undefined;
@@ -130,7 +134,7 @@ export class NodeStatusReporter {
       const again = this.#again;
       this.#again = false;
       if (again) this.report(state);
-      else if (state.nodeStatusProblems.length > 0) this.#retry = setTimeout(() => this.report(state), RETRY_MS);
+      else if (this.#failures.length > 0) this.#retry = setTimeout(() => this.report(state), RETRY_MS);
     });
   }
 
@@ -152,7 +156,9 @@ export class NodeStatusReporter {
       this.#reportConfiguration(state),
       this.#reportHazards(state),
     ];
-    state.nodeStatusProblems = (await Promise.all(reports)).flat();
+    this.#failures = (await Promise.all(reports)).flat();
+    const problems = state.world?.snapshot.problems ?? [];
+    state.nodeStatusProblems = this.#unwritten.toSay(this.#failures, problems, performance.now());
   }
 
   async #reportConfiguration({ configurationProblems }: AgentState): Promise<readonly Problem[]> {
@@ -181,11 +187,11 @@ export class NodeStatusReporter {
     return problems;
   }
 
-  async #reportServices({ node, placed, world, nodeStatusProblems }: AgentState): Promise<readonly Problem[]> {
+  async #reportServices({ node, placed, world }: AgentState): Promise<readonly Problem[]> {
     const statuses = this.#writer.l2Statuses();
     // Nothing is known yet, so nothing is tried: what failed before still has.
     if (placed === undefined || world === undefined || statuses === undefined)
-      return nodeStatusProblems.filter(({ subject }) => subject.startsWith("ServiceL2Status"));
+      return this.#failures.filter(({ subject }) => subject.startsWith("ServiceL2Status"));
     const { snapshot } = world;
     const from = [placed, statuses, snapshot.complete || snapshot.services];
     if (sameValues(from, this.#quiet.services)) return [];
@@ -195,11 +201,11 @@ export class NodeStatusReporter {
     return this.#perform(operations);
   }
 
-  async #reportRoutes({ node, bgp, world, nodeStatusProblems }: AgentState): Promise<readonly Problem[]> {
+  async #reportRoutes({ node, bgp, world }: AgentState): Promise<readonly Problem[]> {
     const statuses = this.#writer.bgpStatuses();
     const unread = OF_ROUTES.some((collection) => world?.snapshot.unread.has(collection));
     if (bgp === undefined || world === undefined || statuses === undefined || unread)
-      return nodeStatusProblems.filter(({ subject }) => subject.startsWith("ServiceBGPStatus"));
+      return this.#failures.filter(({ subject }) => subject.startsWith("ServiceBGPStatus"));
     const { snapshot } = world;
     const { desired } = bgp;
     const from = [desired, statuses, snapshot.complete || snapshot.services];

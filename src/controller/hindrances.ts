@@ -5,7 +5,9 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import type { Problem } from "../net/problem.ts";
 import type { Connection } from "../source/kubernetes/connection.ts";
+import { Unwritten } from "../source/kubernetes/unreachable.ts";
 import { applyOwn } from "../source/kubernetes/writer.ts";
 import { clipped } from "./conditions.ts";
 
@@ -14,6 +16,8 @@ export type Work = "the Lease" | "statuses" | "events" | "the agents' key" | "th
 
 export interface HindrancesOptions {
   readonly log: Pick<Logger, "info" | "warn">;
+  /** What is wrong with what is read: an API server that is away keeps it from everything, and is named there. */
+  readonly problems: () => readonly Problem[];
   /** Told how many there are. */
   readonly counted: (count: number) => void;
 }
@@ -27,6 +31,7 @@ const RETRY_MS = 3000;
 export class Hindrances {
   readonly #options: HindrancesOptions;
   readonly #found = new Map<Work, string>();
+  readonly #unwritten = new Map<Work, Unwritten>();
   /** Since when there is any. */
   #since = new Date(0);
   #changed = Promise.withResolvers<void>();
@@ -35,11 +40,11 @@ export class Hindrances {
     this.#options = options;
   }
 
-  /** `undefined`: it can be done again. */
+  /** Told after every try; `undefined`: it can be done again. */
   note(work: Work, message: string | undefined): void {
     const { log, counted } = this.#options;
     const before = this.#found.get(work);
-    if (before === message) return;
+    if (!this.#isToBeSaid(work, message) || before === message) return;
     if (message === undefined) {
       this.#found.delete(work);
       log.info({ event: "hindranceEnded", work }, `Solved: ${before}`);
@@ -50,6 +55,13 @@ export class Hindrances {
     }
     counted(this.#found.size);
     this.writeAnew();
+  }
+
+  #isToBeSaid(work: Work, message: string | undefined): boolean {
+    const unwritten = this.#unwritten.getOrInsertComputed(work, () => new Unwritten());
+    const failures = message === undefined ? [] : [{ message }];
+    const said = unwritten.toSay(failures, this.#options.problems(), performance.now());
+    return said.length === failures.length;
   }
 
   /** Somebody else may have written it: whoever begins to act says what is true now. */

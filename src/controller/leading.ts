@@ -17,7 +17,7 @@ export interface LeadingOptions {
   readonly act: (signal: AbortSignal) => Promise<void>;
   /** Told when this replica begins and ceases to lead. */
   readonly onChange: (leading: boolean) => void;
-  /** Told why the Lease cannot be had; undefined: it can. */
+  /** Told after every try why the Lease cannot be had; undefined: it can. */
   readonly onProblem: (message: string | undefined) => void;
 }
 

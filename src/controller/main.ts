@@ -52,6 +52,7 @@ export async function runController(options: ControllerOptions, signal: AbortSig
     component: "fairlead-controller",
     instance: identity,
     log: (problem) => log.warn({ event: "problem", problem }, formatProblem(problem)),
+    solved: (problem) => log.info({ event: "problemSolved", problem }, `Solved: ${formatProblem(problem)}`),
   });
   const countProblems = (): void => metrics.problems("objects", opened.source.snapshot().problems.length);
   opened.source.subscribe(countProblems);
@@ -84,7 +85,8 @@ async function run(
   signal: AbortSignal,
 ): Promise<void> {
   const { loadBalancerClass, identity, leaseTiming: timing } = options;
-  const hindrances = new Hindrances({ log, counted: (count) => metrics.problems("hindrances", count) });
+  const counted = (count: number): void => metrics.problems("hindrances", count);
+  const hindrances = new Hindrances({ log, problems: () => source.snapshot().problems, counted });
   const about =
     (work: Work) =>
     (message: string | undefined): void =>

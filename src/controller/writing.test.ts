@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { StatusWriter } from "../source/source.ts";
 import { writeAll, type Write } from "./writing.ts";
 
+const AWAY = "the API server cannot be reached: it hung up";
 const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 const NOTHING_KEPT = { add: () => {} };
 const NOBODY_STOPS = new AbortController().signal;
@@ -147,5 +148,25 @@ test("after the signal what was begun is finished, and nothing else is begun", a
   assert.deepEqual(
     source.log,
     names.slice(0, 8).map((name) => `-${name}`),
+  );
+});
+
+test("what cannot be written because the API server is away counts, and is not a line each", async () => {
+  const lines: unknown[] = [];
+  let count = 0;
+  const source = new SlowWriter();
+  source.writePool = async (key) => Promise.reject(new Error(key === "b" ? "forbidden (403)" : AWAY));
+  const write = { conditions: [], assignedIPv4: 0n, assignedIPv6: 0n, availableIPv4: 0n, availableIPv6: 0n };
+  const writes = ["a", "b", "c"].map((key): Write => ({ type: "pool", key, write }));
+  const log = { ...QUIET, error: (_: unknown, text?: string) => void lines.push(text) };
+  const parts = { source, log, untold: NOTHING_KEPT, writeFailed: () => void (count += 1) };
+  const failure = await writeAll(writes, parts, NOBODY_STOPS);
+  assert.deepEqual(
+    [lines, count, failure],
+    [
+      ["Cannot write the status of IPAddressPool b: forbidden (403)"],
+      3,
+      `Cannot write the status of IPAddressPool c: ${AWAY}`,
+    ],
   );
 });

@@ -7,6 +7,7 @@
  *     gives up    ──── when all of those have ended, by itself ────►
  */
 import type { Logger } from "pino";
+import { isUnreachable } from "../source/kubernetes/unreachable.ts";
 import type { ConfigurationStateWrite, EventWrite, StatusWriter } from "../source/source.ts";
 import { Slices, type Pace } from "../time/slices.ts";
 import type { Operation, ServiceOperation } from "./plan.ts";
@@ -91,7 +92,8 @@ class Writer {
       return undefined;
     } catch (error) {
       const failure = `Cannot write ${what}: ${error instanceof Error ? error.message : String(error)}`;
-      this.#parts.log.error({ event: "writeFailed" }, failure);
+      // Of an API server that is away the source says so once; where it does not, a hindrance does.
+      if (!isUnreachable(failure)) this.#parts.log.error({ event: "writeFailed" }, failure);
       this.#parts.writeFailed?.();
       this.failure = failure;
       return failure;

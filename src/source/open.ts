@@ -41,7 +41,9 @@ export interface Opener {
   readonly component: string;
   /** Which of them: the name of its pod or node. */
   readonly instance: string;
+  /** Told of every problem that was not there before, and of its end. */
   readonly log?: (problem: Problem) => void;
+  readonly solved?: (problem: Problem) => void;
 }
 
 export const SYSTEM_NAMESPACE = "metallb-system";
@@ -70,8 +72,8 @@ export function parseOrigin(options: OriginOptions): Origin | { readonly problem
 }
 
 /** Rejects with an Error that says what cannot be opened. An API server that is away now can. */
-export async function openOrigin(origin: Origin, { component, instance, log }: Opener): Promise<Opened> {
-  const logging = log === undefined ? {} : { log };
+export async function openOrigin(origin: Origin, { component, instance, log, solved }: Opener): Promise<Opened> {
+  const logging = { ...(log === undefined ? {} : { log }), ...(solved === undefined ? {} : { solved }) };
   if (origin.type === "folder") {
     const { manifests, state } = origin;
     // Loaded only then: it reads YAML, which costs an agent in a cluster memory for nothing.

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { requireProgram } from "../../lab/kubernetes/control-plane.ts";
 import { kubeconfigOf, startKubeApiserver } from "../../lab/kubernetes/start.ts";
 import { waitForAgents } from "../../lab/observe.ts";
@@ -128,7 +129,52 @@ labSuite("objects in an API server", "apiserver", {}, (it) => {
     const after = new Map((await lab.services()).map(({ name, addresses }) => [name, addresses]));
     for (const { name, addresses } of before) assert.deepEqual(after.get(name), addresses);
   });
+
+  it("say once that their API server is away, and once that it is back, and change nothing for it", async (lab) => {
+    const nodes = [CONTROL_PLANE, "worker1", "worker2"];
+    const controllers = (await listPrograms(lab.lab.paths.programs)).filter(({ program }) =>
+      program.startsWith("controller"),
+    );
+    const logs = [
+      ...nodes.map((node) => lab.lab.paths.log(node, "agent")),
+      ...controllers.map(({ host, program }) => lab.lab.paths.log(host, program)),
+    ];
+    const lengths = await Promise.all(logs.map(async (file) => (await readFile(file, "utf8")).length));
+    const verdicts = (): Promise<string> =>
+      kubectl(lab, "-n", "metallb-system", "get", "configurationstates", "-o", "jsonpath={.items[*].status}");
+    const before = await verdicts();
+    const problems = async (): Promise<string> =>
+      JSON.stringify(await Promise.all(nodes.map(async (node) => (await lab.agent(node, "/v1/status"))?.problems)));
+
+    await kill(lab, "kube-apiserver");
+    const explain = { milliseconds: 60_000, explain: problems };
+    await waitFor(
+      "all agents to say so",
+      async () => ((await problems()).split("cannot be reached").length > nodes.length ? true : undefined),
+      explain,
+    );
+    // Every watch tries again a few times.
+    await sleep(3000);
+    await startKubeApiserver(lab.lab);
+    await waitFor("no problems", async () => ((await problems()) === "[[],[],[]]" ? true : undefined), explain);
+    for (const [index, file] of logs.entries()) {
+      const news = await waitFor(`the end of it in ${file}`, async () => {
+        const lines = await readingNews(file, lengths[index] ?? 0);
+        return lines.some((line) => line.includes('"problemSolved"')) ? lines : undefined;
+      });
+      const away = news.filter((line) => line.includes("cannot be reached"));
+      assert.equal(away.length, 2, `${file}:\n${news.join("\n")}`);
+      assert.match(away[0] ?? "", /ECONNREFUSED [\d.:]+ \(does it run.*what was last read stays in force/);
+    }
+    assert.equal(await verdicts(), before, "what was judged of the configuration");
+  });
 });
+
+/** What a program's log says of reading from the API server, from here on. */
+async function readingNews(file: string, from: number): Promise<readonly string[]> {
+  const lines = (await readFile(file, "utf8")).slice(from).split("\n");
+  return lines.filter((line) => /"event":"problem(Solved)?"/.test(line) && line.includes('"Kubernetes'));
+}
 
 labSuite("without their API server", "apiserver", {}, (it) => {
   it("agents forward, fail over and restart, and learn what changed when it is back", async (lab) => {

@@ -40,6 +40,8 @@ export interface KubernetesOptions {
   readonly instance: string;
   /** Called once for every problem that was not there before. */
   readonly log?: (problem: Problem) => void;
+  /** The same for its end. */
+  readonly solved?: (problem: Problem) => void;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -75,7 +77,7 @@ class KubernetesSource implements Source, StatusWriter {
   #snapshot: Snapshot | undefined;
   /** The snapshot is not what the copies say. */
   #stale = true;
-  #told = new Set<string>();
+  #told: ReadonlyMap<string, Problem> = new Map();
   #telling: NodeJS.Immediate | undefined;
   #troubles = NO_TROUBLES;
   /** Of kinds that cannot be read. */
@@ -272,7 +274,8 @@ class KubernetesSource implements Source, StatusWriter {
   #tell(problems: readonly Problem[]): void {
     const now = new Map(problems.map((problem) => [formatProblem(problem), problem]));
     for (const [text, problem] of now) if (!this.#told.has(text)) this.#options.log?.(problem);
-    this.#told = new Set(now.keys());
+    for (const [text, problem] of this.#told) if (!now.has(text)) this.#options.solved?.(problem);
+    this.#told = now;
   }
 }
 

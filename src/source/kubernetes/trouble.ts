@@ -7,7 +7,7 @@
  */
 import { isSameProblem, type Problem } from "../../net/problem.ts";
 import { earliest, later, type Instant } from "../../time/instant.ts";
-import { UNREACHABLE } from "./unreachable.ts";
+import { isUnreachable, UNREACHABLE } from "./unreachable.ts";
 
 /** Whether something was read, and what keeps it from it. */
 export interface Reach {
@@ -95,10 +95,6 @@ function dueOfKind({ met, since, troubledSince, said }: Kind): Instant | undefin
 /** That there is no answer is one thing, for whatever reason. */
 function isSame(a: string | undefined, b: string | undefined): boolean {
   return a === b || (isUnreachable(a) && isUnreachable(b));
-}
-
-function isUnreachable(met: string | undefined): boolean {
-  return met?.startsWith(UNREACHABLE) === true;
 }
 
 /** By what makes them one. */

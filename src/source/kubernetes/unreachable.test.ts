@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { Unreachable } from "./unreachable.ts";
+import { describe, test } from "node:test";
+import { Unreachable, Unwritten } from "./unreachable.ts";
 
 const failure = (code: string, message: string, cause?: unknown): Error =>
   Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code });
@@ -28,3 +28,35 @@ const rows: readonly (readonly [string, unknown, string])[] = [
 for (const [what, cause, reason] of rows)
   test(`an API server that gives no answer ${what}`, () =>
     assert.equal(new Unreachable(cause).message, `the API server cannot be reached: ${reason}`));
+
+describe("what could not be written", () => {
+  const OUTAGE = [{ subject: "Kubernetes", message: "the API server cannot be reached: x; what was last read stays" }];
+  const AWAY = { message: "Cannot write it: the API server cannot be reached: x" };
+  const REFUSED = { message: "forbidden (403)" };
+
+  test("because it is refused is said at once, unless the API server has just been away", () => {
+    assert.deepEqual(new Unwritten().toSay([REFUSED], [], 0), [REFUSED]);
+    assert.deepEqual(new Unwritten().toSay([REFUSED], OUTAGE, 0), []);
+  });
+
+  test("for want of an answer is said where that lasts and the snapshot says nothing of it", () => {
+    const unwritten = new Unwritten();
+    const said = (
+      [
+        [[], 0],
+        [OUTAGE, 1500],
+        [OUTAGE, 9000],
+        [[], 9500],
+      ] as const
+    ).map(([problems, now]) => unwritten.toSay([AWAY, REFUSED], problems, now).length);
+    assert.deepEqual(said, [1, 0, 0, 2]);
+  });
+
+  test("for want of an answer now and then is not said", () => {
+    const unwritten = new Unwritten();
+    for (let now = 0; now < 60_000; now += 2000) {
+      assert.deepEqual(unwritten.toSay([AWAY], [], now), []);
+      unwritten.toSay([], [], now + 1000);
+    }
+  });
+});

@@ -1,4 +1,5 @@
-/** A request that had no answer: why, in the system's words, and what to look at. */
+/** A request that had no answer: why, in the system's words, and what to look at; and what follows from it. */
+import type { Problem } from "../../net/problem.ts";
 
 export class Unreachable extends Error {
   constructor(cause: unknown) {
@@ -8,6 +9,37 @@ export class Unreachable extends Error {
 
 /** How everything begins that is said about an API server that does not answer. */
 export const UNREACHABLE = "the API server cannot be reached";
+
+export function isUnreachable(message: string | undefined): boolean {
+  return message?.includes(UNREACHABLE) === true;
+}
+
+/** Whether the problems of a snapshot say it: then nobody has to be told what cannot be written meanwhile. */
+export function saysUnreachable(problems: readonly Problem[]): boolean {
+  return problems.some(({ subject, message }) => subject.startsWith("Kubernetes") && message.startsWith(UNREACHABLE));
+}
+
+/** Before it is said an outage has to last a second; what cannot be written for want of an answer is said later still. */
+const UNSAID_MS = 3000;
+
+/** Of what could not be written, what has to be said beside the problems of the snapshot. */
+export class Unwritten {
+  #since: number | undefined;
+
+  /** `failures`: of one try, all of them. `now` in milliseconds. */
+  toSay<F extends { readonly message: string }>(
+    failures: readonly F[],
+    problems: readonly Problem[],
+    now: number,
+  ): readonly F[] {
+    const unanswered = failures.some(({ message }) => isUnreachable(message));
+    this.#since = unanswered ? (this.#since ?? now) : undefined;
+    // What is refused by an API server that has just started is tried again when it is back for good.
+    if (saysUnreachable(problems)) return [];
+    const isLasting = this.#since !== undefined && now - this.#since >= UNSAID_MS;
+    return isLasting ? failures : failures.filter(({ message }) => !isUnreachable(message));
+  }
+}
 
 /** Said where several kinds of trouble look alike from here; `code` is Node's. */
 const ADVICE: readonly (readonly [codes: RegExp, advice: string])[] = [

@@ -46,6 +46,8 @@ export interface FolderOptions {
   readonly state?: string;
   /** Called once for every problem that was not there before. */
   readonly log?: (problem: Problem) => void;
+  /** The same for its end. */
+  readonly solved?: (problem: Problem) => void;
 }
 
 /** Quiet for this long: a program that writes a file in pieces is done. */
@@ -68,6 +70,7 @@ export async function openFolderSource(options: FolderOptions): Promise<Source &
 class FolderSource implements Source, StatusWriter {
   readonly ready = Promise.resolve();
   readonly #log: (problem: Problem) => void;
+  readonly #solved: (problem: Problem) => void;
   readonly #state: string | undefined;
   readonly #manifests: readonly FolderFiles<ManifestEntry>[];
   readonly #serviceFiles: FolderFiles<ServiceState> | undefined;
@@ -86,7 +89,7 @@ class FolderSource implements Source, StatusWriter {
   #stale = true;
   /** What listeners were told of last. */
   #published: Snapshot;
-  #told = new Set<string>();
+  #told: ReadonlyMap<string, Problem> = new Map();
   #timer: NodeJS.Timeout | undefined;
   /** When the oldest change happened that listeners do not know of, in milliseconds. */
   #changedSince: number | undefined;
@@ -101,6 +104,7 @@ class FolderSource implements Source, StatusWriter {
 
   constructor(options: FolderOptions) {
     this.#log = options.log ?? (() => {});
+    this.#solved = options.solved ?? (() => {});
     this.#state = options.state;
     this.#manifests = options.manifests.map((path) => new FolderFiles(path, manifestDecoder));
     if (options.state !== undefined) {
@@ -310,12 +314,9 @@ class FolderSource implements Source, StatusWriter {
   }
 
   #tell(problems: readonly Problem[]): void {
-    const now = new Set<string>();
-    for (const problem of problems) {
-      const text = formatProblem(problem);
-      if (!this.#told.has(text) && !now.has(text)) this.#log(problem);
-      now.add(text);
-    }
+    const now = new Map(problems.map((problem) => [formatProblem(problem), problem]));
+    for (const [text, problem] of now) if (!this.#told.has(text)) this.#log(problem);
+    for (const [text, problem] of this.#told) if (!now.has(text)) this.#solved(problem);
     this.#told = now;
   }
 

@@ -15,7 +15,7 @@ export interface LeaseOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly onChange: (leading: boolean) => void;
-  /** Why the Lease cannot be had; undefined: it can. */
+  /** Told after every try why the Lease cannot be had; undefined: it can. */
   readonly onProblem: (message: string | undefined) => void;
 }
 
@@ -32,7 +32,6 @@ export function startLease(options: LeaseOptions): Lease {
   let state = initialState(options.identity, options.timing, clock.now());
   let cancel = (): void => {};
   let stopped = false;
-  let problem: string | undefined;
 
   const handle = (event: Event): void => {
     if (stopped) return;
@@ -65,8 +64,7 @@ export function startLease(options: LeaseOptions): Lease {
   };
 
   const said = (event: Event, message: string | undefined): Event => {
-    if (message !== problem) options.onProblem(message);
-    problem = message;
+    options.onProblem(message);
     return event;
   };
 
