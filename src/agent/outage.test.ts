@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Request, Response, Watching } from "../source/kubernetes/connection.ts";
 import { openKubernetesSource } from "../source/kubernetes/source.ts";
 import { Unreachable } from "../source/kubernetes/unreachable.ts";
+import { aboutKinds } from "../reconcile/configuration-state.ts";
 import type { Source } from "../source/source.ts";
 import { virtualClock, type VirtualClock } from "../time/clock.ts";
 import { ChangeLog } from "./change-log.ts";
@@ -123,6 +124,7 @@ describe("an API server that goes away", () => {
       /^problem Kubernetes the API server cannot be reached: .*; what was last read stays in/,
     );
     assert.ok(passes <= 2, `${passes} passes of the agent for an outage that changes no object`);
+    assert.deepEqual(aboutKinds(source.snapshot().problems, []), [], "no mistake of the configuration");
     server.behave = HERE;
     await pass(3000);
     assert.equal(lines.length, 2, lines.join("\n"));

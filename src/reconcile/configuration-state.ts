@@ -21,7 +21,7 @@ const MESSAGE_MAX = 32_000;
 /** Of kinds that only a warning is about: they hide nothing. */
 const IGNORED = /is not read by Fairlead and ignored$/;
 /** While the API server is away what was read last is judged, as before; what becomes of it is not known to anybody. */
-const AWAY = /^the API server cannot be reached: .*; what was last read stays in force$/;
+const AWAY = /^the API server cannot be reached: .*; what was last read stays in force$/s;
 /** `Kind namespace/name`, alone or in brackets behind a file and a document. */
 const OBJECT = /(?:^|\()([A-Z]\w+) [^\s()]+\)?$/;
 

@@ -86,10 +86,11 @@ export class NamedSecrets {
       ahead: (object) => copy.ahead(withoutForeign(object)),
       onEffects: (changes, { synced, problem, refused }) => {
         const { reach } = watched;
-        watched.reach = { what: reach.what, synced, problem, known: reach.known || synced || refused };
+        const known = reach.known || synced || refused;
+        watched.reach = { what: reach.what, synced, problem, known };
         const isNew = copy.apply(changes.flatMap((change) => this.#ofOne(name, change)));
-        reached();
-        if (isNew || reach.synced !== synced || watched.reach.known !== reach.known) changed();
+        if (reach.synced !== synced || reach.problem !== problem) reached();
+        if (isNew || reach.synced !== synced || reach.known !== known) changed();
       },
     });
     const reach = { what: `secrets/${name}`, synced: false, problem: undefined, known: false };

@@ -161,9 +161,10 @@ class KubernetesSource implements Source, StatusWriter {
       ahead: (object) => copy.ahead(object),
       onEffects: (changes, { synced, problem, refused }) => {
         const { reach } = part;
-        part.reach = { what: reach.what, synced, problem, known: reach.known || synced || refused };
-        this.#look();
-        if (!copy.apply(changes) && synced === reach.synced && part.reach.known === reach.known) return;
+        const known = reach.known || synced || refused;
+        part.reach = { what: reach.what, synced, problem, known };
+        if (synced !== reach.synced || problem !== reach.problem) this.#look();
+        if (!copy.apply(changes) && synced === reach.synced && known === reach.known) return;
         if (IS_NAMING.has(resource.collection)) this.#followNames();
         this.#changed();
       },
