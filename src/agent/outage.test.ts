@@ -169,6 +169,17 @@ describe("an API server that goes away", () => {
     assert.equal(source.snapshot().problems.length, 0, "what was refused for a moment is asked for again at once");
   });
 
+  test("and asks for five seconds of patience when it is back is one line, and one when it has answered", async () => {
+    await startWell();
+    away();
+    await pass(10_000);
+    server.behave = () => ({ ...refusal(503, "not yet"), retryAfterSeconds: 5 });
+    await pass(1500);
+    server.behave = HERE;
+    await pass(8000);
+    assert.equal(lines.length, 2, lines.join("\n"));
+  });
+
   test("and goes on refusing some kinds when it is back names these, with the reason of each", async () => {
     await startWell();
     away();
@@ -206,7 +217,7 @@ describe("an API server that goes away", () => {
     away();
     await pass(10_000);
     server.behave = () => new Unreachable("self-signed certificate");
-    await pass(10_000);
+    await pass(15_000);
     assert.equal(lines.length, 3, lines.join("\n"));
     assert.match(lines[1] ?? "", /^problem Kubernetes the API server cannot be reached: self-signed certificate/);
   });

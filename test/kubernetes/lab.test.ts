@@ -140,8 +140,9 @@ labSuite("objects in an API server", "apiserver", {}, (it) => {
       ...controllers.map(({ host, program }) => lab.lab.paths.log(host, program)),
     ];
     const lengths = await Promise.all(logs.map(async (file) => (await readFile(file, "utf8")).length));
+    const ofAgents = ["configurationstates", "-l", "metallb.io/component-type=speaker"];
     const verdicts = (): Promise<string> =>
-      kubectl(lab, "-n", "metallb-system", "get", "configurationstates", "-o", "jsonpath={.items[*].status}");
+      kubectl(lab, "-n", "metallb-system", "get", ...ofAgents, "-o", "jsonpath={.items[*].status}");
     const before = await verdicts();
     const problems = async (): Promise<string> =>
       JSON.stringify(await Promise.all(nodes.map(async (node) => (await lab.agent(node, "/v1/status"))?.problems)));

@@ -3,7 +3,7 @@
  * API server is away; what is said does not. Pure: what each kind meets and the time come in, problems and the next look come out.
  *
  *     a kind    well ── no answer for a second, or at once when it is refused ──► said ── well for a second ──► well
- *     a group   all of whom the same is said: one problem, in words that change when others would have fitted for five seconds
+ *     a group   all of whom the same is said: one problem, in words that change when others would have fitted for ten seconds
  */
 import { isSameProblem, type Problem } from "../../net/problem.ts";
 import { earliest, later, type Instant } from "../../time/instant.ts";
@@ -44,8 +44,8 @@ interface Group {
 
 /** An API server that hands over to another replica is back at the next try. */
 const LASTING_MS = 1000;
-/** One that starts refuses everybody until it has read its roles, and says of some kinds that it does not know them. */
-const SETTLED_MS = 5000;
+/** One that starts refuses everybody until it has read its roles, and asks who wants a kind that it does not know yet to wait for five seconds. */
+const SETTLED_MS = 10_000;
 
 export const NO_TROUBLES: Troubles = { kinds: new Map(), groups: new Map() };
 
