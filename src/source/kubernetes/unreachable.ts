@@ -15,7 +15,7 @@ export function isUnreachable(message: string | undefined): boolean {
 }
 
 /** Whether the problems of a snapshot say it: then nobody has to be told what cannot be written meanwhile. */
-export function saysUnreachable(problems: readonly Problem[]): boolean {
+function saysUnreachable(problems: readonly Problem[]): boolean {
   return problems.some(({ subject, message }) => subject.startsWith("Kubernetes") && message.startsWith(UNREACHABLE));
 }
 
