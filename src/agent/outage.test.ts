@@ -212,6 +212,14 @@ describe("an API server that goes away", () => {
     );
   });
 
+  test("is named with the reason of most kinds", async () => {
+    await startWell();
+    server.behave = (kind) => new Unreachable(kind === "services" ? "no answer within 60 s" : REFUSED);
+    server.breakOff();
+    await pass(5000);
+    assert.match(lines.join("\n"), /^problem Kubernetes the API server cannot be reached: connect ECONNREFUSED/);
+  });
+
   test("for another reason than at first is told anew once that reason stands", async () => {
     await startWell();
     away();

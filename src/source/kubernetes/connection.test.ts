@@ -3,6 +3,7 @@ import { createServer, type Http2Server, type ServerHttp2Session, type ServerHtt
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openConnection, type Connection } from "./connection.ts";
+import { Unreachable } from "./unreachable.ts";
 
 type Handler = (stream: ServerHttp2Stream, path: string, headers: Readonly<Record<string, unknown>>) => void;
 
@@ -110,7 +111,20 @@ describe("a request", () => {
       stream.write('{"a":');
       setTimeout(() => stream.session?.destroy(), 5);
     };
-    await assert.rejects(connection.request(get));
+    await assert.rejects(connection.request(get), Unreachable);
+  });
+
+  it("says what kept it from an answer where nobody listens", async () => {
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+    const { port } = closed.address() as { readonly port: number };
+    await new Promise((resolve) => closed.close(resolve));
+    const credentials = async (): Promise<{ readonly verify: true }> => ({ verify: true });
+    const url = new URL(`http://127.0.0.1:${port}`);
+    const nowhere = openConnection({ url, namespace: undefined, credentials });
+    const message = `the API server cannot be reached: connect ECONNREFUSED 127.0.0.1:${port} (does it run, and is this its address?)`;
+    await assert.rejects(nowhere.request(get), { message });
+    nowhere.close();
   });
 
   it("makes a new connection after one was lost", async () => {
@@ -211,7 +225,7 @@ describe("a watch", () => {
       stream.write("one\n");
       setTimeout(() => stream.session?.destroy(), 10);
     };
-    await assert.rejects(follow());
+    await assert.rejects(follow(), Unreachable);
   });
 
   it("ends when it is told to, in the middle of a line", async () => {
@@ -229,6 +243,6 @@ describe("a watch", () => {
       stream.respond({ ":status": 200 });
       stream.end(Buffer.alloc(9 * 1024 * 1024, 97));
     };
-    await assert.rejects(follow(), /a line of more than/);
+    await assert.rejects(follow(), /^Error: the API server sent a line of more than/);
   });
 });
