@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
+import { monotonicNs } from "../../src/kernel/clock.ts";
 import { frame, read, type Frame } from "./frame.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -171,6 +172,23 @@ describe("a liveness probe", () => {
         assert.equal(view.getBigUint64(24, true), sipHash(KEY, answer.payload.subarray(0, 24)));
       });
     });
+
+  // Else a peer that asks twice takes what is left for more than it was: as if an agent that is away had put off the end of its stamp.
+  test("is never answered with more than is left, by a clock that lags", () => {
+    withWorld({}, (world) => {
+      world.probeKey(KEY, PORT);
+      world.stamp(60);
+      const end = monotonicNs() + 60_000_000_000n;
+      const payload = ask(probe());
+      for (let asked = 0; asked < 300; asked += 1) {
+        const askedAt = monotonicNs();
+        const answer = read(world.run(payload).frame);
+        const left = new DataView(answer.payload.buffer, answer.payload.byteOffset, 32).getUint32(12);
+        const tooMuch = Number(askedAt - end) / 1e6 + left;
+        assert.ok(tooMuch <= 0, `${tooMuch} ms more than was left, asked for the ${asked}th time`);
+      }
+    });
+  });
 
   const refused: readonly { name: string; payload: Uint8Array; outcome: readonly [string, string] }[] = [
     {
