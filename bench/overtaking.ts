@@ -18,6 +18,7 @@ import { waitForSlots } from "./agent.ts";
 import { serviceKey, sliceManifest } from "./cluster.ts";
 import { electionInput, type ElectionSize } from "./election.ts";
 import { removeBpffs } from "./leftovers.ts";
+import { seeing } from "../src/protocol/swim/view.fixture.ts";
 
 export interface OvertakingResult {
   readonly electionMilliseconds: number;
@@ -82,11 +83,10 @@ function forwardingPass(
     },
     ...{ reserved: NONE, problems: [], complete: true, unread: new Set<never>() },
   };
-  const alive = new Set(nodes.keys());
-  const world: World = { snapshot, links: [], endpoints: [], members: { alive, gone: new Set() } };
-  const view = { alive, gone: new Set<string>(), isolated: false, reunions: 0, peers: [] };
+  const members = seeing(nodes.keys());
+  const world: World = { snapshot, links: [], endpoints: [], members };
   const state = initialState({ node: SELF, version: "bench", maps });
-  state.membership = () => ({ ...view, complete: false });
+  state.membership = () => ({ ...members, complete: false, mayTake: false });
   const parts: PassParts = {
     state,
     me: {
@@ -101,7 +101,7 @@ function forwardingPass(
     announce: () => {},
   };
   runPass(parts, world);
-  state.membership = () => ({ ...view, complete: true });
+  state.membership = () => members;
   return { parts, world };
 }
 

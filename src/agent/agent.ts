@@ -98,6 +98,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     memo: emptyMemo(),
     attacher: createAttacher(datapath, log),
     news: () => news.take(),
+    inform: () => membership.inform(),
     announce: (places) => gratuitous.set(places),
   };
   const inputs = await openInputs(config.endpoints, log, () => {
@@ -203,12 +204,12 @@ function preparePass(
     }
     const view = membership.view();
     state.endpointProblems = inputs.problems();
-    const { alive, gone } = view;
+    const { alive, away, gone } = view;
     const passed = yield* passing(parts, {
       snapshot,
       links: inputs.links(),
       endpoints: inputs.endpoints(),
-      members: { alive, gone },
+      members: { alive, away, gone },
     });
     if (view.reunions !== reunions) gratuitous.again();
     reunions = view.reunions;

@@ -41,7 +41,7 @@ export function programAnnounced(
   { state, me, announce }: { state: AgentState; me: Me; announce: (places: readonly AnnouncedPlace[]) => void },
   { snapshot }: World,
 ): number {
-  const { announcements } = state.announcing;
+  const announcements = announcementsNow(state);
   const { devices } = state.attachments;
   const now = performance.now();
   const standing = standingByProblems(snapshot, me);
@@ -64,6 +64,13 @@ export function programAnnounced(
   announce(all.flatMap(({ places }) => places));
   state.announced = { from, announcements, placements, until: isValid ? last.until : now + COMPARE_MS };
   return written;
+}
+
+/** Before the others have seen that an agent is at work here again, only what the datapath answers for already: they may have taken the rest. */
+function announcementsNow({ announcing: { announcements }, maps, membership }: AgentState): readonly Announcement[] {
+  if (membership().mayTake) return announcements;
+  const had = new Set(rowsOf(maps.announced).map(({ key }) => formatAddress(announcedAddress(key))));
+  return announcements.filter(({ address }) => had.has(formatAddress(address)));
 }
 
 /** The placements are of these announcements afterwards. */

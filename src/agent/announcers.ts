@@ -68,8 +68,13 @@ async function named(
   }
   if (world === undefined || complete) return names;
   const { snapshot, members } = world;
-  const { alive } = members;
-  const work = electingAnnouncers({ ...snapshot, services }, { alive, ignoreExcludeLabel }, sha256, memo.elections);
+  const { alive, away } = members;
+  const work = electingAnnouncers(
+    { ...snapshot, services },
+    { alive, away, ignoreExcludeLabel },
+    sha256,
+    memo.elections,
+  );
   const elections = await inSlices(work);
   for (const [address, { announcer }] of await inSlices(electingAddresses(elections, memo.addresses)))
     if (addresses.get(address)?.announcer === ANOTHER) names.set(address, announcer);

@@ -15,6 +15,7 @@ import { EXCLUDED_INTERFACES } from "./config.ts";
 import { bgpOf, identifierOf, type Bgp } from "./bgp.ts";
 import { allProblems, initialState, type AgentState } from "./state.ts";
 import { eth0, memoryMaps, world } from "./world.fixture.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 const EXCLUDED = { "node.kubernetes.io/exclude-from-external-load-balancers": "" };
 const metadata = { name: "router", namespace: "metallb-system" };
@@ -67,8 +68,7 @@ const watch: PeerWatch = {
 
 beforeEach(() => {
   state = initialState({ node: "me", version: "0", maps: memoryMaps() });
-  const view = { alive: new Set(["me"]), gone: new Set<string>(), isolated: false, reunions: 0, peers: [] };
-  state.membership = () => ({ ...view, complete: true });
+  state.membership = () => seeing(["me"]);
   clock = virtualClock();
   told = [];
   passes = 0;

@@ -4,6 +4,7 @@ import { address } from "../net/address.ts";
 import { ChangeLog } from "./change-log.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { memoryMaps } from "./world.fixture.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 let state: AgentState;
 let events: string[];
@@ -68,19 +69,26 @@ test("a peer is told when its state changes, not when it is first seen", () => {
     remainingMilliseconds: 1,
     lastAnswerMilliseconds: 1,
     problem: undefined,
+    away: false,
   };
-  const view = { alive: new Set<string>(), gone: new Set<string>(), complete: true, isolated: false, reunions: 0 };
   for (const is of ["alive", "alive", "gone"] as const) {
-    state.membership = () => ({ ...view, peers: [{ ...peer, state: is }] });
+    state.membership = () => seeing([], { peers: [{ ...peer, state: is }] });
     changes.report(state);
   }
-  assert.deepEqual(events, ["peerChanged worker2 alive gone"]);
+  for (const away of [true, false]) {
+    state.membership = () => seeing([], { peers: [{ ...peer, state: "alive", away }] });
+    changes.report(state);
+  }
+  assert.deepEqual(events, [
+    "peerChanged worker2 alive gone",
+    "peerChanged worker2 gone alive, agent away",
+    "peerChanged worker2 alive, agent away alive",
+  ]);
 });
 
 test("being cut off is told once, and its end", () => {
-  const view = { alive: new Set<string>(), gone: new Set<string>(), complete: true, reunions: 0, peers: [] };
   for (const isolated of [true, true, false]) {
-    state.membership = () => ({ ...view, isolated });
+    state.membership = () => seeing([], { isolated });
     changes.report(state);
   }
   assert.deepEqual(events, ["isolated", "rejoined"]);

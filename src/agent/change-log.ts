@@ -64,7 +64,7 @@ export class ChangeLog {
 
   #reportPeers(state: AgentState): void {
     const view = state.membership();
-    const peers = new Map(view.peers.map((peer) => [peer.name, peer.state as string]));
+    const peers = new Map(view.peers.map(({ name, state: is, away }) => [name, away ? `${is}, agent away` : is]));
     for (const [name, now] of peers) {
       const before = this.#peers.get(name);
       if (before !== undefined && before !== now) this.#log("peerChanged", { peer: name, from: before, to: now });

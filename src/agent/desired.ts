@@ -23,6 +23,7 @@ import {
 import type { NodeDevice, PodEndpoint } from "../datapath/records.ts";
 import { parseAddress, type Address, type Family } from "../net/address.ts";
 import type { Problem } from "../net/problem.ts";
+import type { MembershipView } from "../protocol/swim/view.ts";
 import { emptyFrontendMemo, resolvingFrontends, type Frontend, type FrontendMemo } from "../service/frontends.ts";
 import type { ThisNode } from "../service/backends.ts";
 import type { Node } from "../service/objects.ts";
@@ -36,8 +37,8 @@ export interface World {
   readonly snapshot: Snapshot;
   readonly links: readonly NodeLink[];
   readonly endpoints: readonly EndpointFile[];
-  /** Names of the nodes that may announce, and of those whose backends are out. */
-  readonly members: { readonly alive: ReadonlySet<string>; readonly gone: ReadonlySet<string> };
+  /** The nodes that may announce, those of them whose agents are away, and those whose backends are out. */
+  readonly members: Pick<MembershipView, "alive" | "away" | "gone">;
 }
 
 export interface Me {
@@ -132,9 +133,9 @@ function namesOf(nodes: ReadonlyMap<string, Node>, memo: NodeNames): ReadonlySet
 const NOTHING: readonly Announcement[] = [];
 
 export function* desiredAnnouncing({ snapshot, members }: World, me: Me, memo: Memo): Sliced<Announcing> {
-  const { alive } = members;
+  const { alive, away } = members;
   const { ignoreExcludeLabel } = me;
-  const elections = yield* electingOwn(snapshot, { alive, ignoreExcludeLabel }, me, memo.elections);
+  const elections = yield* electingOwn(snapshot, { alive, away, ignoreExcludeLabel }, me, memo.elections);
   const addresses = yield* electingAddresses(elections, memo.addresses);
   const standsBy = trafficOf(snapshot, me) === "standingBy";
   const announcements = standsBy ? NOTHING : announcementsOf(me.nodeName, addresses, memo.announcements);

@@ -16,6 +16,7 @@ import { initialState, type AgentState } from "./state.ts";
 import { memoryMaps, sha256, world } from "./world.fixture.ts";
 import { gratuitousArp } from "../protocol/arp/packet.ts";
 import { unsolicitedAdvertisement } from "../protocol/ndp/packet.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 const NONE = new Map<string, string>();
 let state: AgentState;
@@ -31,15 +32,9 @@ beforeEach(() => {
     remainingMilliseconds: 59_500,
     lastAnswerMilliseconds: 80,
     problem: undefined,
+    away: false,
   } as const;
-  state.membership = () => ({
-    alive: new Set(["me", "peer"]),
-    gone: new Set(),
-    complete: true,
-    isolated: false,
-    reunions: 0,
-    peers: [peer],
-  });
+  state.membership = () => seeing(["me", "peer"], { peers: [peer] });
   parts = {
     state,
     me,

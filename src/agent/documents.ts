@@ -94,10 +94,11 @@ function statusDocument(state: AgentState): StatusDocument {
 function nodeRows(state: AgentState): NodeRow[] {
   const peers = state
     .membership()
-    .peers.map(({ name, address, state: peerState, remainingMilliseconds, lastAnswerMilliseconds }) => ({
+    .peers.map(({ name, address, state: peerState, away, remainingMilliseconds, lastAnswerMilliseconds }) => ({
       name,
       address: formatAddress(address),
       state: peerState,
+      ...(away ? { away } : {}),
       ...(remainingMilliseconds === undefined ? {} : { remainingSeconds: remainingMilliseconds / 1000 }),
       ...(lastAnswerMilliseconds === undefined ? {} : { lastAnswerMilliseconds }),
     }));

@@ -17,6 +17,7 @@ import { explainDocument } from "./explain.ts";
 import { runPass } from "./pass.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { memoryMaps, sha256, world as makeWorld } from "./world.fixture.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 const me: Me = {
   nodeName: "me",
@@ -148,14 +149,7 @@ function fakeSpeaker(session: Partial<SessionView> = { state: "established" }): 
 export async function explained(given: Case): Promise<ExplainDocument> {
   const state = initialState({ node: "me", version: "0", maps: memoryMaps() });
   const { alive = ["me", "peer"], gone = [], complete = true, isolated = false } = given;
-  state.membership = () => ({
-    alive: new Set(alive),
-    gone: new Set(gone),
-    complete,
-    isolated,
-    reunions: 0,
-    peers: [],
-  });
+  state.membership = () => seeing(alive, { gone: new Set(gone), complete, isolated });
   state.maps.runtime.setBigUint64(runtime.offset.valid_until_ns, state.nowNs() + 60_000_000_000n, true);
   const world = makeWorld({}, snapshotOf(given), [...alive], gone);
   const parts = {

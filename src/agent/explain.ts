@@ -109,7 +109,7 @@ function gatherFacts(service: string, world: World, state: AgentState, me: Me, a
     namesakes: [...snapshot.services.keys()].filter((key) => key !== service && key.split("/")[1] === name),
     problems: [...snapshot.problems, ...state.forwarding.problems],
     pools: poolFacts(world),
-    survey: surveyElection(service, snapshot, { alive: members.alive, ignoreExcludeLabel }, me.sha256),
+    survey: surveyElection(service, snapshot, { ...members, ignoreExcludeLabel }, me.sha256),
     announcers: new Map(announcers),
     settled: complete,
     isolated,

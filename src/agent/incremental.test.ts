@@ -119,7 +119,7 @@ describe("what an agent wants after each of many changes", () => {
           for (const change of changes) snapshot = change(snapshot);
           const gone = new Set(goneNames);
           const alive = new Set(NODES).difference(gone);
-          const world: World = { snapshot, links: [], endpoints: [], members: { alive, gone } };
+          const world: World = { snapshot, links: [], endpoints: [], members: { alive, away: new Map(), gone } };
           // A pass that was given up halfway leaves nothing behind.
           if (changes.length === 3) desiredForwarding(world, ME, memo).next();
           const me = { name: "node-1", unforwarded: held };

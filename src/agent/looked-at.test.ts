@@ -28,6 +28,7 @@ import { runPass, type PassParts } from "./pass.ts";
 import { initialState } from "./state.ts";
 import { Unforwarded } from "./unforwarded.ts";
 import { eth0, memoryMaps, sha256 } from "./world.fixture.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 const SERVICES = 600;
 const NODES = ["me", "peer", "third"];
@@ -106,8 +107,8 @@ function agent(): (snapshot: Snapshot) => void {
   const forwarding = memoryPorts({ frontends: 2048, backends: 2048, slots: 8192, maglev: 1 << 20 });
   const table = memoryTable(announced_key.size, announced.size, 2048);
   const state = initialState({ node: "me", version: "0", maps: { ...memoryMaps(), forwarding, announced: table } });
-  const members = { alive: new Set(NODES), gone: new Set<string>() };
-  state.membership = () => ({ ...members, complete: true, isolated: false, reunions: 0, peers: [] });
+  const members = seeing(NODES);
+  state.membership = () => members;
   const devices = { exclude: new RegExp(EXCLUDED_INTERFACES), only: undefined };
   const parts: PassParts = {
     state,

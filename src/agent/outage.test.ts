@@ -11,6 +11,7 @@ import { virtualClock, type VirtualClock } from "../time/clock.ts";
 import { ChangeLog } from "./change-log.ts";
 import { initialState, type AgentState } from "./state.ts";
 import { eth0, memoryMaps } from "./world.fixture.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 const REFUSED = "connect ECONNREFUSED 192.0.2.1:6443";
 const STEP_MS = 5;
@@ -80,7 +81,7 @@ function start(): void {
   const log = new ChangeLog((event, fields = {}) => void lines.push([event, ...Object.values(fields)].join(" ")));
   source.subscribe(() => {
     passes += 1;
-    const members = { alive: new Set<string>(), gone: new Set<string>() };
+    const members = seeing([]);
     state.world = { snapshot: source.snapshot(), links: [eth0], endpoints: [], members };
     log.report(state);
   });

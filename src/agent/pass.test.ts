@@ -18,6 +18,7 @@ import { atOnce } from "../time/slices.ts";
 import { passing, readBack, runPass, withdrawAnnouncements, type PassParts } from "./pass.ts";
 import { allProblems, initialState } from "./state.ts";
 import { eth0, memoryMaps, podLink, sha256, world } from "./world.fixture.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 let maps: DatapathMaps;
 let parts: PassParts;
@@ -54,7 +55,7 @@ function start(): void {
 
 beforeEach(() => {
   maps = memoryMaps();
-  view = { alive: new Set(["me"]), gone: new Set(), complete: true, isolated: false, reunions: 0, peers: [] };
+  view = seeing(["me"]);
   places = [];
   refusal = undefined;
   start();
@@ -222,6 +223,35 @@ describe("a pass", () => {
     view = { ...view, complete: true };
     runPass(parts, world({ web: "192.168.10.0" }, {}, ["me"]));
     assert.deepEqual(frontendsNow(), ["192.168.10.0:80 2"]);
+  });
+
+  test("takes nothing more until the others have seen its agent, but gives up what is not its own any more", () => {
+    runPass(parts, world({ web: "192.168.10.0", api: "192.168.10.1" }));
+    start();
+    view = { ...view, mayTake: false };
+    assert.equal(runPass(parts, world({ web: "192.168.10.0", db: "192.168.10.2" })).settled, true);
+    assert.deepEqual(announcedNow(), ["192.168.10.0 2"]);
+    assert.deepEqual(places, ["192.168.10.0 2"]);
+    view = { ...view, mayTake: true };
+    runPass(parts, world({ web: "192.168.10.0", db: "192.168.10.2" }));
+    assert.deepEqual(announcedNow(), ["192.168.10.0 2", "192.168.10.2 2"]);
+  });
+
+  test("says that it is informed when all that decides was read, not before", () => {
+    let informed = 0;
+    parts = { ...parts, inform: () => (informed += 1) };
+    for (const kind of [
+      "services",
+      "endpointSlices",
+      "nodes",
+      "ipAddressPools",
+      "l2Advertisements",
+      "namespaces",
+    ] as const)
+      runPass(parts, world({ web: "192.168.10.0" }, { unread: new Set([kind]), complete: false }));
+    assert.equal(informed, 0);
+    runPass(parts, world({ web: "192.168.10.0" }, { unread: new Set(["bgpPeers"]), complete: false }));
+    assert.equal(informed, 1);
   });
 
   for (const kind of ["endpointSlices", "l2Advertisements", "ipAddressPools", "nodes"] as const)

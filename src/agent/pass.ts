@@ -39,6 +39,8 @@ export interface PassParts {
   readonly attacher: Attacher;
   /** What the source has told of since it was asked last; undefined: nothing. */
   readonly news?: () => Snapshot | undefined;
+  /** Everything that decides was read once: this node can take addresses over. */
+  readonly inform?: () => void;
   /** Tells the segments what this node announces from now on. */
   readonly announce: (places: readonly AnnouncedPlace[]) => void;
 }
@@ -59,14 +61,16 @@ export function runPass(parts: PassParts, world: World): Passed {
 export function* passing(parts: PassParts, world: World): Sliced<Passed> {
   const { state, me, memo } = parts;
   const { withdrawals } = state;
-  const { complete } = state.membership();
   const membersChanged = state.world !== undefined && !sameMembers(state.world.members, world.members);
   state.world = world;
   // Before anything is attached or announced.
   storeTraffic(state.maps.runtime, trafficOf(world.snapshot, me));
   let written = attachDevices(parts, world);
   const mayForward = areRead(world.snapshot, OF_FORWARDING);
-  const mayAnnounce = complete && mayForward && areRead(world.snapshot, OF_ANNOUNCING);
+  const isInformed = mayForward && areRead(world.snapshot, OF_ANNOUNCING);
+  if (isInformed) parts.inform?.();
+  const { complete } = state.membership();
+  const mayAnnounce = isInformed && complete;
   let { snapshot } = world;
   const forward = function* (): Sliced<number> {
     if (!mayForward) return 0;
@@ -121,7 +125,8 @@ function areRead({ unread }: Snapshot, collections: readonly string[]): boolean 
 }
 
 function sameMembers(a: World["members"], b: World["members"]): boolean {
-  return a.alive.symmetricDifference(b.alive).size === 0 && a.gone.symmetricDifference(b.gone).size === 0;
+  const sameNames = a.alive.symmetricDifference(b.alive).size === 0 && a.gone.symmetricDifference(b.gone).size === 0;
+  return sameNames && a.away === b.away;
 }
 
 /** The tables are those of an earlier agent. */

@@ -66,8 +66,10 @@ export interface AgentState {
 export function initialState({ node, version, maps }: Pick<AgentState, "node" | "version" | "maps">): AgentState {
   const nobody: MembershipView = {
     alive: new Set(),
+    away: new Map(),
     gone: new Set(),
     complete: false,
+    mayTake: false,
     isolated: false,
     reunions: 0,
     peers: [],

@@ -12,6 +12,7 @@ import type { World } from "./desired.ts";
 import type { EndpointFile } from "./endpoints.ts";
 import type { NodeLink } from "./devices.ts";
 import type { DatapathMaps } from "./maps.ts";
+import { seeing } from "../protocol/swim/view.fixture.ts";
 
 export const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
 export const eth0: NodeLink = {
@@ -89,7 +90,7 @@ export function world(
   alive = ["me"],
   gone: readonly string[] = [],
 ): World {
-  const members = { alive: new Set(alive), gone: new Set(gone) };
+  const members = seeing(alive, { gone: new Set(gone) });
   return { snapshot: snapshot(services, changed), links: [eth0, podLink], endpoints: [pod], members };
 }
 

@@ -11,7 +11,18 @@ import {
   type Node,
   type Service,
 } from "../service/objects.ts";
-import { electAnnouncers, type Election, type ElectionInput, type ElectionMemo } from "./election.ts";
+import type { Members } from "./coverage.ts";
+import {
+  electAnnouncers,
+  electingOwn,
+  emptyElectionMemo,
+  type Announcer,
+  type Election,
+  type ElectionInput,
+  type ElectionMemo,
+  type OwnElectionMemo,
+} from "./election.ts";
+import { atOnce } from "../time/slices.ts";
 import { l2AdvertisementSchema, type L2Advertisement } from "./objects.ts";
 
 export const sha256 = (text: string): Uint8Array => createHash("sha256").update(text).digest();
@@ -24,6 +35,8 @@ export interface Shape {
   readonly pools?: readonly object[];
   /** Default: all nodes. */
   readonly alive?: readonly string[];
+  /** Whose agents are away, and who was alive when they went. */
+  readonly away?: Readonly<Record<string, readonly string[]>>;
   readonly ignoreExcludeLabel?: boolean;
 }
 
@@ -90,8 +103,24 @@ export function world(shape: Shape): ElectionInput {
 }
 
 export function elect(shape: Shape, memo?: ElectionMemo): ReadonlyMap<string, Election> {
-  const alive = new Set(shape.alive ?? (shape.nodes ?? []).map(({ metadata }) => metadata.name));
-  return electAnnouncers(world(shape), { alive, ignoreExcludeLabel: shape.ignoreExcludeLabel ?? false }, sha256, memo);
+  return electAnnouncers(world(shape), members(shape), sha256, memo);
+}
+
+/** What one node does: its name, or that it is another one. */
+export function electFor(
+  nodeName: string,
+  shape: Shape,
+  memo: OwnElectionMemo = emptyElectionMemo(),
+): ReadonlyMap<string, Election<Announcer>> {
+  return atOnce(electingOwn(world(shape), members(shape), { nodeName, sha256 }, memo));
+}
+
+export function members({ nodes = [], alive, away = {}, ignoreExcludeLabel = false }: Shape): Members {
+  return {
+    alive: new Set(alive ?? nodes.map(({ metadata }) => metadata.name)),
+    away: new Map(Object.entries(away).map(([name, before]) => [name, new Set(before)])),
+    ignoreExcludeLabel,
+  };
 }
 
 /** The announcer of the only Service, or why there is none. */

@@ -3,7 +3,7 @@
  * and it takes far fewer hashes than to know who does: somebody who comes before it is found after about ln N of them. That rival is remembered:
  * as long as it is there, other nodes come and go at no cost. Where this node came first, only those are asked about that were not there before.
  */
-import { compareBytes, type Sha256 } from "./ranks.ts";
+import { compareBytes, isFirst, type Sha256 } from "./ranks.ts";
 
 /** Some other node: it does not matter which. */
 export const ANOTHER = Symbol("another node");
@@ -40,6 +40,10 @@ export class Contest {
     const rival = this.#rivalAmong(among === undefined ? nodes : nodes.filter((node) => !among.has(node)), address);
     this.#remember(address, rival, wanted);
     return rival === undefined ? this.#self : ANOTHER;
+  }
+
+  isFirst(node: string, nodes: readonly string[], address: string): boolean {
+    return isFirst(node, nodes, address, this.#sha256);
   }
 
   #rivalAmong(nodes: readonly string[], address: string): string | undefined {

@@ -11,11 +11,17 @@ export type Unconcerned = "otherPool" | "otherService";
 export type Obstacle =
   | "gone" // its peers hear nothing from it, or its agent is gone past its grace
   | "excluded" // by its label
-  | "networkUnavailable"; // by its condition
+  | "networkUnavailable" // by its condition
+  | "away"; // its agent is, and others have had the address
 
 export interface Members {
   /** Names of the nodes that may announce; mine included where it may. */
   readonly alive: ReadonlySet<string>;
+  /**
+   * Of those, the ones whose agent is away: they announce what they had and can take nothing over, so others pass them over. Of each, who was
+   * alive when it went: what it was elected for among these is what it has. The same object as long as it says the same.
+   */
+  readonly away?: ReadonlyMap<string, ReadonlySet<string>>;
   /** Nodes with the label node.kubernetes.io/exclude-from-external-load-balancers may announce all the same. */
   readonly ignoreExcludeLabel?: boolean;
 }
@@ -23,6 +29,7 @@ export interface Members {
 export const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
 const SHARING_ANNOTATIONS = ["metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"];
 
+/** Any but `away`, which depends on the address (away.ts). */
 export function obstacleOf(node: Node, { alive, ignoreExcludeLabel = false }: Members): Obstacle | undefined {
   if (!alive.has(node.metadata.name)) return "gone";
   if (!ignoreExcludeLabel && Object.hasOwn(node.metadata.labels, EXCLUDE_LABEL)) return "excluded";
@@ -67,6 +74,14 @@ export function scoreOf(advertisements: readonly L2Advertisement[], node: Node):
       if (matches(preference, node.metadata.labels)) score += weight;
   }
   return score;
+}
+
+/** Names of the nodes that the advertisements cover and prefer to all others. */
+export function preferredOf(matching: readonly L2Advertisement[], nodes: readonly Node[]): readonly string[] {
+  const covered = nodes.filter((node) => matching.some((advertisement) => covers(advertisement, node)));
+  const scores = covered.map((node) => scoreOf(matching, node));
+  const best = scores.reduce((a, b) => Math.max(a, b), 0);
+  return covered.filter((_, index) => scores[index] === best).map(({ metadata }) => metadata.name);
 }
 
 /** Where the node may answer: names of its network interfaces, sorted; one advertisement without a list makes it all. */

@@ -548,7 +548,8 @@ describe("elections", () => {
         slices,
         ads,
         fc.boolean(),
-        (members, someServices, someSlices, someAds, ignoreExcludeLabel) => {
+        fc.option(alive, { nil: undefined }),
+        (members, someServices, someSlices, someAds, ignoreExcludeLabel, before) => {
           const shape = {
             nodes,
             services: someServices,
@@ -556,6 +557,7 @@ describe("elections", () => {
             ads: someAds,
             alive: members,
             ignoreExcludeLabel,
+            ...(before === undefined ? {} : { away: { n2: before } }),
           };
           assert.deepEqual(elect(shape, memo), elect(shape));
         },

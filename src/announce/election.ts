@@ -13,6 +13,7 @@ import { changedKeys, emptyMap, type PersistentMap } from "../reconcile/persiste
 import type { EndpointSlice, Node, Service } from "../service/objects.ts";
 import { indexOf, sameObjects, type SliceIndex } from "../service/slices.ts";
 import { atOnce, type Sliced } from "../time/slices.ts";
+import { firstAtWork, type Order } from "./away.ts";
 import {
   candidacyOf,
   configurationOf,
@@ -23,7 +24,7 @@ import {
   type Unannounced,
 } from "./candidacy.ts";
 import { ANOTHER, Contest } from "./contest.ts";
-import { covers, interfacesOf, obstacleOf, scoreOf, type Members } from "./coverage.ts";
+import { covers, interfacesOf, obstacleOf, preferredOf, type Members } from "./coverage.ts";
 import type { L2Advertisement } from "./objects.ts";
 import { Ranks, type Sha256 } from "./ranks.ts";
 
@@ -84,11 +85,6 @@ export function* electingOwn(
 ): Sliced<ReadonlyMap<string, Election<Announcer>>> {
   const contest = (memo.order ??= new Contest(self.nodeName, self.sha256));
   return yield* electing(input, members, contest, memo);
-}
-
-/** Who comes first among nodes for an address; undefined of none. */
-interface Order<A extends Announcer> {
-  first(nodes: readonly string[], address: string): A | undefined;
 }
 
 function* electing<A extends Announcer>(
@@ -241,7 +237,8 @@ function sameValues(a: ReadonlyMap<string, object>, b: ReadonlyMap<string, objec
 
 function sameMembers(a: Members, b: Members): boolean {
   const sameAlive = a.alive === b.alive || (a.alive.size === b.alive.size && a.alive.isSubsetOf(b.alive));
-  return sameAlive && (a.ignoreExcludeLabel ?? false) === (b.ignoreExcludeLabel ?? false);
+  const sameAway = a.away === b.away || (a.away?.size ?? 0) + (b.away?.size ?? 0) === 0;
+  return sameAlive && sameAway && (a.ignoreExcludeLabel ?? false) === (b.ignoreExcludeLabel ?? false);
 }
 
 /** Nodes never change, but there are hundreds, and their objects are replaced now and then. */
@@ -278,14 +275,24 @@ function electOne<A extends Announcer>(candidate: Candidate | Unannounced, world
   const coverage = coverageOf(advertisements, world);
   if (!coverage.any) return nobody("noMatchingAdvertisement");
   const allowed = onlyNodes && [...onlyNodes].flatMap((name) => world.eligible.get(name) ?? []);
-  const winner = order.first(allowed === undefined ? coverage.preferred : preferredOf(advertisements, allowed), text);
-  if (winner === undefined) return nobody("noEligibleNode");
+  const names = allowed === undefined ? coverage.preferred : preferredOf(advertisements, allowed);
+  const first = order.first(names, text);
+  if (first === undefined) return nobody("noEligibleNode");
+  const { members } = world;
+  const winner =
+    (members.away?.size ?? 0) === 0
+      ? first
+      : firstAtWork(first, { address: text, advertisements, nodes: nodesOf(candidate, world), members }, order);
   const node = winner === ANOTHER ? undefined : world.nodes.get(winner);
   const interfaces = node === undefined ? NOWHERE : interfacesOf(advertisements, node);
   return { addresses, announcer: winner, interfaces };
 }
 
 const NOWHERE: readonly string[] = [];
+
+function nodesOf({ onlyNodes }: Candidate, { nodes }: World): readonly Node[] {
+  return onlyNodes === undefined ? [...nodes.values()] : [...onlyNodes].flatMap((name) => nodes.get(name) ?? []);
+}
 
 function coverageOf(matching: readonly L2Advertisement[], { coverages, nodes, eligible }: World): Coverage {
   const known = coverages.get(matching);
@@ -294,12 +301,4 @@ function coverageOf(matching: readonly L2Advertisement[], { coverages, nodes, el
   const coverage = { any, preferred: preferredOf(matching, [...eligible.values()]) };
   coverages.set(matching, coverage);
   return coverage;
-}
-
-/** Names of the nodes that the advertisements cover and prefer to all others. */
-function preferredOf(matching: readonly L2Advertisement[], nodes: readonly Node[]): readonly string[] {
-  const covered = nodes.filter((node) => matching.some((advertisement) => covers(advertisement, node)));
-  const scores = covered.map((node) => scoreOf(matching, node));
-  const best = scores.reduce((a, b) => Math.max(a, b), 0);
-  return covered.filter((_, index) => scores[index] === best).map(({ metadata }) => metadata.name);
 }

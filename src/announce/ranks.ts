@@ -47,6 +47,10 @@ export class Ranks {
     return winner ?? anew.top[0];
   }
 
+  isFirst(node: string, nodes: readonly string[], address: string): boolean {
+    return isFirst(node, nodes, address, this.#sha256);
+  }
+
   #extended(known: Ranking, wanted: Nodes, address: string): Ranking {
     if (known.among === wanted) return known;
     const { union, fresh } = this.#join(known.among, wanted);
@@ -93,6 +97,13 @@ export class Ranks {
     if (this.#rankings.size >= ADDRESSES_MAX && !this.#rankings.has(address)) this.#rankings.clear();
     this.#rankings.set(address, ranking);
   }
+}
+
+/** Whether a node is one of some, and the first of them. Remembers nothing. */
+export function isFirst(node: string, nodes: readonly string[], address: string, sha256: Sha256): boolean {
+  if (!nodes.includes(node)) return false;
+  const own = sha256(`${node}#${address}`);
+  return nodes.every((other) => other === node || compareBytes(own, sha256(`${other}#${address}`)) <= 0);
 }
 
 /** Of two nodes for an address, for sorting. */

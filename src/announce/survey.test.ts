@@ -1,13 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ad, elect, EXCLUDED, node, service, sha256, slice, web, world, type Shape } from "./cluster.fixture.ts";
+import {
+  ad,
+  elect,
+  EXCLUDED,
+  members,
+  node,
+  service,
+  sha256,
+  slice,
+  web,
+  world,
+  type Shape,
+} from "./cluster.fixture.ts";
 import { mayAnnounce, surveyElection, type Survey } from "./survey.ts";
 
 function survey(shape: Shape): Survey {
-  const alive = new Set(shape.alive ?? (shape.nodes ?? []).map(({ metadata }) => metadata.name));
-  const { ignoreExcludeLabel = false } = shape;
-  return surveyElection("default/web", world(shape), { alive, ignoreExcludeLabel }, sha256);
+  return surveyElection("default/web", world(shape), members(shape), sha256);
 }
 
 test("a survey says of each node why it is out, and puts those that are in first, in their order", () => {
@@ -79,6 +89,7 @@ test("a survey and the election never disagree", () => {
     nodes: fc.tuple(labelled, labelled, labelled),
     ads: fc.array(advertisement, { maxLength: 3 }),
     alive: fc.subarray(names),
+    away: fc.dictionary(fc.constantFrom(...names), fc.subarray(names), { maxKeys: 2 }),
     ignoreExcludeLabel: fc.boolean(),
     endpoints: fc.subarray(names),
     policy: fc.constantFrom("Cluster", "Local"),

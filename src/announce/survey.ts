@@ -6,6 +6,7 @@ import { formatAddress, parseAddress } from "../net/address.ts";
 import { NO_NAMESPACES, parsePools, type Pool } from "../pool/pools.ts";
 import type { Service } from "../service/objects.ts";
 import { slicesOf } from "../service/slices.ts";
+import { isPassedOver, type Contenders } from "./away.ts";
 import { poolOfAll, poolOfEach } from "./candidacy.ts";
 import {
   covers,
@@ -21,7 +22,7 @@ import {
 } from "./coverage.ts";
 import type { ElectionInput } from "./election.ts";
 import type { L2Advertisement } from "./objects.ts";
-import { compareRanks, type Sha256 } from "./ranks.ts";
+import { compareRanks, isFirst, type Sha256 } from "./ranks.ts";
 
 export interface Survey {
   /** Names of the pools that hold its addresses, one where possible; empty: an address lies in none, or they must not differ. */
@@ -83,13 +84,33 @@ export function surveyElection(key: string, input: ElectionInput, members: Membe
     })),
     sharedBySelector: isSharedBySelector(service, concerned),
     hasEndpoint: usable !== undefined,
-    nodes: surveyNodes(input, members, concerned, localNodes(service, usable)).toSorted(
-      (a, b) =>
-        Number(mayAnnounce(b)) - Number(mayAnnounce(a)) ||
-        b.score - a.score ||
-        compareRanks(a.name, b.name, first === undefined ? "" : formatAddress(first), sha256),
+    nodes: withoutPassedOver(
+      surveyNodes(input, members, concerned, localNodes(service, usable)),
+      { address: first === undefined ? "" : formatAddress(first), advertisements: concerned, nodes, members },
+      sha256,
     ),
   };
+}
+
+/** In order; who is passed over has an obstacle, unless that would be all. */
+function withoutPassedOver(
+  surveyed: readonly SurveyedNode[],
+  contenders: Contenders,
+  sha256: Sha256,
+): readonly SurveyedNode[] {
+  const allowed = new Set(surveyed.filter(({ lacksEndpoint }) => !lacksEndpoint).map(({ name }) => name));
+  const among = { ...contenders, nodes: contenders.nodes.filter(({ metadata }) => allowed.has(metadata.name)) };
+  const order = { isFirst: (...words: [string, readonly string[], string]) => isFirst(...words, sha256) };
+  const judged = surveyed.map((node): SurveyedNode =>
+    mayAnnounce(node) && isPassedOver(node.name, among, order) ? { ...node, obstacle: "away" } : node,
+  );
+  const { address } = contenders;
+  return (judged.some(mayAnnounce) ? judged : surveyed).toSorted(
+    (a, b) =>
+      Number(mayAnnounce(b)) - Number(mayAnnounce(a)) ||
+      b.score - a.score ||
+      compareRanks(a.name, b.name, address, sha256),
+  );
 }
 
 /** Where a Service has addresses of several pools, an advertisement of one of them speaks for it. */

@@ -146,6 +146,7 @@ export const documents: ApiDocuments = {
     },
     { name: "worker3", address: "fd00::1", state: "gone", lastAnswerMilliseconds: 3_725_000 },
     { name: "worker4", state: "alive" },
+    { name: "worker5", address: "192.168.10.205", state: "alive", away: true, remainingSeconds: 41.2 },
   ],
   "/v1/pools": [
     {

@@ -30,11 +30,16 @@ const columns: readonly Column<NodeRow>[] = [
   { title: "ADDRESS", cell: (row) => row.address ?? "" },
   {
     title: "STATE",
-    cell: (row, paint) => paint(COLOURS[row.state], row.draining === true ? `${row.state}, draining` : row.state),
+    cell: (row, paint) => paint(row.away === true ? "yellow" : COLOURS[row.state], stateOf(row)),
   },
   { title: "STAMP", align: "right", cell: (row) => optional(row.remainingSeconds, duration) },
   { title: "LAST ANSWER", align: "right", cell: (row) => optional(row.lastAnswerMilliseconds, lastAnswer) },
 ];
+
+function stateOf({ state, draining, away }: NodeRow): string {
+  if (draining === true) return `${state}, draining`;
+  return away === true ? `${state}, agent away` : state;
+}
 
 function lastAnswer(milliseconds: number): string {
   return milliseconds < 10_000 ? `${Math.round(milliseconds)}ms` : duration(milliseconds / 1000);

@@ -45,11 +45,12 @@ shop/till     10.254.254.1             443/TCP         Cluster   maglev      1 (
   {
     line: "nodes",
     table: `
-NODE      ADDRESS          STATE       STAMP   LAST ANSWER
-worker1   192.168.10.202   self          59s             -
-worker2   192.168.10.203   abandoned      0s         101ms
-worker3   fd00::1          gone            -          1h2m
-worker4   -                alive           -             -
+NODE      ADDRESS          STATE               STAMP   LAST ANSWER
+worker1   192.168.10.202   self                  59s             -
+worker2   192.168.10.203   abandoned              0s         101ms
+worker3   fd00::1          gone                    -          1h2m
+worker4   -                alive                   -             -
+worker5   192.168.10.205   alive, agent away     41s             -
 `,
   },
   {

@@ -210,6 +210,8 @@ export interface NodeRow {
   readonly state: "self" | "alive" | "abandoned" | "gone";
   /** An operator has drained it. Known of this node only. */
   readonly draining?: true;
+  /** Alive, but no agent is at work there, or one that cannot read anything yet: it announces what it had and takes nothing over. */
+  readonly away?: true;
   /** Of its stamp. */
   readonly remainingSeconds?: number;
   readonly lastAnswerMilliseconds?: number;

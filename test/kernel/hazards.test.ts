@@ -13,6 +13,7 @@ import { openSandbox, type Sandbox } from "../../src/kernel/sandbox.fixture.ts";
 import { listDefaultDevices, listNeighbors } from "../../src/kernel/routes.ts";
 import { address } from "../../src/net/address.ts";
 import { parseMac } from "../../src/net/mac.ts";
+import { seeing } from "../../src/protocol/swim/view.fixture.ts";
 
 const OTHER = `fl-kt-other-${process.pid}`;
 const MINE = "02:00:00:00:00:01";
@@ -131,8 +132,7 @@ describe("a node whose stack is looked at", () => {
   /** `me` announces 192.168.10.0 on eth0; a backend is at 10.244.1.2, on `peer`. */
   function running(): AgentState {
     const state = initialState({ node: "me", version: "0.1.0", maps: memoryMaps() });
-    const nobody = { alive: new Set(["me"]), gone: new Set<string>(), isolated: false, reunions: 0, peers: [] };
-    state.membership = () => ({ ...nobody, complete: true });
+    state.membership = () => seeing(["me"]);
     const devices = [{ name: "eth0", ifindex: 2, mac: MINE, xdp: "native" as const, tc: true, addresses: [] }];
     const me = {
       nodeName: "me",

@@ -96,6 +96,7 @@ const OBSTACLES = {
   gone: "is gone: its peers hear nothing, or no agent has run there for its grace",
   excluded: "has the label node.kubernetes.io/exclude-from-external-load-balancers",
   networkUnavailable: "has the condition NetworkUnavailable",
+  away: "is passed over: its agent is away or cannot read anything yet, so it can take nothing over",
 } as const;
 
 function describe({ covered, obstacle, lacksEndpoint, score }: SurveyedNode): string {

@@ -12,15 +12,17 @@ import { seededRandom, type Random } from "../../time/jitter.ts";
 import { DEFAULT_TIMING } from "./config.ts";
 import { deadline, initialState, step, type Event, type State } from "./machine.ts";
 import { decodeProbe, encodeProbe } from "./packet.ts";
-import { Roster } from "./roster.ts";
+import { Roster, type Peer } from "./roster.ts";
 import type { SipKey } from "./siphash.ts";
-import { initialStamp, isSettled, stepStamp, type StampEvent, type StampState } from "./stamp.ts";
+import { initialStamp, isSettled, mayTake, stepStamp, type StampEvent, type StampState } from "./stamp.ts";
 
 const KEY: SipKey = [1n, 2n];
 const GRACE = 5000;
 const MARGIN = 1000;
 /** From a change of view to the datapath's map: a busy agent. */
 const REACTION = 40;
+/** Shorter than the product's, as the grace is. */
+const TIMING = { ...DEFAULT_TIMING, awayMilliseconds: 1500 };
 
 interface Network {
   readonly clock: VirtualClock;
@@ -30,6 +32,8 @@ interface Network {
   /** Whether a packet may pass from one to the other. */
   passes: (from: string, to: string) => boolean;
   readonly nodes: Map<string, Machine>;
+  /** Whether an agent that starts learns what there is to announce. */
+  informs: boolean;
   /** Everything that happened, for failures. */
   readonly log: string[];
 }
@@ -89,6 +93,8 @@ class Agent {
   readonly #network: Network;
   readonly #roster = new Roster();
   readonly #order: readonly string[];
+  readonly #peers: readonly Peer[];
+  #informed = false;
   #state: State;
   #stamp: StampState;
   #killed = false;
@@ -100,25 +106,34 @@ class Agent {
     this.#network = network;
     const now = network.clock.now();
     this.#order = [...network.nodes.keys()];
-    this.#state = initialState(DEFAULT_TIMING, now);
+    this.#state = initialState(TIMING, now);
     this.#stamp = initialStamp(
-      { graceMilliseconds: GRACE, marginMilliseconds: MARGIN },
+      { graceMilliseconds: GRACE, marginMilliseconds: MARGIN, awayMilliseconds: TIMING.awayMilliseconds },
       fromNanoseconds(machine.validUntil),
       now,
     );
     const peers = this.#order.flatMap((name, index) =>
       name === machine.name ? [] : [{ name, address: address(`10.0.0.${index + 1}`) }],
     );
-    this.#roster.expect(peers);
+    this.#peers = peers;
     this.#tick();
-    this.feed({
-      type: "peers",
-      peers: peers.map((peer) => ({ ...peer, nonce: BigInt(Math.floor(network.random() * 2 ** 52)) })),
-    });
+    if (network.informs) this.inform();
+  }
+
+  /** It reads who else there is, and what there is to announce. */
+  inform(): void {
+    if (this.#killed || this.#informed) return;
+    this.#informed = true;
+    this.#roster.expect(this.#peers);
+    const { random } = this.#network;
+    const peers = this.#peers.map((peer) => ({ ...peer, nonce: BigInt(Math.floor(random() * 2 ** 52)) }));
+    this.feed({ type: "peers", peers });
+    this.feedStamp({ type: "informed" });
   }
 
   view(): ReturnType<Roster["view"]> {
-    return this.#roster.view(isSettled(this.#stamp) ? this.#machine.name : undefined, this.#network.clock.now());
+    const self = isSettled(this.#stamp) ? this.#machine.name : undefined;
+    return this.#roster.view(self, mayTake(this.#stamp), this.#network.clock.now());
   }
 
   kill(): void {
@@ -143,7 +158,7 @@ class Agent {
   feedStamp(event: StampEvent): void {
     if (this.#killed) return;
     const { clock } = this.#network;
-    const wasSettled = isSettled(this.#stamp);
+    const before = this.#stamp;
     const [next, effects] = stepStamp(this.#stamp, event, clock.now());
     this.#stamp = next;
     for (const effect of effects) {
@@ -152,7 +167,7 @@ class Agent {
     }
     this.#wakeStamp();
     this.#wakeStamp = next.wakeAt === undefined ? (): void => {} : clock.at(next.wakeAt, () => this.#tick());
-    if (wasSettled !== isSettled(next)) this.#later(() => this.#apply());
+    if (isSettled(before) !== isSettled(next) || mayTake(before) !== mayTake(next)) this.#later(() => this.#apply());
   }
 
   #tick(): void {
@@ -178,9 +193,14 @@ class Agent {
 
   #apply(): void {
     const view = this.view();
-    if (!view.complete) return;
-    const announcer = this.#order.find((name) => view.alive.has(name));
-    const announced = announcer === this.#machine.name;
+    if (!this.#informed || !view.complete) return;
+    const first = (alive: ReadonlySet<string>): string | undefined => this.#order.find((name) => alive.has(name));
+    // As announce/election.ts does.
+    const announcer = this.#order.find((name) => {
+      const before = view.away.get(name);
+      return view.alive.has(name) && (before === undefined || first(before) === name);
+    });
+    const announced = announcer === this.#machine.name && (view.mayTake || this.#machine.announced);
     if (announced !== this.#machine.announced)
       this.#network.log.push(
         `${this.#network.clock.now()} ${this.#machine.name} ${announced ? "announces" : "withdraws"}`,
@@ -224,6 +244,7 @@ function cluster(size: number, seed: number, loss = 0): Network {
     loss,
     passes: () => true,
     nodes: new Map(),
+    informs: true,
     log: [],
   };
   for (let index = 1; index <= size; index += 1) network.nodes.set(`n${index}`, new Machine(`n${index}`, network));
@@ -241,6 +262,12 @@ function answering(network: Network): readonly string[] {
   return [...network.nodes.values()].filter((machine) => machine.answersArp()).map(({ name }) => name);
 }
 
+/** What is to be announced can be read again, or cannot. */
+function setInforms(network: Network, informs: boolean): void {
+  network.informs = informs;
+  if (informs) for (const { agent } of network.nodes.values()) agent?.inform();
+}
+
 /** Moves time on in small steps; at no moment two nodes may answer. Returns who answered at each step. */
 function watch(network: Network, milliseconds: number): readonly (string | undefined)[] {
   const seen: (string | undefined)[] = [];
@@ -253,6 +280,8 @@ function watch(network: Network, milliseconds: number): readonly (string | undef
   }
   return seen;
 }
+
+type Action = "killAgent" | "startAgent" | "crash" | "boot" | "outage" | "recovery";
 
 const sizes = fc.integer({ min: 2, max: 5 });
 const seeds = fc.nat({ max: 2 ** 31 - 1 });
@@ -399,10 +428,100 @@ test("a node that returns while the agent of its replacement is away waits for i
   assert.equal(watch(network, 3000).at(-1), "n1");
 });
 
+describe("an agent that starts and cannot read what there is to announce", () => {
+  /** n2's agent starts anew and is seen to be away. */
+  function uninformed(size: number, seed: number): Network {
+    const network = cluster(size, seed);
+    watch(network, 2000);
+    setInforms(network, false);
+    node(network, "n2").killAgent();
+    node(network, "n2").startAgent();
+    watch(network, 2000);
+    return network;
+  }
+
+  test("keeps what its datapath answers for, for as long as that lasts", () => {
+    const network = cluster(3, 7);
+    watch(network, 2000);
+    setInforms(network, false);
+    node(network, "n1").killAgent();
+    node(network, "n1").startAgent();
+    assert.deepEqual(new Set(watch(network, 4 * GRACE)), new Set(["n1"]));
+    setInforms(network, true);
+    assert.deepEqual(new Set(watch(network, 3000)), new Set(["n1"]));
+  });
+
+  test("is passed over for what another node leaves, and takes it when it has read", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 3, max: 5 }), seeds, phases, (size, seed, phase) => {
+        const network = uninformed(size, seed);
+        watch(network, phase);
+        node(network, "n1").crash();
+        watch(network, DEFAULT_TIMING.windowMilliseconds + REACTION + 10);
+        assert.deepEqual(answering(network), ["n3"]);
+        assert.deepEqual(new Set(watch(network, 2 * GRACE)), new Set(["n3"]));
+        setInforms(network, true);
+        assert.equal(watch(network, 3000).at(-1), "n2");
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("is passed over as soon as it is seen to be away, also for what was left meanwhile", () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 600, max: 1400 }), (seed, pause) => {
+        const network = cluster(3, seed);
+        watch(network, 2000);
+        setInforms(network, false);
+        node(network, "n2").killAgent();
+        node(network, "n2").startAgent();
+        watch(network, pause);
+        node(network, "n1").crash();
+        watch(network, TIMING.awayMilliseconds + 500);
+        assert.deepEqual(answering(network), ["n3"]);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("keeps what it had taken over before", () => {
+    const network = cluster(3, 7);
+    watch(network, 2000);
+    node(network, "n1").crash();
+    watch(network, 1000);
+    setInforms(network, false);
+    node(network, "n2").killAgent();
+    node(network, "n2").startAgent();
+    assert.deepEqual(new Set(watch(network, 4 * GRACE)), new Set(["n2"]));
+  });
+
+  test("after its node was away gets nothing back before it has read", () => {
+    const network = cluster(3, 7);
+    watch(network, 2000);
+    node(network, "n1").crash();
+    watch(network, 1000);
+    setInforms(network, false);
+    node(network, "n1").boot();
+    assert.deepEqual(new Set(watch(network, 2 * GRACE)), new Set(["n2"]));
+    setInforms(network, true);
+    assert.equal(watch(network, 3000).at(-1), "n1");
+  });
+});
+
+test("a peer whose agent is dead is passed over long before its grace ends", () => {
+  const network = cluster(3, 7);
+  watch(network, 2000);
+  node(network, "n2").killAgent();
+  watch(network, 2000);
+  node(network, "n1").crash();
+  watch(network, 700);
+  assert.deepEqual(answering(network), ["n3"]);
+});
+
 test("never two nodes answer, whatever agents and nodes stop and start, and in the end the first does", () => {
   const names = ["n1", "n2", "n3"];
   // Both found by this test: the replacement's agent is away when the first node returns; an agent dies while it settles.
-  const examples: [number, [string, "killAgent" | "startAgent" | "crash" | "boot", number][]][] = [
+  const examples: [number, [string, Action, number][]][] = [
     [
       0,
       [
@@ -423,7 +542,7 @@ test("never two nodes answer, whatever agents and nodes stop and start, and in t
   const actions = fc.array(
     fc.tuple(
       fc.constantFrom(...names),
-      fc.constantFrom<"killAgent" | "startAgent" | "crash" | "boot">("killAgent", "startAgent", "crash", "boot"),
+      fc.constantFrom<Action>("killAgent", "startAgent", "crash", "boot", "outage", "recovery"),
       fc.oneof(fc.nat({ max: 400 }), fc.nat({ max: 7000 })),
     ),
     { maxLength: 12 },
@@ -434,13 +553,15 @@ test("never two nodes answer, whatever agents and nodes stop and start, and in t
       for (const [name, action, pause] of list) {
         const machine = node(network, name);
         network.log.push(`${network.clock.now()} ${name} ${action}`);
-        if (action === "boot" ? !machine.powered : machine.powered) machine[action]();
+        if (action === "outage" || action === "recovery") setInforms(network, action === "recovery");
+        else if (action === "boot" ? !machine.powered : machine.powered) machine[action]();
         watch(network, pause);
       }
       for (const machine of network.nodes.values()) {
         if (machine.powered) machine.startAgent();
         else machine.boot();
       }
+      setInforms(network, true);
       assert.equal(watch(network, 3000).at(-1), "n1");
     }),
     { numRuns: 60, examples },

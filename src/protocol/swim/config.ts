@@ -21,6 +21,8 @@ export interface Timing {
   readonly atOnceMilliseconds: number;
   /** Our own timer being later than this means that we did not run, and what we did not hear says nothing. */
   readonly stallMilliseconds: number;
+  /** A peer whose stamp was not put off for so long has no agent at work. Longer than one takes to start anew. */
+  readonly awayMilliseconds: number;
 }
 
 /**
@@ -36,6 +38,7 @@ export const DEFAULT_TIMING: Timing = {
   windowMilliseconds: 600,
   atOnceMilliseconds: 300,
   stallMilliseconds: 25,
+  awayMilliseconds: 5000,
 };
 
 /** A window with fewer probes than this proves nothing. */
@@ -46,6 +49,11 @@ export const REPORT_INTERVAL_MILLISECONDS = 200;
 
 /** How often the stamp is written; it is valid for the grace, many times that. */
 export const STAMP_INTERVAL_MILLISECONDS = 500;
+/**
+ * So long after its last renewal was heard an agent may still have been at work: it renews every half second, and it hears of others' ends a little
+ * sooner or later than we do.
+ */
+export const LAST_WORK_MILLISECONDS = 2 * STAMP_INTERVAL_MILLISECONDS;
 export const GRACE_SECONDS = 60;
 /** A stop for an upgrade leaves the datapath to itself for so long. */
 export const RESTART_SECONDS = 600;

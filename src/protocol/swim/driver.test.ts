@@ -96,6 +96,7 @@ function start(port: number, options: Partial<MembershipOptions> = {}, validUnti
     onLapsed,
     ...options,
   });
+  membership.inform();
   memberships.push(membership);
   return Object.assign(counted, { membership, stamp });
 }
@@ -205,6 +206,21 @@ describe("membership over real sockets", { concurrency: true }, () => {
     const view = membership.view();
     assert.deepEqual([view.peers.map(({ name }) => name), [...view.gone]], [["b"], []]);
   });
+});
+
+test("a peer whose stamp nobody puts off any more is away, with those who were alive when it went", async () => {
+  const [b, timing] = [await respond("127.0.0.2"), { ...PATIENT, awayMilliseconds: 600 }];
+  const { membership } = start(b.port, { timing });
+  membership.setPeers([peer("b")]);
+  await viewThat(membership, ({ complete }) => complete);
+  assert.equal(membership.view().away.size, 0);
+  b.validUntil = later(50_000);
+  const { away, peers } = await viewThat(membership, (view) => view.away.size > 0);
+  assert.deepEqual([...(away.get("b") ?? [])].toSorted(), ["a", "b"]);
+  assert.equal(peers[0]?.away, true);
+  assert.equal(membership.view().away, away, "the same object");
+  b.validUntil = undefined;
+  await viewThat(membership, (view) => view.away.size === 0);
 });
 
 describe("the stamp", { concurrency: true }, () => {

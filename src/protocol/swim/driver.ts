@@ -10,7 +10,7 @@ import { DEFAULT_TIMING, GRACE_SECONDS, MEMBERSHIP_PORT, RESTART_SECONDS, type T
 import type { Report, ToWorker, WorkerOptions } from "./messages.ts";
 import { Roster, type Peer } from "./roster.ts";
 import type { SipKey } from "./siphash.ts";
-import { initialStamp, isSettled, stepStamp, type StampEvent } from "./stamp.ts";
+import { initialStamp, isSettled, mayTake, stepStamp, type StampEvent } from "./stamp.ts";
 import type { MembershipView } from "./view.ts";
 
 export type { Peer };
@@ -53,7 +53,9 @@ export type StopMode = "restart" | "leave" | "failed";
 
 export interface Membership {
   view(): MembershipView;
-  /** Calls back after every change of `alive`, `gone`, `isolated` or `reunions`. Returns the way to stop. */
+  /** The agent has read all that it decides from; before, this node takes nothing over, and its peers pass it over. */
+  inform(): void;
+  /** Calls back after every change of `alive`, `away`, `gone`, `isolated` or `reunions`, or of `mayTake`. Returns the way to stop. */
   onChange(listener: () => void): () => void;
   /** All other nodes, by the address their datapath answers at. Before the first call the view is not `complete`. */
   setPeers(peers: readonly Peer[]): void;
@@ -96,7 +98,8 @@ export function startMembership(options: MembershipOptions): Membership {
   });
 
   return {
-    view: () => roster.view(stamp.settled() ? options.node : undefined, systemClock.now()),
+    view: () => roster.view(stamp.settled() ? options.node : undefined, stamp.mayTake(), systemClock.now()),
+    inform: () => stamp.inform(),
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -117,6 +120,8 @@ export function startMembership(options: MembershipOptions): Membership {
 
 interface StampKeeper {
   settled(): boolean;
+  mayTake(): boolean;
+  inform(): void;
   end(mode: StopMode): void;
 }
 
@@ -127,7 +132,12 @@ function keepStamp(
   fail: (error: Error) => void,
 ): StampKeeper {
   const { graceSeconds = GRACE_SECONDS, answerMarginMilliseconds, stamp } = options;
-  const durations = { graceMilliseconds: graceSeconds * 1000, marginMilliseconds: answerMarginMilliseconds };
+  const { awayMilliseconds } = options.timing ?? DEFAULT_TIMING;
+  const durations = {
+    graceMilliseconds: graceSeconds * 1000,
+    marginMilliseconds: answerMarginMilliseconds,
+    awayMilliseconds,
+  };
   if (durations.graceMilliseconds <= answerMarginMilliseconds)
     throw new RangeError(
       `A grace of ${graceSeconds} s leaves nothing after the margin of ${answerMarginMilliseconds} ms`,
@@ -138,7 +148,7 @@ function keepStamp(
 
   const handle = (event: StampEvent): void => {
     if (ended) return;
-    const wasSettled = isSettled(state);
+    const before = state;
     const [next, effects] = stepStamp(state, event, systemClock.now());
     state = next;
     for (const effect of effects) {
@@ -147,7 +157,7 @@ function keepStamp(
     }
     cancel();
     if (state.wakeAt !== undefined) cancel = systemClock.at(state.wakeAt, tick);
-    if (isSettled(state) !== wasSettled) onSettledChange();
+    if (isSettled(state) !== isSettled(before) || mayTake(state) !== mayTake(before)) onSettledChange();
   };
   const tick = (): void => handle({ type: "clock", othersSeen: roster.allSeenSince(state.settledAt) });
   const withdraw = (): void => {
@@ -163,13 +173,15 @@ function keepStamp(
 
   return {
     settled: () => isSettled(state),
+    mayTake: () => mayTake(state),
+    inform: () => handle({ type: "informed" }),
     end: (mode) => {
       if (ended) return;
       ended = true;
       cancel();
       // A lapsed stamp is not made valid by leaving: what it would answer for may be somebody else's by now.
       if (mode === "leave") stamp.write(0n);
-      if (mode === "restart" && state.phase === "settled")
+      if (mode === "restart" && isSettled(state))
         stamp.write(nanoseconds(later(systemClock.now(), RESTART_SECONDS * 1000)));
     },
   };

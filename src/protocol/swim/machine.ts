@@ -8,6 +8,9 @@
  *       └─ answer ──  gone  ◄──── silent for the window, and it is not we who are cut off ───────┘
  *
  * A peer that nobody has heard of yet counts as alive until its first window is over.
+ *
+ * One that is alive is `away` while no agent puts off the end of its stamp: its datapath goes on, but there is nobody to take anything over. An
+ * agent that knows nothing yet puts it off once in a long time (stamp.ts), so it takes two of them in a row to count as back.
  */
 import type { Address } from "../../net/address.ts";
 import { sameAddress } from "../../net/address.ts";
@@ -31,6 +34,12 @@ export interface PeerRow {
   readonly lastAskedAt: Instant | undefined;
   /** Its agent was there at this moment or later: it has put off the end of its stamp. Undefined: not seen doing so. */
   readonly renewedAt: Instant | undefined;
+  /** Since when it has not done so, as far as could be heard. */
+  readonly idleSince: Instant;
+  /** When it was alive last, where it is not or was not once. */
+  readonly leftAt: Instant | undefined;
+  /** Its datapath answers for what it had, and nobody is there to take over more. */
+  readonly away: boolean;
   /** Sequence of the last request. */
   readonly sequence: number;
   /** Requests since the last answered one that may still be answered. */
@@ -59,7 +68,7 @@ export type Event =
 
 export type Effect =
   | { readonly type: "send"; readonly to: Address; readonly probe: Probe }
-  /** A peer answered for the first time; or a peer's state, `isolated`, `reunions` or the list of peers changed. */
+  /** A peer answered for the first time; or a peer's state, `away`, `isolated`, `reunions` or the list of peers changed. */
   | { readonly type: "publish" };
 
 export function initialState(timing: Timing, now: Instant): State {
@@ -110,6 +119,9 @@ function knownOrNew(
     expiresAt: undefined,
     lastAskedAt: undefined,
     renewedAt: undefined,
+    idleSince: now,
+    leftAt: undefined,
+    away: false,
     sequence: 0,
     outstanding: [],
     probeAt: now,
@@ -128,18 +140,34 @@ function received(state: State, probe: Probe, now: Instant, random: Random): Sta
   const { probeIntervalMilliseconds, jitterFraction } = state.timing;
   const next: PeerRow = {
     ...peer,
-    state: probe.remainingMilliseconds > 0 ? "alive" : "abandoned",
+    ...inState(peer, probe.remainingMilliseconds > 0 ? "alive" : "abandoned", now),
     silentSince: now,
     lastAnswerAt: now,
     expiresAt: later(now, probe.remainingMilliseconds),
     lastAskedAt: answered.sentAt,
-    renewedAt: isRenewed(peer, probe, answered.sentAt) ? peer.lastAskedAt : peer.renewedAt,
+    ...presence(peer, probe, answered.sentAt, { now, awayMilliseconds: state.timing.awayMilliseconds }),
     outstanding: peer.outstanding.filter(({ sequence }) => sequence > probe.sequence),
     probeAt: later(answered.sentAt, jittered(probeIntervalMilliseconds, jitterFraction, random)),
   };
   const reunions = state.reunions + (peer.state === "gone" || state.isolated ? 1 : 0);
   const others = state.isolated ? state.peers.map((row) => heardAgain(row, now)) : state.peers;
   return { ...state, isolated: false, reunions, peers: others.with(index, next) };
+}
+
+/** What the answer says about its agent. */
+function presence(
+  peer: PeerRow,
+  probe: Probe,
+  askedAt: Instant,
+  { now, awayMilliseconds }: { readonly now: Instant; readonly awayMilliseconds: number },
+): Pick<PeerRow, "renewedAt" | "idleSince" | "away"> {
+  const { renewedAt, idleSince } = peer;
+  const idle = now > later(idleSince, awayMilliseconds);
+  if (isRenewed(peer, probe, askedAt)) return { renewedAt: peer.lastAskedAt, idleSince: now, away: peer.away && idle };
+  // Without an earlier answer to compare it with it says nothing, and whose stamp has run out may announce nothing anyway.
+  if (peer.expiresAt === undefined || probe.remainingMilliseconds === 0)
+    return { renewedAt, idleSince: now, away: false };
+  return { renewedAt, idleSince, away: peer.away || idle };
 }
 
 /** Answers tell whole milliseconds: of what was left by the last one, so much may have been cut off. */
@@ -178,13 +206,19 @@ function judged(state: State, now: Instant): State {
   const gone = new Set(suspects.filter((peer) => verdict(peer, state, now) === "gone"));
   return {
     ...state,
-    peers: state.peers.map((peer) => (gone.has(peer) ? { ...peer, state: "gone" } : expired(peer, now))),
+    peers: state.peers.map((peer) =>
+      gone.has(peer) ? { ...peer, ...inState(peer, "gone", now) } : expired(peer, now),
+    ),
   };
 }
 
 function expired(peer: PeerRow, now: Instant): PeerRow {
   const over = peer.state === "alive" && peer.expiresAt !== undefined && now >= peer.expiresAt;
-  return over ? { ...peer, state: "abandoned" } : peer;
+  return over ? { ...peer, ...inState(peer, "abandoned", now) } : peer;
+}
+
+function inState(peer: PeerRow, state: PeerState, now: Instant): Pick<PeerRow, "state" | "leftAt"> {
+  return { state, leftAt: peer.state === "alive" && state !== "alive" ? now : peer.leftAt };
 }
 
 function isSilent(peer: PeerRow, timing: Timing, now: Instant): boolean {
@@ -251,5 +285,6 @@ function withNews(before: State, after: State, effects: readonly Effect[]): read
 
 function sameNews(a: PeerRow, b: PeerRow | undefined): boolean {
   if (a === b) return true;
-  return a.name === b?.name && a.state === b.state && (a.lastAnswerAt === undefined) === (b.lastAnswerAt === undefined);
+  if (a.name !== b?.name || a.state !== b.state || a.away !== b.away) return false;
+  return (a.lastAnswerAt === undefined) === (b.lastAnswerAt === undefined);
 }

@@ -34,6 +34,9 @@ export interface Report {
     readonly lastAnswerAt: Instant | undefined;
     readonly expiresAt: Instant | undefined;
     readonly renewedAt: Instant | undefined;
+    readonly idleSince: Instant;
+    readonly leftAt: Instant | undefined;
+    readonly away: boolean;
     /** Why the last request could not even be sent. */
     readonly problem: string | undefined;
   }[];

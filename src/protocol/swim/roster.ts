@@ -1,6 +1,7 @@
 /** The peers the agent asked for and the worker's latest report, put together into the view. */
 import { formatAddress, type Address } from "../../net/address.ts";
-import type { Instant } from "../../time/instant.ts";
+import { later, type Instant } from "../../time/instant.ts";
+import { LAST_WORK_MILLISECONDS } from "./config.ts";
 import type { Report } from "./messages.ts";
 import type { MembershipView } from "./view.ts";
 
@@ -22,6 +23,7 @@ export class Roster {
   #complete = false;
   #known: readonly KnownPeer[] | undefined;
   #names: Pick<MembershipView, "alive" | "gone"> | undefined;
+  #away: MembershipView["away"] = new Map();
 
   /** The peers from now on; the worker's reports follow. */
   expect(peers: readonly Peer[]): void {
@@ -40,18 +42,23 @@ export class Roster {
     return report.changed || wasComplete !== this.#complete;
   }
 
-  /** `self`: my name, if I may announce. */
-  view(self: string | undefined, now: Instant): MembershipView {
+  /** `self`: my name, if I may announce; `mayTake`: also more than I do. */
+  view(self: string | undefined, mayTake: boolean, now: Instant): MembershipView {
     const { alive, gone } = (this.#names ??= this.#named());
+    const announcers = self === undefined ? alive : new Set([self, ...alive]);
+    this.#away = this.#awayAmong(announcers);
     return {
-      alive: self === undefined ? alive : new Set([self, ...alive]),
+      alive: announcers,
+      away: this.#away,
       gone,
       complete: this.#complete,
+      mayTake,
       isolated: this.#report.isolated,
       reunions: this.#report.reunions,
       peers: this.#rows().map(({ peer, row }) => ({
         ...peer,
         state: row?.state ?? "alive",
+        away: isAway(row),
         remainingMilliseconds: row?.expiresAt === undefined ? undefined : Math.max(0, Math.round(row.expiresAt - now)),
         lastAnswerMilliseconds:
           row?.lastAnswerAt === undefined ? undefined : Math.max(0, Math.round(now - row.lastAnswerAt)),
@@ -91,6 +98,17 @@ export class Roster {
     return { alive: inState("alive"), gone: inState("gone") };
   }
 
+  /** Who is away, and who was alive when it went, is remembered for as long as it is. */
+  #awayAmong(alive: ReadonlySet<string>): MembershipView["away"] {
+    const rows = this.#rows();
+    const before = this.#away;
+    const away = rows.flatMap(({ peer: { name }, row }) => (isAway(row) ? [{ name, row }] : []));
+    if (away.length === before.size && away.every(({ name }) => before.has(name))) return before;
+    return new Map(
+      away.map(({ name, row }) => [name, before.get(name) ?? alive.union(leftSince(lastWork(row), rows))]),
+    );
+  }
+
   #forget(): void {
     this.#known = undefined;
     this.#names = undefined;
@@ -102,4 +120,17 @@ export class Roster {
       ({ row }) => row !== undefined && (row.lastAnswerAt !== undefined || row.state === "gone"),
     );
   }
+}
+
+function isAway(row: Row | undefined): row is Row {
+  return row !== undefined && row.state === "alive" && row.away;
+}
+
+/** Until then its agent may have heard of others' ends, and taken over from them. */
+function lastWork({ idleSince }: Row): Instant {
+  return later(idleSince, LAST_WORK_MILLISECONDS);
+}
+
+function leftSince(moment: Instant, rows: readonly KnownPeer[]): ReadonlySet<string> {
+  return new Set(rows.flatMap(({ peer: { name }, row }) => ((row?.leftAt ?? 0) > moment ? [name] : [])));
 }

@@ -126,9 +126,11 @@ function oneAtATime(send: (changed: boolean) => void): { add(changed: boolean): 
 
 /** `problems`: by address, why the last request could not be sent. */
 function reportOf(state: State, problems: ReadonlyMap<string, string>, changed: boolean): Report {
-  const peers = state.peers.map(({ name, address, state: peerState, lastAnswerAt, expiresAt, renewedAt }) => {
-    const text = formatAddress(address);
-    return { name, address: text, state: peerState, lastAnswerAt, expiresAt, renewedAt, problem: problems.get(text) };
+  const peers = state.peers.map((peer) => {
+    const { name, state: peerState, lastAnswerAt, expiresAt, renewedAt, idleSince, leftAt, away } = peer;
+    const text = formatAddress(peer.address);
+    const heard = { lastAnswerAt, expiresAt, renewedAt, idleSince, leftAt, away };
+    return { name, address: text, state: peerState, ...heard, problem: problems.get(text) };
   });
   return { isolated: state.isolated, reunions: state.reunions, changed, peers };
 }
