@@ -35,8 +35,11 @@ export async function kubectl(lab: Lab, words: readonly string[]): Promise<strin
   return stdout;
 }
 
-/** Its objects: what `kubectl apply -f metallb-MODE.yaml` leaves, without the webhooks. */
+/** Its objects: what `kubectl apply -f metallb-MODE.yaml` leaves, without the webhooks; and the key of its speakers. */
 export async function applyMetallb(lab: Lab, mode: Mode): Promise<void> {
+  // Before the first speaker, and once: one that found it half written would speak unencrypted, and never meet the others.
+  await mkdir(keysOf(lab), { recursive: true });
+  await writeFile(join(keysOf(lab), "secretkey"), SECRET);
   const documents = parseAllDocuments(await readFile(manifestOf(mode), "utf8"));
   const objects = (Array.isArray(documents) ? documents : []).map((each) => each.toJS() as Documented);
   const pods = [
@@ -54,6 +57,10 @@ export async function applyMetallb(lab: Lab, mode: Mode): Promise<void> {
     const words = ["patch", "pod", `speaker-${name}`, "--subresource=status", "--type=merge", "-p", status];
     await kubectl(lab, ["-n", NAMESPACE, ...words]);
   }
+}
+
+function keysOf(lab: Lab): string {
+  return join(lab.paths.kubernetes, "memberlist");
 }
 
 export function nodesOf(lab: Lab): readonly Host[] {
@@ -94,9 +101,6 @@ export function startMetallbController(lab: Lab): Promise<Program> {
 
 /** In mode frr with FRR beside it; in mode frr-k8s that is a pod of its own. */
 export async function startSpeaker(lab: Lab, node: string, mode: Mode): Promise<Program> {
-  const keys = join(lab.paths.kubernetes, "memberlist");
-  await mkdir(keys, { recursive: true });
-  await writeFile(join(keys, "secretkey"), SECRET);
   const words = ["--port=0", `--namespace=${NAMESPACE}`, "--log-level=info"];
   const settings = {
     METALLB_BGP_TYPE: mode,
@@ -104,7 +108,7 @@ export async function startSpeaker(lab: Lab, node: string, mode: Mode): Promise<
     METALLB_POD_NAME: `speaker-${node}`,
     METALLB_ML_BIND_ADDR: addressOf(lab, node),
     METALLB_ML_LABELS: "app=metallb,component=speaker",
-    METALLB_ML_SECRET_KEY_PATH: keys,
+    METALLB_ML_SECRET_KEY_PATH: keysOf(lab),
   };
   const command = commandOf(lab, "metallb-speaker", words, settings);
   return run(lab, node, "metallb-speaker", mode === "frr" ? await podCommand(lab, node, mode, command) : command);
