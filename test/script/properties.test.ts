@@ -424,11 +424,14 @@ test("an address that was in use is not chosen for anybody else before it has re
       world.apply("services.json", file([]));
       world.wait(seconds * 1000);
       world.apply("services.json", file(after[0].map((s) => ({ ...s, status: undefined }))));
-      for (const s of ours(world.snapshot()))
+      const wanted = (s: Service): readonly string[] => readClaim(s).wantedAddresses.map(formatAddress);
+      const services = ours(world.snapshot());
+      for (const s of services)
         for (const ip of held(s)) {
           const [p] = world.decision().pools.poolsOf(address(ip));
           const rested = p === undefined || seconds * 1000 >= p.coolDownMilliseconds;
-          const asked = readClaim(s).wantedAddresses.some((a) => formatAddress(a) === ip);
+          // Who asks for it ends its rest, also for those who share it then.
+          const asked = services.some((each) => held(each).includes(ip) && wanted(each).includes(ip));
           assert.ok(
             !owners.has(ip) || rested || asked,
             `${ip} of ${owners.get(ip)} is ${byName(s)}'s after ${seconds} s`,
