@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import type { Node } from "../service/objects.ts";
+import { firstAtWork, type Order } from "./away.ts";
 import { ad, elect, electFor, node, outcome, service, slice, type Shape } from "./cluster.fixture.ts";
+import { ANOTHER } from "./contest.ts";
 import { emptyElectionMemo } from "./election.ts";
 
 /** For this address they come in the order of their names. */
@@ -77,5 +80,21 @@ describe("a node whose agent is away", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  test("costs an address that somebody at work has no look at the nodes: there are hundreds, and thousands of addresses", () => {
+    let looks = 0;
+    const members = { alive: new Set(NAMES), away: new Map([["first", new Set(NAMES)]]) };
+    const nodes = (): readonly Node[] => ((looks += 1), NAMES.map((name) => node(name)));
+    const contenders = { address: ADDRESS, advertisements: [ad()], members, nodes };
+    const orderOf = (first: string | typeof ANOTHER): Order<string | typeof ANOTHER> => ({
+      first: () => first,
+      isFirst: () => false,
+    });
+    assert.equal(firstAtWork(ANOTHER, ["second", "third"], contenders, orderOf(ANOTHER)), ANOTHER);
+    assert.equal(firstAtWork("second", ["second", "third"], contenders, orderOf("second")), "second");
+    assert.equal(looks, 0);
+    assert.equal(firstAtWork(ANOTHER, ["second", "third"], contenders, orderOf("second")), "second");
+    assert.ok(looks > 0);
   });
 });

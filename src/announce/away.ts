@@ -20,7 +20,7 @@ export interface Contenders {
   readonly address: string;
   readonly advertisements: readonly L2Advertisement[];
   /** All that policy and advertisements leave, whatever their state. */
-  readonly nodes: readonly Node[];
+  readonly nodes: () => readonly Node[];
   readonly members: Members;
 }
 
@@ -29,33 +29,28 @@ export function isPassedOver(name: string, contenders: Contenders, order: Pick<O
   const { address, advertisements, nodes, members } = contenders;
   const alive = members.away?.get(name);
   if (alive === undefined) return false;
-  const before = nodes.filter((node) => obstacleOf(node, { ...members, alive }) === undefined);
+  const before = nodes().filter((node) => obstacleOf(node, { ...members, alive }) === undefined);
   return !order.isFirst(name, preferredOf(advertisements, before), address);
 }
 
-/** The first among those that are not passed over, given the first of all. Where that would be nobody it is the first of all. */
-export function firstAtWork<A extends string | typeof ANOTHER>(first: A, contenders: Contenders, order: Order<A>): A {
-  const { address, advertisements, nodes, members } = contenders;
-  const { away } = members;
-  if (away === undefined || away.size === 0 || (first !== ANOTHER && !away.has(first))) return first;
-  const eligible = nodes.filter((node) => obstacleOf(node, members) === undefined);
-  const preferred = (isIn: (name: string) => boolean): readonly string[] =>
-    preferredOf(
-      advertisements,
-      eligible.filter(({ metadata }) => isIn(metadata.name)),
-    );
+/**
+ * The first among those that are not passed over, given the first of all, and those at work that are preferred: in the same list every time, for it
+ * is asked about every address. Where that would be nobody it is the first of all.
+ */
+export function firstAtWork<A extends string | typeof ANOTHER>(
+  first: A,
+  atWork: readonly string[],
+  contenders: Contenders,
+  order: Order<A>,
+): A {
+  const { address, advertisements, members } = contenders;
+  if (first !== ANOTHER && members.away?.has(first) !== true) return first;
   // Somebody else at work: it does not matter who, and nobody is asked what it has.
-  if (
-    order.first(
-      preferred((name) => !away.has(name)),
-      address,
-    ) === ANOTHER
-  )
-    return first;
-  return (
-    order.first(
-      preferred((name) => !isPassedOver(name, contenders, order)),
-      address,
-    ) ?? first
+  if (order.first(atWork, address) === ANOTHER) return first;
+  const left = contenders.nodes().filter((node) => obstacleOf(node, members) === undefined);
+  const names = preferredOf(
+    advertisements,
+    left.filter(({ metadata }) => !isPassedOver(metadata.name, contenders, order)),
   );
+  return order.first(names, address) ?? first;
 }

@@ -202,11 +202,16 @@ interface World {
 }
 
 /** What some advertisements make of the nodes. */
-interface Coverage {
+interface Coverage extends Preferences {
   /** They cover a node, whatever its state. */
   readonly any: boolean;
+}
+
+interface Preferences {
   /** Of the nodes that are covered and eligible, those of the highest score. */
   readonly preferred: readonly string[];
+  /** The same of those whose agents are at work; the very same list where none is away. */
+  readonly atWork: readonly string[];
 }
 
 function worldOf(input: ElectionInput, members: Members, before: World | undefined): World {
@@ -275,14 +280,12 @@ function electOne<A extends Announcer>(candidate: Candidate | Unannounced, world
   const coverage = coverageOf(advertisements, world);
   if (!coverage.any) return nobody("noMatchingAdvertisement");
   const allowed = onlyNodes && [...onlyNodes].flatMap((name) => world.eligible.get(name) ?? []);
-  const names = allowed === undefined ? coverage.preferred : preferredOf(advertisements, allowed);
-  const first = order.first(names, text);
-  if (first === undefined) return nobody("noEligibleNode");
   const { members } = world;
-  const winner =
-    (members.away?.size ?? 0) === 0
-      ? first
-      : firstAtWork(first, { address: text, advertisements, nodes: nodesOf(candidate, world), members }, order);
+  const { preferred, atWork } = allowed === undefined ? coverage : preferences(advertisements, allowed, members);
+  const first = order.first(preferred, text);
+  if (first === undefined) return nobody("noEligibleNode");
+  const contenders = { address: text, advertisements, members, nodes: () => nodesOf(candidate, world) };
+  const winner = atWork === preferred ? first : firstAtWork(first, atWork, contenders, order);
   const node = winner === ANOTHER ? undefined : world.nodes.get(winner);
   const interfaces = node === undefined ? NOWHERE : interfacesOf(advertisements, node);
   return { addresses, announcer: winner, interfaces };
@@ -294,11 +297,24 @@ function nodesOf({ onlyNodes }: Candidate, { nodes }: World): readonly Node[] {
   return onlyNodes === undefined ? [...nodes.values()] : [...onlyNodes].flatMap((name) => nodes.get(name) ?? []);
 }
 
-function coverageOf(matching: readonly L2Advertisement[], { coverages, nodes, eligible }: World): Coverage {
+function coverageOf(matching: readonly L2Advertisement[], { coverages, nodes, eligible, members }: World): Coverage {
   const known = coverages.get(matching);
   if (known !== undefined) return known;
   const any = [...nodes.values()].some((node) => matching.some((advertisement) => covers(advertisement, node)));
-  const coverage = { any, preferred: preferredOf(matching, [...eligible.values()]) };
+  const coverage = { any, ...preferences(matching, [...eligible.values()], members) };
   coverages.set(matching, coverage);
   return coverage;
 }
+
+function preferences(
+  matching: readonly L2Advertisement[],
+  nodes: readonly Node[],
+  { away = NOBODY_AWAY }: Members,
+): Preferences {
+  const preferred = preferredOf(matching, nodes);
+  if (away.size === 0) return { preferred, atWork: preferred };
+  const working = nodes.filter(({ metadata }) => !away.has(metadata.name));
+  return { preferred, atWork: preferredOf(matching, working) };
+}
+
+const NOBODY_AWAY: NonNullable<Members["away"]> = new Map();

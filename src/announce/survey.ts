@@ -86,7 +86,12 @@ export function surveyElection(key: string, input: ElectionInput, members: Membe
     hasEndpoint: usable !== undefined,
     nodes: withoutPassedOver(
       surveyNodes(input, members, concerned, localNodes(service, usable)),
-      { address: first === undefined ? "" : formatAddress(first), advertisements: concerned, nodes, members },
+      {
+        address: first === undefined ? "" : formatAddress(first),
+        advertisements: concerned,
+        nodes: () => nodes,
+        members,
+      },
       sha256,
     ),
   };
@@ -99,7 +104,10 @@ function withoutPassedOver(
   sha256: Sha256,
 ): readonly SurveyedNode[] {
   const allowed = new Set(surveyed.filter(({ lacksEndpoint }) => !lacksEndpoint).map(({ name }) => name));
-  const among = { ...contenders, nodes: contenders.nodes.filter(({ metadata }) => allowed.has(metadata.name)) };
+  const among = {
+    ...contenders,
+    nodes: () => contenders.nodes().filter(({ metadata }) => allowed.has(metadata.name)),
+  };
   const order = { isFirst: (...words: [string, readonly string[], string]) => isFirst(...words, sha256) };
   const judged = surveyed.map((node): SurveyedNode =>
     mayAnnounce(node) && isPassedOver(node.name, among, order) ? { ...node, obstacle: "away" } : node,
